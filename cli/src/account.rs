@@ -1,0 +1,203 @@
+//! The Secrets Manager that a command looks at: a person's own account, or a lab.
+
+use aws_config::retry::RetryConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use aws_smithy_http_client::{Builder, Connector};
+use aws_smithy_runtime_api::client::http::HttpConnectorSettings;
+use clap::Args;
+use zeroize::Zeroizing;
+
+use crate::failure::Failure;
+use crate::labels::{State, Version};
+
+/// Which Secrets Manager.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Place {
+    /// The Region; without it, the one that the AWS CLI would take.
+    #[arg(long)]
+    pub(crate) region: Option<String>,
+    /// The profile of the AWS configuration files.
+    #[arg(long)]
+    profile: Option<String>,
+    /// Another Secrets Manager, such as a lab's: http://127.0.0.1:4599
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint_url: Option<String>,
+}
+
+/// An open account.
+pub(crate) struct Account {
+    pub(crate) client: Client,
+    pub(crate) config: SdkConfig,
+    /// The URL that requests go to.
+    pub(crate) endpoint: String,
+    /// Whether that is a stand-in on this machine.
+    pub(crate) local: bool,
+}
+
+impl Account {
+    /// Finds out where and as whom to call; calls nothing that is not needed for that.
+    pub(crate) async fn open(place: &Place) -> Result<Account, Failure> {
+        let endpoint = place.endpoint_url.clone().or_else(endpoint_of_environment);
+        let local = endpoint.as_deref().is_some_and(is_local);
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(
+            Builder::new().build_with_connector_fn(move |settings, _| {
+                connector(settings.cloned().unwrap_or_default(), local)
+            }),
+        );
+        if let Some(region) = &place.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(profile) = &place.profile {
+            loader = loader.profile_name(profile);
+        }
+        if local {
+            loader = loader.retry_config(RetryConfig::disabled());
+            if place.profile.is_none() && std::env::var_os("AWS_ACCESS_KEY_ID").is_none() {
+                // A lab takes any; asking the machine for its role would take seconds.
+                loader = loader.credentials_provider(Credentials::new("lab", "lab", None, None, "turnlock"));
+            }
+        }
+        let mut config = loader.load().await;
+        if config.region().is_none() && local {
+            config = config.into_builder().region(Region::from_static("us-east-1")).build();
+        }
+        if config.region().is_none() {
+            return Err(Failure::blind("no Region is configured", "add --region, or set AWS_REGION"));
+        }
+        let client = aws_sdk_secretsmanager::config::Builder::from(&config);
+        let client = match &endpoint {
+            Some(url) => client.endpoint_url(url),
+            None => client,
+        };
+        let endpoint = match endpoint {
+            Some(endpoint) => endpoint,
+            None => service_endpoint(&config).await?,
+        };
+        Ok(Account { client: Client::from_conf(client.build()), config, endpoint, local })
+    }
+
+    /// The Region's name.
+    pub(crate) fn region(&self) -> &str {
+        self.config.region().map(Region::as_ref).expect("`open` has seen to it")
+    }
+
+    /// Where another service of this Region listens: the SDK's own variable for it, else the name beside Secrets Manager's.
+    pub(crate) fn endpoint_of(&self, service: &str) -> Result<String, Failure> {
+        let variable = format!("AWS_ENDPOINT_URL_{}", service.to_uppercase());
+        if let Some(url) = std::env::var(&variable).ok().filter(|url| !url.is_empty()) {
+            return Ok(url);
+        }
+        if self.local {
+            return Err(Failure::blind(
+                format!("{service} cannot be asked: {} stands in for Secrets Manager alone", self.endpoint),
+                format!("start the function here with --function COMMAND, or set {variable}"),
+            ));
+        }
+        Ok(self.endpoint.replacen("secretsmanager", service, 1))
+    }
+
+    /// Who calls.
+    pub(crate) async fn credentials(&self) -> Result<Credentials, Failure> {
+        let hint = "log in (`aws configure` or `aws sso login`, then --profile), or point at a lab with --endpoint-url";
+        let provider = self.config.credentials_provider();
+        let provider: SharedCredentialsProvider =
+            provider.ok_or_else(|| Failure::blind("no AWS credentials were found", hint))?;
+        let found = provider.provide_credentials().await;
+        found.map_err(|error| Failure::blind(format!("no AWS credentials were found: {error}"), hint))
+    }
+
+    /// Everything about a secret but its values.
+    pub(crate) async fn state(&self, secret: &str) -> Result<State, Failure> {
+        let described = self.client.describe_secret().secret_id(secret).send().await;
+        let described = described.map_err(|error| self.failure("DescribeSecret", secret, error))?;
+        let mut versions = Vec::new();
+        let mut page = None;
+        loop {
+            let request = self.client.list_secret_version_ids().secret_id(secret).include_deprecated(true);
+            let listed = request.set_next_token(page).send().await;
+            let listed = listed.map_err(|error| self.failure("ListSecretVersionIds", secret, error))?;
+            versions.extend(listed.versions.unwrap_or_default().into_iter().filter_map(Version::of));
+            page = listed.next_token;
+            if page.is_none() {
+                return Ok(State::new(described, versions));
+            }
+        }
+    }
+
+    /// The value of a version; `None` for the empty one of a rotation that has just begun.
+    pub(crate) async fn value(
+        &self,
+        secret: &str,
+        version: &str,
+    ) -> Result<Option<Zeroizing<String>>, Failure> {
+        let got = self.client.get_secret_value().secret_id(secret).version_id(version).send().await;
+        match got {
+            Ok(got) => Ok(Some(Zeroizing::new(got.secret_string.unwrap_or_default()))),
+            Err(error)
+                if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(self.failure("GetSecretValue", secret, error)),
+        }
+    }
+
+    /// Takes AWSPENDING off a version.
+    pub(crate) async fn drop_pending(&self, secret: &str, version: &str) -> Result<(), Failure> {
+        let request = self.client.update_secret_version_stage().secret_id(secret);
+        let moved = request.version_stage("AWSPENDING").remove_from_version_id(version).send().await;
+        moved.map(drop).map_err(|error| self.failure("UpdateSecretVersionStage", secret, error))
+    }
+
+    pub(crate) fn failure<E>(
+        &self,
+        operation: &str,
+        secret: &str,
+        error: aws_sdk_secretsmanager::error::SdkError<
+            E,
+            aws_smithy_runtime_api::client::orchestrator::HttpResponse,
+        >,
+    ) -> Failure
+    where
+        E: aws_sdk_secretsmanager::error::ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        Failure::service(operation, secret, &self.endpoint, error)
+    }
+}
+
+/// One connection pool with rustls on aws-lc-rs, the system's roots and, towards the world, its proxies.
+pub(crate) fn connector(settings: HttpConnectorSettings, local: bool) -> Connector {
+    let proxies = if local { ProxyConfig::disabled() } else { ProxyConfig::from_env() };
+    let builder = Connector::builder().connector_settings(settings).sleep_impl(TokioSleep::new());
+    builder.proxy_config(proxies).tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc)).build()
+}
+
+/// What functions read comes first; the others are the SDK's own.
+fn endpoint_of_environment() -> Option<String> {
+    let names = ["SECRETS_MANAGER_ENDPOINT", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"];
+    names.iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+}
+
+fn is_local(endpoint: &str) -> bool {
+    let host = endpoint.parse::<http::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned));
+    host.is_some_and(|host| host == "localhost" || host == "[::1]" || host.starts_with("127."))
+}
+
+/// The SDK's own rules: partitions, FIPS, dual stack.
+async fn service_endpoint(config: &SdkConfig) -> Result<String, Failure> {
+    let params = Params::builder()
+        .set_region(config.region().map(ToString::to_string))
+        .use_fips(config.use_fips().unwrap_or(false))
+        .use_dual_stack(config.use_dual_stack().unwrap_or(false));
+    let unknown = |error: String| Failure::blind(error, "check --region");
+    let params = params.build().map_err(|error| unknown(error.to_string()))?;
+    let endpoint = DefaultResolver::new().resolve_endpoint(&params).await;
+    endpoint.map(|endpoint| endpoint.url().to_owned()).map_err(|error| unknown(error.to_string()))
+}

@@ -1,0 +1,48 @@
+//! The commands, one file each.
+
+use std::sync::Arc;
+
+use clap::Subcommand;
+
+use crate::failure::{Exit, Failure};
+use crate::screen::Screen;
+
+mod completions;
+mod demo;
+mod doctor;
+mod explain;
+mod invoke;
+mod lab;
+mod provider;
+mod seed;
+mod status;
+
+/// What a person can ask for, in the order in which they will.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Demo(demo::Demo),
+    Lab(lab::Lab),
+    Invoke(invoke::Invoke),
+    Status(status::Status),
+    Doctor(doctor::Doctor),
+    Explain(explain::Explain),
+    Repair(explain::Repair),
+    Provider(provider::Provider),
+    Completions(completions::Completions),
+}
+
+impl Command {
+    pub(crate) async fn run(self, screen: &Arc<Screen>) -> Result<Exit, Failure> {
+        match self {
+            Command::Demo(demo) => demo.run(screen).await,
+            Command::Lab(lab) => lab.run(screen).await,
+            Command::Invoke(invoke) => invoke.run(screen).await,
+            Command::Status(status) => status.run(screen).await,
+            Command::Doctor(doctor) => doctor.run(screen).await,
+            Command::Explain(explain) => explain.run(screen).await,
+            Command::Repair(repair) => repair.run(screen).await,
+            Command::Provider(provider) => provider.run(screen).await,
+            Command::Completions(completions) => completions.run(screen),
+        }
+    }
+}

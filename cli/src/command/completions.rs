@@ -1,0 +1,23 @@
+//! `turnlock completions`: what a shell needs to complete the command line.
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use crate::failure::{Exit, Failure};
+use crate::screen::Screen;
+
+/// Print completions for a shell: turnlock completions bash > /etc/bash_completion.d/turnlock
+#[derive(Args)]
+pub(crate) struct Completions {
+    shell: Shell,
+}
+
+impl Completions {
+    pub(crate) fn run(self, screen: &Screen) -> Result<Exit, Failure> {
+        // Into memory first: clap_complete panics where a pipe is closed early.
+        let mut text = Vec::new();
+        clap_complete::generate(self.shell, &mut crate::Arguments::command(), "turnlock", &mut text);
+        screen.out(String::from_utf8_lossy(&text).trim_end());
+        Ok(Exit::Fine)
+    }
+}

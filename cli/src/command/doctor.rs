@@ -1,0 +1,198 @@
+//! `turnlock doctor`: read-only checks of everything that a rotation of one secret rests on.
+
+use std::time::Duration;
+
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
+use clap::Args;
+use serde_json::json;
+
+use crate::account::{Account, Place};
+use crate::diagnose;
+use crate::failure::{Exit, Failure};
+use crate::finding::{self, Finding};
+use crate::labels::{State, moment, now};
+use crate::screen::Screen;
+use crate::signed::{Request, Signed};
+
+mod deployed;
+mod greeting;
+mod network;
+mod value;
+
+/// Look at everything that a rotation of this secret rests on; change nothing.
+///
+/// Secret, labels, schedule, function, role, key, network, TLS, and, through a function, logins and privileges: with
+/// AWSCURRENT and AWSPENDING only and once each, since failed logins can lock an account.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  turnlock doctor prod/app\n  turnlock doctor prod/app --function rotate-postgres\n  \
+    turnlock doctor prod/app --through arn:aws:lambda:eu-west-1:123456789012:function:rotate-postgres"
+)]
+pub(crate) struct Doctor {
+    /// The secret's name or ARN.
+    #[arg(value_name = "SECRET_ID")]
+    secret: String,
+    /// A command: log in from here, by a function started here. An ARN: the deployed function to look at, if it is not the
+    /// secret's own.
+    #[arg(long, value_name = "COMMAND_OR_ARN")]
+    function: Option<String>,
+    /// Log in from inside a deployed function, which allows it with ALLOW_DIAGNOSE=true.
+    #[arg(long, value_name = "FUNCTION_ARN")]
+    through: Option<String>,
+    #[command(flatten)]
+    place: Place,
+}
+
+impl Doctor {
+    pub(crate) async fn run(self, screen: &Screen) -> Result<Exit, Failure> {
+        let account = Account::open(&self.place).await?;
+        let state = account.state(&self.secret).await?;
+        let mut findings = vec![clock(&account).await, labels(&state), schedule(&state)];
+        let value = match value::Value::read(&account, &state).await {
+            Ok(value) => {
+                findings.extend(value.findings(&state));
+                Some(value)
+            }
+            Err(finding) => {
+                findings.push(finding);
+                None
+            }
+        };
+        let (command, arn) = match self.function.as_deref() {
+            Some(arn) if arn.starts_with("arn:") => (None, Some(arn)),
+            command => (command, None),
+        };
+        let arn = arn.or(self.through.as_deref()).or(state.function());
+        findings.extend(deployed::findings(&account, &state, arn).await);
+        if let Some(value) = &value {
+            findings.extend(network::findings(value).await);
+        }
+        let strategy = self.logins(&account, &state, command, &mut findings).await?;
+        Ok(finding::report(screen, json!({"secret": state.arn, "strategy": strategy}), &findings))
+    }
+
+    /// What only a function can see; without one, that it was not looked at.
+    async fn logins(
+        &self,
+        account: &Account,
+        state: &State,
+        command: Option<&str>,
+        findings: &mut Vec<Finding>,
+    ) -> Result<Option<String>, Failure> {
+        let report = match (command, &self.through) {
+            (Some(command), _) => diagnose::ask_here(account, state, command).await?,
+            (None, Some(arn)) => diagnose::ask_there(account, state, arn).await?,
+            (None, None) => {
+                findings.push(Finding::skipped(
+                    "login",
+                    "this program has no database driver",
+                    Some("--function COMMAND logs in from here, --through FUNCTION_ARN from inside a deployed function"),
+                ));
+                return Ok(None);
+            }
+        };
+        // The function's word on labels and the secret says nothing that is not said above.
+        findings
+            .extend(report.findings.into_iter().filter(|it| it.check != "labels" && it.check != "secret"));
+        Ok(report.strategy)
+    }
+}
+
+/// Whether this machine's clock agrees with the service's: signatures hold for five minutes.
+async fn clock(account: &Account) -> Finding {
+    let ask = async {
+        let signed = Signed::new(account, Duration::from_secs(10)).await?;
+        let headers =
+            [("x-amz-target", "secretsmanager.ListSecrets"), ("content-type", "application/x-amz-json-1.1")];
+        let (service, endpoint) = ("secretsmanager", account.endpoint.as_str());
+        // What is answered does not matter, nor whether it is allowed: every answer is dated.
+        let body = "{\"MaxResults\": 1}".into();
+        signed.send(Request { service, endpoint, method: "POST", path: "/", headers: &headers, body }).await
+    };
+    let answer = match ask.await {
+        Ok(answer) => answer,
+        Err(failure) => return Finding::skipped("clock", failure.what, Some(&failure.hint)),
+    };
+    let date = answer.headers.get("date").and_then(|date| date.to_str().ok());
+    match date.and_then(|date| DateTime::from_str(date, Format::HttpDate).ok()) {
+        None => Finding::skipped("clock", "the answer has no date", None),
+        Some(there) if there.secs().abs_diff(now().secs()) <= 60 => {
+            Finding::pass("clock", "this machine's agrees with Secrets Manager's")
+        }
+        Some(there) => Finding::fail(
+            "clock",
+            format!("this machine says {}, Secrets Manager {}", moment(now()), moment(there)),
+            "set the clock: AWS refuses signatures that are five minutes off",
+        ),
+    }
+}
+
+/// Whether a rotation is stuck.
+fn labels(state: &State) -> Finding {
+    let holder = |label: &str| state.with(label).map_or("none", |version| version.id.as_str());
+    let text = format!(
+        "AWSCURRENT {}, AWSPENDING {}, AWSPREVIOUS {}",
+        holder("AWSCURRENT"),
+        holder("AWSPENDING"),
+        holder("AWSPREVIOUS")
+    );
+    if state.described.deleted_date.is_some() {
+        return Finding::fail(
+            "labels",
+            "the secret is scheduled for deletion",
+            "aws secretsmanager restore-secret",
+        );
+    }
+    if state.with("AWSCURRENT").is_none() {
+        return Finding::fail(
+            "labels",
+            format!("nothing is current: {text}"),
+            "`turnlock explain` says what to do",
+        );
+    }
+    if state.under_way().is_some() {
+        let what = format!("a rotation has begun and not finished: {text}");
+        return Finding::fail("labels", what, "`turnlock explain` says where it stands, and what is safe");
+    }
+    Finding::pass("labels", text)
+}
+
+/// Whether it rotates at all, and in time.
+fn schedule(state: &State) -> Finding {
+    let described = &state.described;
+    if let Some(owner) = &described.owning_service {
+        return Finding::skipped(
+            "rotation",
+            format!("{owner} manages this secret and rotates it itself"),
+            None,
+        );
+    }
+    let Some(function) = state.function() else {
+        return Finding::fail(
+            "rotation",
+            "no rotation function is attached",
+            "aws secretsmanager rotate-secret --secret-id NAME --rotation-lambda-arn ARN",
+        );
+    };
+    if described.rotation_enabled == Some(false) {
+        return Finding::fail(
+            "rotation",
+            format!("switched off; it was rotated by {function}"),
+            "aws secretsmanager rotate-secret switches it on",
+        );
+    }
+    let told = |at: Option<DateTime>| at.map_or("never".to_owned(), moment);
+    let text = format!(
+        "by {function}; last {}, next {}",
+        told(described.last_rotated_date),
+        told(described.next_rotation_date)
+    );
+    match described.next_rotation_date {
+        Some(next) if next < now() => {
+            let hint = "see the function's log and `turnlock explain`";
+            Finding::fail("rotation", format!("overdue: {text}"), hint)
+        }
+        _ => Finding::pass("rotation", text),
+    }
+}

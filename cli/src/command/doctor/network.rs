@@ -1,0 +1,128 @@
+//! Name resolution, TCP and TLS towards the database, from this machine: no login, no password.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use super::greeting;
+use super::value::Value;
+use crate::finding::Finding;
+
+/// Longer than any network that works, shorter than a person's patience.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The roots of RDS, which the functions trust too.
+const RDS: &[u8] = include_bytes!("../../../../shared/data/rds-ca.pem");
+
+/// Where this machine cannot see the server, somebody else has to look.
+const ELSEWHERE: &str =
+    "if it is meant to be reachable only from its network: --through FUNCTION_ARN looks from there";
+
+pub(super) async fn findings(value: &Value) -> Vec<Finding> {
+    let (Some(host), Some(port), Some(_)) = (value.host(), value.port(), value.wire()) else {
+        return Vec::new();
+    };
+    let mut findings = Vec::new();
+    let addresses = match resolve(host, port).await {
+        Ok(addresses) => addresses,
+        Err(why) => {
+            findings.push(Finding::skipped(
+                "name",
+                format!("{host} has no address here: {why}"),
+                Some(ELSEWHERE),
+            ));
+            return findings;
+        }
+    };
+    let shown: Vec<String> = addresses.iter().map(|address| address.ip().to_string()).collect();
+    findings.push(Finding::pass("name", format!("{host} is {}", shown.join(", "))));
+    let stream = match connect(&addresses).await {
+        Ok(stream) => stream,
+        Err(why) => {
+            let what = format!("{host}:{port} cannot be reached from here: {why}");
+            findings.push(Finding::skipped("tcp", what, Some(ELSEWHERE)));
+            return findings;
+        }
+    };
+    findings.push(Finding::pass("tcp", format!("{host}:{port} answers")));
+    findings.push(tls(value, host, stream).await);
+    findings
+}
+
+async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+    let found = timeout(PATIENCE, tokio::net::lookup_host((host, port))).await;
+    let found: Vec<SocketAddr> =
+        found.map_err(|_| "no answer".to_owned())?.map_err(|error| error.to_string())?.collect();
+    if found.is_empty() { Err("none".to_owned()) } else { Ok(found) }
+}
+
+async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, String> {
+    match timeout(PATIENCE, TcpStream::connect(addresses)).await {
+        Ok(connected) => connected.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no answer within {} seconds", PATIENCE.as_secs())),
+    }
+}
+
+async fn tls(value: &Value, host: &str, mut stream: TcpStream) -> Finding {
+    let Some(wire) = value.wire() else {
+        return Finding::skipped("tls", "the engine is not known here", None);
+    };
+    if value.plaintext() {
+        return Finding::skipped("tls", "the secret says \"ssl\": false", None);
+    }
+    match timeout(PATIENCE, greeting::ask_for_tls(wire, &mut stream)).await {
+        Ok(Ok(true)) => {}
+        Ok(Ok(false)) => {
+            return Finding::fail(
+                "tls",
+                "the server has no TLS, and rotation without it is refused",
+                "switch TLS on at the server; \"ssl\": false in the secret allows plaintext, where that is acceptable",
+            );
+        }
+        Ok(Err(error)) => return strange(&error.to_string()),
+        Err(_) => return strange("it was silent"),
+    }
+    let (config, name) = match (config(value), ServerName::try_from(host.to_owned())) {
+        (Ok(config), Ok(name)) => (config, name),
+        (Err(why), _) => return Finding::fail("tls", why, "\"sslrootcert\" is the text of a PEM file"),
+        (_, Err(_)) => return Finding::fail("tls", format!("{host} is no host name"), "correct \"host\""),
+    };
+    match timeout(PATIENCE, TlsConnector::from(Arc::new(config)).connect(name, stream)).await {
+        Ok(Ok(_)) => Finding::pass("tls", format!("the certificate is valid for {host}")),
+        Ok(Err(error)) => Finding::fail(
+            "tls",
+            format!("the certificate is not accepted: {error}"),
+            "an own authority goes into \"sslrootcert\" or EXTRA_CA_PEM; \"host\" must be a name the certificate is for",
+        ),
+        Err(_) => strange("the handshake took too long"),
+    }
+}
+
+fn strange(why: &str) -> Finding {
+    Finding::fail(
+        "tls",
+        format!("what listens there does not speak the engine's protocol: {why}"),
+        "check \"engine\", \"host\" and \"port\"",
+    )
+}
+
+fn config(value: &Value) -> Result<ClientConfig, String> {
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    for pem in [Some(RDS), value.roots().map(str::as_bytes)].into_iter().flatten() {
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate.map_err(|error| format!("a root is not PEM: {error}"))?;
+            roots.add(certificate).map_err(|error| format!("a root cannot be used: {error}"))?;
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.map_err(|error| error.to_string())?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}

@@ -1,0 +1,194 @@
+//! `turnlock explain` and `turnlock repair`: where a rotation stands, and the next safe action.
+
+use aws_smithy_types::DateTime;
+use clap::Args;
+use serde_json::json;
+
+use super::invoke::Invoke;
+use crate::account::{Account, Place};
+use crate::diagnose::{self, Login, Report};
+use crate::failure::{Exit, Failure};
+use crate::labels::{CURRENT, PENDING, State, now};
+use crate::screen::{Paint, Screen};
+use crate::story::{self, Action, Facts, Story};
+
+/// Say where a rotation stands, which version can do what, and the next safe action.
+///
+/// Changes nothing. Labels alone say how far the steps came; with --function or --through the logins are tried too, with
+/// AWSCURRENT and AWSPENDING only, once each.
+#[derive(Args)]
+pub(crate) struct Explain {
+    #[command(flatten)]
+    what: Subject,
+}
+
+/// Take the next safe action that `explain` names, after showing it.
+///
+/// Runs the steps again, takes AWSPENDING off a version that the server is known to refuse, or rotates anew; nothing else.
+#[derive(Args)]
+pub(crate) struct Repair {
+    #[command(flatten)]
+    what: Subject,
+    /// Do it in a real AWS account.
+    #[arg(long)]
+    yes: bool,
+}
+
+/// A secret, and by which function its logins are tried.
+#[derive(Args)]
+struct Subject {
+    /// The secret's name or ARN.
+    #[arg(value_name = "SECRET_ID")]
+    secret: String,
+    /// Try the logins by a function started here.
+    #[arg(long, value_name = "COMMAND")]
+    function: Option<String>,
+    /// Try the logins by a deployed function, which allows it with ALLOW_DIAGNOSE=true.
+    #[arg(long, value_name = "ARN", conflicts_with = "function")]
+    through: Option<String>,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// What was found.
+struct Found {
+    account: Account,
+    state: State,
+    report: Report,
+    story: Story,
+}
+
+impl Subject {
+    async fn look(&self) -> Result<Found, Failure> {
+        let account = Account::open(&self.place).await?;
+        let state = account.state(&self.secret).await?;
+        let report = match (&self.function, &self.through) {
+            (Some(command), _) => diagnose::ask_here(&account, &state, command).await?,
+            (None, Some(arn)) => diagnose::ask_there(&account, &state, arn).await?,
+            (None, None) => Report::default(),
+        };
+        let filled = match state.under_way() {
+            // Whoever may not read values can still be told the rest.
+            Some(version) => account.value(&state.arn, &version.id).await.ok().map(|value| value.is_some()),
+            None => None,
+        };
+        let facts = Facts {
+            state: &state,
+            filled,
+            current: report.login("current"),
+            pending: report.login("pending"),
+        };
+        let story = story::tell(&facts);
+        Ok(Found { account, state, report, story })
+    }
+}
+
+impl Found {
+    fn print(&self, screen: &Screen) {
+        for version in self.state.versions.iter().filter(|version| !version.labels.is_empty()) {
+            screen.out(format!("  {}{}", version.line(screen), self.login_of(&version.labels)));
+        }
+        let paint = if self.story.action == Action::Nothing { Paint::Good } else { Paint::Careful };
+        screen.out(screen.paint(paint, self.story.what));
+        screen.out(format!("  {}", self.story.why));
+        if self.is_recent() {
+            screen.out(
+                "  it began less than five minutes ago and may still be at work: look again before you act",
+            );
+        }
+        screen.out(format!("next: {}", self.story.advice));
+    }
+
+    fn login_of(&self, labels: &[String]) -> &'static str {
+        let has = |label: &str| labels.iter().any(|it| it == label);
+        let login = match (has(CURRENT), has(PENDING)) {
+            (true, _) => self.report.login("current"),
+            (false, true) => self.report.login("pending"),
+            (false, false) => Login::Unknown,
+        };
+        match login {
+            Login::Accepted => "  logs in",
+            Login::Rejected => "  is refused",
+            Login::Unknown => "",
+        }
+    }
+
+    /// Whether the rotation may be at work right now.
+    fn is_recent(&self) -> bool {
+        let recent = |at: DateTime| now().secs() - at.secs() < 300;
+        self.state.under_way().is_some_and(|version| version.created.is_none_or(recent))
+    }
+
+    fn exit(&self) -> Exit {
+        if self.story.action == Action::Nothing { Exit::Fine } else { Exit::Finding }
+    }
+
+    fn json(&self, done: bool) -> serde_json::Value {
+        let login = |which: &str| match self.report.login(which) {
+            Login::Accepted => "accepted",
+            Login::Rejected => "rejected",
+            Login::Unknown => "unknown",
+        };
+        json!({
+            "secret": self.state.arn, "state": self.story.what, "why": self.story.why, "advice": self.story.advice,
+            "action": self.story.action.name(), "done": done, "recent": self.is_recent(), "labels": self.state.labels_json(),
+            "login_current": login("current"), "login_pending": login("pending"),
+        })
+    }
+}
+
+impl Explain {
+    pub(crate) async fn run(self, screen: &Screen) -> Result<Exit, Failure> {
+        let found = self.what.look().await?;
+        if screen.json {
+            screen.out_json(&found.json(false));
+        } else {
+            found.print(screen);
+            if matches!(found.story.action, Action::RunAgain | Action::DropPending | Action::Rotate) {
+                screen.out(
+                    screen.paint(Paint::Faint, format!("`turnlock repair {}` does it", found.state.name)),
+                );
+            }
+        }
+        Ok(found.exit())
+    }
+}
+
+impl Repair {
+    pub(crate) async fn run(self, screen: &Screen) -> Result<Exit, Failure> {
+        let found = self.what.look().await?;
+        let action = found.story.action;
+        if !screen.json {
+            found.print(screen);
+        }
+        let real = !found.account.local;
+        if real && !self.yes && !matches!(action, Action::Nothing | Action::Person) {
+            return Err(Failure::usage(
+                format!("{} is in a real AWS account ({})", found.state.arn, found.account.endpoint),
+                "add --yes to do what is said above",
+            ));
+        }
+        match (action, found.state.under_way()) {
+            (Action::Nothing | Action::Person, _) => {
+                if screen.json {
+                    screen.out_json(&found.json(false));
+                }
+                Ok(found.exit())
+            }
+            (Action::DropPending, Some(version)) => {
+                screen.doing("taking AWSPENDING away");
+                found.account.drop_pending(&found.state.arn, &version.id).await?;
+                if screen.json {
+                    screen.out_json(&found.json(true));
+                } else {
+                    screen.out(screen.paint(Paint::Good, "AWSPENDING is taken away: rotate anew"));
+                }
+                Ok(Exit::Fine)
+            }
+            (Action::DropPending | Action::RunAgain | Action::Rotate, _) => {
+                let function = self.what.function.or(self.what.through);
+                Invoke::whole(found.state.arn, function, self.yes, self.what.place).run(screen).await
+            }
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! `turnlock status`: every secret that rotates, what needs attention first.
+
+use std::path::PathBuf;
+
+use aws_sdk_secretsmanager::types::SecretListEntry;
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::account::{Account, Place};
+use crate::failure::{Exit, Failure};
+use crate::labels::{CURRENT, PENDING, moment, now};
+use crate::screen::{Paint, Screen};
+
+mod page;
+
+/// List secrets with the age of their passwords: stuck and overdue ones first.
+///
+/// Reads no values. The exit code is 1 if a rotation is stuck or overdue.
+#[derive(Args)]
+pub(crate) struct Status {
+    /// Those without rotation too.
+    #[arg(long)]
+    all: bool,
+    /// Only secrets with this tag; may be given several times.
+    #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tag)]
+    tags: Vec<(String, String)>,
+    /// Write one self-contained page with a chart of ages.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
+}
+
+fn tag(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
+    pair.ok_or_else(|| "write it as KEY=VALUE".to_owned())
+}
+
+/// What a secret's rotation is like, what needs attention first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Condition {
+    Stuck,
+    Overdue,
+    Off,
+    Never,
+    Fine,
+    None,
+}
+
+impl Condition {
+    fn of(secret: &SecretListEntry) -> Condition {
+        let versions = secret.secret_versions_to_stages.iter().flatten();
+        let stuck = versions.into_iter().any(|(_, labels)| {
+            labels.iter().any(|it| it == PENDING) && !labels.iter().any(|it| it == CURRENT)
+        });
+        let overdue = secret.next_rotation_date.is_some_and(|next| next < now());
+        match (secret.rotation_enabled, &secret.rotation_lambda_arn) {
+            _ if stuck => Condition::Stuck,
+            (Some(true), _) if overdue => Condition::Overdue,
+            (Some(true), _) if secret.last_rotated_date.is_none() => Condition::Never,
+            (Some(true), _) => Condition::Fine,
+            (_, Some(_)) => Condition::Off,
+            (_, None) => Condition::None,
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Condition::Stuck => "stuck",
+            Condition::Overdue => "overdue",
+            Condition::Off => "off",
+            Condition::Never => "never yet",
+            Condition::Fine => "fine",
+            Condition::None => "none",
+        }
+    }
+
+    fn paint(self) -> Paint {
+        match self {
+            Condition::Stuck | Condition::Overdue => Paint::Bad,
+            Condition::Off | Condition::Never => Paint::Careful,
+            Condition::Fine => Paint::Good,
+            Condition::None => Paint::Faint,
+        }
+    }
+}
+
+/// One line of the table.
+pub(super) struct Row {
+    pub(super) name: String,
+    pub(super) condition: Condition,
+    /// Days since the password was made: since the last rotation, else since the secret was.
+    pub(super) age: i64,
+    last: Option<String>,
+    next: Option<String>,
+    function: Option<String>,
+}
+
+impl Row {
+    fn of(secret: SecretListEntry) -> Row {
+        let condition = Condition::of(&secret);
+        let made = secret.last_rotated_date.or(secret.created_date);
+        Row {
+            name: secret.name.unwrap_or_default(),
+            condition,
+            age: made.map_or(0, |at| (now().secs() - at.secs()).max(0) / 86_400),
+            last: secret.last_rotated_date.map(moment),
+            next: secret.next_rotation_date.map(moment),
+            function: secret
+                .rotation_lambda_arn
+                .map(|arn| arn.rsplit(':').next().unwrap_or_default().to_owned()),
+        }
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "name": self.name, "condition": self.condition.name(), "age_days": self.age, "last": self.last,
+            "next": self.next, "function": self.function,
+        })
+    }
+}
+
+impl Status {
+    pub(crate) async fn run(self, screen: &Screen) -> Result<Exit, Failure> {
+        let account = Account::open(&self.place).await?;
+        let mut rows: Vec<Row> = self.list(&account).await?.into_iter().map(Row::of).collect();
+        rows.retain(|row| self.all || row.condition != Condition::None);
+        rows.sort_by(|one, other| {
+            (one.condition, -one.age, &one.name).cmp(&(other.condition, -other.age, &other.name))
+        });
+        if let Some(path) = &self.html {
+            std::fs::write(path, page::html(&rows, account.region()))?;
+            screen.say(format!("written: {}", path.display()));
+        }
+        if screen.json {
+            screen.out_json(&json!({"secrets": rows.iter().map(Row::json).collect::<Vec<_>>()}));
+        } else {
+            print(screen, &rows, self.all);
+        }
+        let bad = rows.iter().any(|row| matches!(row.condition, Condition::Stuck | Condition::Overdue));
+        Ok(if bad { Exit::Finding } else { Exit::Fine })
+    }
+
+    async fn list(&self, account: &Account) -> Result<Vec<SecretListEntry>, Failure> {
+        let (mut found, mut page) = (Vec::new(), None);
+        loop {
+            let request = account.client.list_secrets().set_next_token(page);
+            let listed = request.send().await;
+            let listed = listed.map_err(|error| account.failure("ListSecrets", "*", error))?;
+            found.extend(listed.secret_list.unwrap_or_default());
+            page = listed.next_token;
+            if page.is_none() {
+                break;
+            }
+        }
+        // Filtered here: the service matches beginnings, key and value apart, and not every character that a tag may have.
+        let has = |secret: &SecretListEntry, key: &str, value: &str| {
+            let tags = secret.tags.iter().flatten();
+            tags.into_iter().any(|tag| tag.key.as_deref() == Some(key) && tag.value.as_deref() == Some(value))
+        };
+        found.retain(|secret| self.tags.iter().all(|(key, value)| has(secret, key, value)));
+        Ok(found)
+    }
+}
+
+fn print(screen: &Screen, rows: &[Row], all: bool) {
+    if rows.is_empty() {
+        screen.say(if all {
+            "there are no secrets here"
+        } else {
+            "no secret rotates here; --all shows the others"
+        });
+        return;
+    }
+    let width = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0).max("SECRET".len());
+    let head = format!(
+        "{:<width$}  {:<9}  {:>8}  {:<20}  {:<20}  FUNCTION",
+        "SECRET", "STATE", "AGE", "LAST", "NEXT"
+    );
+    screen.out(screen.paint(Paint::Strong, head));
+    for row in rows {
+        let state = screen.paint(row.condition.paint(), format!("{:<9}", row.condition.name()));
+        let text = |it: &Option<String>| it.clone().unwrap_or_else(|| "-".to_owned());
+        let line = format!(
+            "{:<width$}  {state}  {:>8}  {:<20}  {:<20}  {}",
+            row.name,
+            format!("{} days", row.age),
+            text(&row.last),
+            text(&row.next),
+            text(&row.function)
+        );
+        screen.out(line.trim_end());
+    }
+}

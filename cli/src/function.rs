@@ -1,0 +1,156 @@
+//! A rotation function, as a command to start here or as the ARN of a deployed one.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use lab::runtime::{self, RunningFunction};
+use serde_json::{Value, json};
+
+use crate::account::Account;
+use crate::failure::Failure;
+use crate::signed::{Request, Signed};
+
+/// Lambda's longest time for an invocation, and a little more.
+const LONGEST: Duration = Duration::from_secs(15 * 60 + 10);
+
+/// Something that answers events.
+pub(crate) enum Function {
+    /// A process on this machine.
+    Process(RunningFunction),
+    /// A function in AWS.
+    Deployed {
+        /// Its ARN, or its name.
+        arn: String,
+        /// Who calls.
+        signed: Signed,
+        /// Lambda's.
+        endpoint: String,
+    },
+}
+
+/// The kind of a function that ended or went on for too long without an answer.
+const SILENCE: &str = "NoAnswer";
+
+/// A function's own error, or that it said nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Refused {
+    pub(crate) kind: String,
+    pub(crate) message: String,
+}
+
+impl Function {
+    /// Starts a command line, as a shell would understand it, with this environment.
+    pub(crate) async fn start(name: &str, command: &str, env: &[(&str, &str)]) -> Result<Function, Failure> {
+        let mut function = process(name, command);
+        for (name, value) in env {
+            function = function.env(name, value);
+        }
+        let started = function.start().await;
+        started.map(Function::Process).map_err(|error| {
+            Failure::usage(
+                format!("the function cannot be started: {error}"),
+                "check the command of --function",
+            )
+        })
+    }
+
+    /// A deployed function.
+    pub(crate) async fn deployed(account: &Account, arn: &str) -> Result<Function, Failure> {
+        let signed = Signed::new(account, LONGEST).await?;
+        Ok(Function::Deployed { arn: arn.to_owned(), signed, endpoint: account.endpoint_of("lambda")? })
+    }
+
+    /// Sends an event and waits for the answer.
+    pub(crate) async fn invoke(&self, event: &Value) -> Result<Result<Value, Refused>, Failure> {
+        match self {
+            Function::Process(process) => Ok(process.invoke(event.clone()).await.map_err(refused)),
+            Function::Deployed { arn, signed, endpoint } => invoke(signed, endpoint, arn, event).await,
+        }
+    }
+
+    /// The same, and how long it took.
+    pub(crate) async fn timed(&self, event: &Value) -> Result<(Result<Value, Refused>, Duration), Failure> {
+        let started = Instant::now();
+        Ok((self.invoke(event).await?, started.elapsed()))
+    }
+
+    /// What a process has written so far; a deployed function writes to CloudWatch.
+    pub(crate) fn output(&self) -> String {
+        match self {
+            Function::Process(process) => String::from_utf8_lossy(&process.output()).into_owned(),
+            Function::Deployed { .. } => String::new(),
+        }
+    }
+}
+
+/// A command line as a process of the lab. `exec` makes the shell become the function, so that it is the function that is killed.
+pub(crate) fn process(name: &str, command: &str) -> runtime::Function {
+    let mut path = String::from("/usr/local/bin:/usr/bin:/bin");
+    // Functions are often built or installed beside this program.
+    let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.to_owned()));
+    if let Some(folder) = beside.as_deref().and_then(std::path::Path::to_str) {
+        path = format!("{folder}:{path}");
+    }
+    runtime::Function::new(name, ["/bin/sh", "-c", &format!("exec {command}")]).env("PATH", path)
+}
+
+pub(crate) fn refused(error: runtime::InvokeError) -> Refused {
+    match error {
+        runtime::InvokeError::Function(error) => {
+            Refused { kind: error.error_type, message: error.error_message }
+        }
+        other => Refused { kind: SILENCE.to_owned(), message: other.to_string() },
+    }
+}
+
+async fn invoke(
+    signed: &Signed,
+    endpoint: &str,
+    arn: &str,
+    event: &Value,
+) -> Result<Result<Value, Refused>, Failure> {
+    let escaped = arn.replace(':', "%3A").replace('$', "%24"); // as the SDKs do; nothing else in an ARN needs it
+    let answer = signed
+        .send(Request {
+            service: "lambda",
+            endpoint,
+            method: "POST",
+            path: &format!("/2015-03-31/functions/{escaped}/invocations"),
+            headers: &[("content-type", "application/json")],
+            body: Bytes::from(event.to_string()),
+        })
+        .await?;
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let word = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
+    if answer.status != 200 {
+        let why = if body["Message"].is_string() { word("Message") } else { word("message") };
+        return Err(Failure::blind(
+            format!("Lambda refused to invoke {arn} with HTTP {}: {why}", answer.status),
+            "you need lambda:InvokeFunction on it; check the ARN and --region",
+        ));
+    }
+    if answer.headers.contains_key("x-amz-function-error") {
+        return Ok(Err(Refused { kind: word("errorType"), message: word("errorMessage") }));
+    }
+    Ok(Ok(body))
+}
+
+impl Refused {
+    /// Whether the function said nothing at all.
+    pub(crate) fn is_silence(&self) -> bool {
+        self.kind == SILENCE
+    }
+
+    /// What happened, and what to do where the function says so, as ours do.
+    pub(crate) fn split(&self) -> (String, Option<&str>) {
+        match self.message.split_once(". What to do: ") {
+            Some((what, hint)) => (format!("{}: {what}", self.kind), Some(hint)),
+            None => (format!("{}: {}", self.kind, self.message), None),
+        }
+    }
+
+    /// As JSON.
+    pub(crate) fn json(&self) -> Value {
+        json!({"type": self.kind, "message": self.message})
+    }
+}

@@ -1,0 +1,103 @@
+//! `turnlock`: rotation of secrets in a person's hands. It drives functions from outside, as Secrets Manager does, and knows no
+//! database.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+
+use command::Command;
+use failure::{Exit, Failure};
+use screen::{Colour, Screen};
+
+mod account;
+mod between;
+mod command;
+mod diagnose;
+mod failure;
+mod finding;
+mod function;
+mod labels;
+mod screen;
+mod signed;
+mod story;
+
+/// Rotate secrets without locking anyone out: look at them, try a rotation on this machine, find out what is wrong.
+#[derive(Parser)]
+#[command(name = "turnlock", version, max_term_width = 100, after_help = EXITS)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// Print the result as JSON on standard output.
+    #[arg(long, global = true)]
+    json: bool,
+    /// When to use colours.
+    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    color: Colour,
+}
+
+const EXITS: &str = "Exit codes: 0 fine; 1 something is wrong, or a rotation failed; 2 the command line; \
+                     3 could not look; 130 interrupted.";
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return misunderstood(&error),
+    };
+    let screen = Arc::new(Screen::new(arguments.json, arguments.color));
+    match run(arguments.command, &screen) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            screen.fail(&failure);
+            failure.exit.into()
+        }
+    }
+}
+
+/// Help and version are results; anything else is an error, and ends with a hint like every other.
+fn misunderstood(error: &clap::Error) -> ExitCode {
+    // Where standard output or error is closed there is nobody to tell.
+    if !error.use_stderr() {
+        let _ = error.print();
+        return Exit::Fine.into();
+    }
+    let text = error.render().to_string();
+    let hint = "\nhint: `turnlock help COMMAND` shows examples";
+    let text = text.replace("\n\nFor more information, try '--help'.", hint);
+    Screen::new(false, Colour::Auto).say(text.trim_end());
+    Exit::Usage.into()
+}
+
+fn run(command: Command, screen: &Arc<Screen>) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        // Whatever runs is dropped at a signal: functions and servers of ours end with their values.
+        tokio::select! {
+            biased; // `lab` ends by itself at a signal.
+            outcome = command.run(screen) => outcome,
+            stopped = told_to_stop() => stopped.and_then(|()| Err(interrupted(screen))),
+        }
+    })
+}
+
+/// Waits for ctrl-C, or for a polite request to end.
+async fn told_to_stop() -> Result<(), Failure> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+fn interrupted(screen: &Screen) -> Failure {
+    let (what, hint) = match screen.done_so_far() {
+        Some(doing) => (
+            format!("interrupted during {doing}"),
+            "nothing is lost: every step can be run again; `turnlock explain SECRET_ID` shows where it stands",
+        ),
+        None => ("interrupted".to_owned(), "nothing was changed"),
+    };
+    Failure { exit: Exit::Interrupted, what, hint: hint.to_owned() }
+}

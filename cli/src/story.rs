@@ -1,0 +1,224 @@
+//! Where a rotation stands and what is safe to do next, from labels and logins alone.
+
+use crate::diagnose::Login;
+use crate::labels::{CURRENT, PREVIOUS, State};
+
+/// What is known of a secret.
+pub(crate) struct Facts<'a> {
+    pub(crate) state: &'a State,
+    /// Whether the pending version has a value; `None` where it may not be read.
+    pub(crate) filled: Option<bool>,
+    pub(crate) current: Login,
+    pub(crate) pending: Login,
+}
+
+/// The next safe action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Nothing is to be done.
+    Nothing,
+    /// Run the steps again for the version that is pending.
+    RunAgain,
+    /// Take AWSPENDING away: the server has never accepted that version. A new rotation makes a new one.
+    DropPending,
+    /// Rotate anew.
+    Rotate,
+    /// Only a person can.
+    Person,
+}
+
+impl Action {
+    /// The name in JSON.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Action::Nothing => "nothing",
+            Action::RunAgain => "run-again",
+            Action::DropPending => "drop-pending",
+            Action::Rotate => "rotate",
+            Action::Person => "person",
+        }
+    }
+}
+
+/// What to tell, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Story {
+    /// Where it stands, in one sentence.
+    pub(crate) what: &'static str,
+    /// Why, or what it means for clients.
+    pub(crate) why: &'static str,
+    pub(crate) action: Action,
+    /// What to do, in words.
+    pub(crate) advice: &'static str,
+}
+
+/// Tells where a rotation stands.
+pub(crate) fn tell(facts: &Facts<'_>) -> Story {
+    let state = facts.state;
+    if state.described.deleted_date.is_some() {
+        return Story {
+            what: "the secret is scheduled for deletion",
+            why: "Secrets Manager neither rotates it nor gives it to clients",
+            action: Action::Person,
+            advice: "if that is a mistake: aws secretsmanager restore-secret",
+        };
+    }
+    if state.with(CURRENT).is_none() {
+        return Story {
+            what: "no version is labelled AWSCURRENT",
+            why: "clients get nothing, and no rotation can begin",
+            action: Action::Person,
+            advice: "store a value with put-secret-value, or move AWSCURRENT back to a version that logs in",
+        };
+    }
+    if state.under_way().is_some() {
+        return pending(facts);
+    }
+    match facts.current {
+        Login::Rejected => lost(state),
+        Login::Accepted | Login::Unknown if state.described.rotation_enabled == Some(false) => Story {
+            what: "rotation is switched off",
+            why: "CancelRotateSecret does that; the secret stays as it is until RotateSecret switches it on",
+            action: Action::Person,
+            advice: "leave it, or switch it on: aws secretsmanager rotate-secret --secret-id NAME",
+        },
+        Login::Accepted | Login::Unknown if state.function().is_none() => Story {
+            what: "no rotation is under way, and none will begin by itself",
+            why: "no rotation function is attached to the secret",
+            action: Action::Person,
+            advice: "attach one: aws secretsmanager rotate-secret --rotation-lambda-arn ARN",
+        },
+        Login::Accepted | Login::Unknown => Story {
+            what: "no rotation is under way",
+            why: "AWSPENDING is nowhere, or beside AWSCURRENT where a finished rotation leaves it",
+            action: Action::Nothing,
+            advice: "nothing to do",
+        },
+    }
+}
+
+/// A rotation has begun and not finished.
+fn pending(facts: &Facts<'_>) -> Story {
+    match (facts.filled, &facts.current, &facts.pending) {
+        (_, _, Login::Accepted) => Story {
+            what: "the new password works, but is not yet the current one",
+            why: "setSecret is done; testSecret or finishSecret failed or never ran",
+            action: Action::RunAgain,
+            advice: "run the steps again: finishSecret moves AWSCURRENT to it",
+        },
+        (_, Login::Accepted, Login::Rejected) => Story {
+            what: "a new password is stored, but the server does not know it",
+            why: "createSecret is done, setSecret failed or never ran; clients are not affected",
+            action: Action::DropPending,
+            advice: "take AWSPENDING away and rotate anew: the next rotation makes another password, which helps where a policy of the server refused this one",
+        },
+        (_, Login::Rejected, Login::Rejected) => Story {
+            what: "neither the current nor the new password logs in",
+            why: "somebody changed it on the server, or restored an older database; clients are locked out",
+            action: Action::Person,
+            advice: "set the user's password on the server to the one in AWSCURRENT, or rotate once with ADMIN_RESET=true and an admin secret (masterarn)",
+        },
+        (Some(false), ..) => Story {
+            what: "a rotation has begun, but no new password is stored",
+            why: "createSecret failed or never ran; clients are not affected",
+            action: Action::RunAgain,
+            advice: "run the steps again, from createSecret",
+        },
+        _ => Story {
+            what: "a rotation has begun and not finished",
+            why: "which password the server knows has not been looked at (--function COMMAND or --through ARN looks)",
+            action: Action::RunAgain,
+            advice: "run the steps again: that is safe wherever it stands; do not take the label away blindly",
+        },
+    }
+}
+
+/// Nothing is pending, and the current password is refused.
+fn lost(state: &State) -> Story {
+    let current = state.with(CURRENT).and_then(|version| version.created);
+    let newer = state.versions.iter().any(|it| it.labels.is_empty() && it.created > current);
+    if newer {
+        return Story {
+            what: "the current password is refused, and a newer version has no label",
+            why: "AWSPENDING was taken away after the server had accepted that version; clients are locked out",
+            action: Action::Rotate,
+            advice: "rotate: Turnlock's functions try versions without a label too",
+        };
+    }
+    Story {
+        what: "the current password is refused",
+        why: if state.with(PREVIOUS).is_some() {
+            "somebody changed it on the server, or restored an older database; clients are locked out"
+        } else {
+            "the secret has never held a password that the server knows, or somebody changed it there"
+        },
+        action: Action::Rotate,
+        advice: "rotate: the previous password and versions without a label are tried too; if none logs in, set the user's password on the server to the one in AWSCURRENT",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
+    use aws_smithy_types::DateTime;
+
+    use super::*;
+    use crate::labels::{PENDING, Version};
+
+    /// Versions as their labels, oldest first.
+    #[track_caller]
+    fn check(versions: &[&[&str]], filled: bool, current: Login, pending: Login, action: Action, what: &str) {
+        let versions = versions.iter().enumerate().map(|(at, labels)| Version {
+            id: format!("v{at}"),
+            labels: labels.iter().map(|label| (*label).to_owned()).collect(),
+            created: Some(DateTime::from_secs(at as i64)),
+        });
+        let described =
+            DescribeSecretOutput::builder().rotation_lambda_arn("arn").rotation_enabled(true).build();
+        let state = State::new(described, versions.collect());
+        let story = tell(&Facts { state: &state, filled: Some(filled), current, pending });
+        assert_eq!((story.action, story.what), (action, what), "{}", story.advice);
+    }
+
+    use Login::{Accepted, Rejected, Unknown};
+
+    const NEW: &[&[&str]] = &[&[PREVIOUS], &[CURRENT], &[PENDING]];
+
+    #[test]
+    fn a_pending_version_that_works_is_finished_and_never_dropped() {
+        let what = "the new password works, but is not yet the current one";
+        for current in [Accepted, Rejected, Unknown] {
+            check(NEW, true, current, Accepted, Action::RunAgain, what);
+        }
+    }
+
+    #[test]
+    fn the_label_goes_only_where_the_server_is_known_to_refuse_that_version() {
+        let stored = "a new password is stored, but the server does not know it";
+        check(NEW, true, Accepted, Rejected, Action::DropPending, stored);
+        let unknown = "a rotation has begun and not finished";
+        check(NEW, true, Unknown, Unknown, Action::RunAgain, unknown);
+        check(NEW, true, Accepted, Unknown, Action::RunAgain, unknown);
+        check(NEW, true, Rejected, Unknown, Action::RunAgain, unknown);
+        check(NEW, true, Unknown, Rejected, Action::RunAgain, unknown);
+        let empty = "a rotation has begun, but no new password is stored";
+        check(NEW, false, Accepted, Unknown, Action::RunAgain, empty);
+    }
+
+    #[test]
+    fn whoever_is_locked_out_is_told() {
+        let both = "neither the current nor the new password logs in";
+        check(NEW, true, Rejected, Rejected, Action::Person, both);
+        let lost = "the current password is refused, and a newer version has no label";
+        check(&[&[PREVIOUS], &[CURRENT], &[]], true, Rejected, Unknown, Action::Rotate, lost);
+        check(&[&[], &[CURRENT]], true, Rejected, Unknown, Action::Rotate, "the current password is refused");
+    }
+
+    #[test]
+    fn a_quiet_secret_is_left_alone() {
+        let quiet = "no rotation is under way";
+        check(&[&[PREVIOUS], &[CURRENT]], true, Accepted, Unknown, Action::Nothing, quiet);
+        check(&[&[PREVIOUS], &[CURRENT, PENDING]], true, Unknown, Unknown, Action::Nothing, quiet);
+        check(&[&[PREVIOUS]], true, Unknown, Unknown, Action::Person, "no version is labelled AWSCURRENT");
+    }
+}

@@ -1,0 +1,260 @@
+//! Where a scenario happens: a lab, an application's account on a real server, and a shell.
+
+use std::any::Any;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use lab::runtime::Function;
+use lab::secrets::Lab;
+use lab::servers::{MySql, Postgres, Release, Tls};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+#[path = "aws.rs"]
+mod aws;
+
+use aws::Aws;
+
+/// The secret of the application.
+const SECRET: &str = "prod/app";
+
+pub(crate) struct World {
+    lab: Option<Lab>,
+    server: Option<Arc<Postgres>>,
+    aws: Option<Aws>,
+    /// Servers that live as long as the scenario.
+    kept: Vec<Box<dyn Any + Send + Sync>>,
+    folder: TempDir,
+    /// What differs from run to run, and the word that stands for it; in the order of replacement.
+    words: Vec<(String, String)>,
+    /// Version ids in the order in which they were seen.
+    versions: Vec<String>,
+}
+
+impl World {
+    pub(crate) async fn new(kind: &str) -> World {
+        let folder = tempfile::tempdir().expect("a folder is made");
+        let words = vec![(folder.path().display().to_string(), "FOLDER".to_owned())];
+        let mut world = World {
+            lab: None,
+            server: None,
+            aws: None,
+            kept: Vec::new(),
+            folder,
+            words,
+            versions: Vec::new(),
+        };
+        match kind {
+            "none" => {}
+            "lab" => world.start_lab(None).await,
+            "postgres" | "aws" => {
+                let server = Postgres::shared(16).await.expect("a server starts");
+                let value = account(&server, &mut world.words).await;
+                world.server = Some(server);
+                world.start_lab(Some(value)).await;
+                if kind == "aws" {
+                    world.start_aws().await;
+                }
+            }
+            "tls" => {
+                world.start_lab(None).await;
+                world.start_servers().await;
+            }
+            other => panic!("there is no world {other}"),
+        }
+        world
+    }
+
+    async fn start_lab(&mut self, value: Option<Value>) {
+        let lab = Lab::start(Default::default()).await.expect("a lab starts");
+        let endpoint = lab.endpoint();
+        let port = endpoint.rsplit(':').next().expect("it has a port").to_owned();
+        self.words.push((endpoint, "ENDPOINT".to_owned()));
+        self.words.push((port, "LAB".to_owned()));
+        if let Some(value) = value {
+            let arn = lab.secrets().create(SECRET, &value.to_string()).expect("the secret is made");
+            self.words.insert(0, (arn, "ARN".to_owned()));
+        }
+        self.lab = Some(lab);
+    }
+
+    /// Servers with TLS of every kind, and a secret for each that is named after it.
+    async fn start_servers(&mut self) {
+        let flaws = [
+            ("none", Tls::Off),
+            ("wrong-name", Tls::WrongName),
+            ("expired", Tls::Expired),
+            ("unknown", Tls::UnknownAuthority),
+        ];
+        for (name, tls) in flaws {
+            let server = Postgres::version(16).tls(tls).start().await.expect("a server starts");
+            self.secret_for(name, "postgres", server.host(), server.port(), server.ca_pem());
+            self.kept.push(Box::new(server));
+        }
+        for (name, tls) in [("mariadb", Tls::Good), ("mariadb-none", Tls::Off)] {
+            let server = MySql::release(Release::MARIADB_10).tls(tls).start().await.expect("a server starts");
+            self.secret_for(name, "mariadb", server.host(), server.port(), server.ca_pem());
+            self.kept.push(Box::new(server));
+        }
+    }
+
+    fn secret_for(&self, name: &str, engine: &str, host: &str, port: u16, authority: &str) {
+        let value = json!({
+            "engine": engine, "host": host, "port": port, "username": "app", "password": "hunter2",
+            "sslrootcert": authority,
+        });
+        let lab = self.lab.as_ref().expect("it was started");
+        lab.secrets().create(name, &value.to_string()).expect("the secret is made");
+    }
+
+    /// Attaches the function, and lets Lambda, IAM and KMS answer for it.
+    async fn start_aws(&mut self) {
+        let lab = self.lab.as_ref().expect("it was started");
+        let binary = Function::build("rotate-postgres").expect("the function is built");
+        let function = Function::new("rotate-postgres", [binary])
+            .env("SECRETS_MANAGER_ENDPOINT", lab.endpoint())
+            .env("ALLOW_DIAGNOSE", "true");
+        let function = Arc::new(function.start().await.expect("the function starts"));
+        lab.attach("rotate-postgres", function.clone());
+        lab.secrets().enable_rotation(SECRET, "rotate-postgres").expect("it is attached");
+        let aws = Aws::start(function).await;
+        self.words.push((aws.endpoint.clone(), "AWS".to_owned()));
+        self.aws = Some(aws);
+    }
+
+    /// Runs a statement as the superuser.
+    pub(crate) async fn sql(&self, statement: &str) {
+        let server = self.server.as_ref().expect("this world has a server");
+        server.execute(&self.filled(statement)).await.expect("the statement runs");
+    }
+
+    /// Runs an operation of Secrets Manager.
+    pub(crate) fn call(&self, call: &str) {
+        let (operation, request) = call.split_once(' ').expect("an operation and a request");
+        let request = serde_json::from_str(&self.filled(request)).expect("the request is JSON");
+        let lab = self.lab.as_ref().expect("this world has a lab");
+        lab.secrets().call(operation, request).expect("the operation succeeds");
+    }
+
+    /// Runs a command; what it printed and how it ended, as a scenario writes it.
+    pub(crate) async fn run(&mut self, command: &str) -> String {
+        let program = std::path::Path::new(env!("CARGO_BIN_EXE_turnlock"));
+        let function = Function::build("rotate-postgres").expect("the function is built");
+        let folders = [program, &function].map(|path| path.parent().expect("it lies in a folder").display());
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", &self.filled(command)])
+            .current_dir(self.folder.path())
+            .env_clear()
+            .env("PATH", format!("{}:{}:/usr/local/bin:/usr/bin:/bin", folders[0], folders[1]))
+            .env("HOME", self.folder.path())
+            .env("TURNLOCK_BIN_DIR", function.parent().expect("it lies in a folder"))
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        if let Some(lab) = &self.lab {
+            shell.env("AWS_ENDPOINT_URL_SECRETS_MANAGER", lab.endpoint());
+        }
+        if let Some(aws) = &self.aws {
+            for service in ["LAMBDA", "IAM", "KMS"] {
+                shell.env(format!("AWS_ENDPOINT_URL_{service}"), &aws.endpoint);
+            }
+        }
+        let output = shell.output().await.expect("the shell runs");
+        let code = output.status.code().expect("it was not killed");
+        let mut happened = if code == 0 { String::new() } else { format!("? {code}\n") };
+        for (mark, bytes) in [('>', output.stdout), ('!', output.stderr)] {
+            let text = self.settled(&String::from_utf8(bytes).expect("it prints UTF-8"));
+            happened.extend(text.lines().map(|line| format!("{mark} {line}").trim_end().to_owned() + "\n"));
+        }
+        happened
+    }
+
+    /// Puts what they stand for in the place of `USER` and the like.
+    fn filled(&self, text: &str) -> String {
+        let fill = |text: String, (is, word): &(String, String)| text.replace(&format!("${word}"), is);
+        let text = self.words.iter().fold(text.to_owned(), fill);
+        let numbered = self.versions.iter().enumerate();
+        numbered.fold(text, |text, (at, id)| text.replace(&format!("$VERSION-{}", at + 1), id))
+    }
+
+    /// Puts words in the place of what differs from run to run.
+    fn settled(&mut self, text: &str) -> String {
+        let settle = |text: String, (is, word): &(String, String)| text.replace(is, word);
+        let text = self.words.iter().fold(text.to_owned(), settle);
+        let mut settled = String::new();
+        for piece in text.split_inclusive(|c| !in_word(c)) {
+            let (word, rest) = piece.split_at(piece.trim_end_matches(|c| !in_word(c)).len());
+            settled += &self.word(word);
+            settled += rest;
+        }
+        without_times(&settled)
+    }
+
+    fn word(&mut self, word: &str) -> String {
+        let (word, end) = word.split_at(word.trim_end_matches([':', '.']).len());
+        if is_version(word) {
+            let known = self.versions.iter().position(|it| it == word);
+            let at = known.unwrap_or_else(|| {
+                self.versions.push(word.to_owned());
+                self.versions.len() - 1
+            });
+            return format!("VERSION-{}{end}", at + 1);
+        }
+        let moment = word.len() >= 20 && word.ends_with('Z') && word.as_bytes()[10] == b'T';
+        if moment { format!("TIME{end}") } else { format!("{word}{end}") }
+    }
+}
+
+/// Puts a word in the place of each number of milliseconds or bytes.
+fn without_times(text: &str) -> String {
+    let mut kept = text.to_owned();
+    for unit in [" ms", " bytes"] {
+        let mut parts: Vec<&str> = kept.split(unit).collect();
+        let last = parts.pop().unwrap_or_default();
+        let parts = parts
+            .iter()
+            .map(|part| part.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned() + "N" + unit);
+        kept = parts.collect::<String>() + last;
+    }
+    let mut lines: Vec<String> = Vec::new();
+    for line in kept.split('\n') {
+        lines.push(match line.split_once("\"ms\": ") {
+            Some((before, after)) => {
+                format!("{before}\"ms\": N{}", after.trim_start_matches(|c: char| c.is_ascii_digit()))
+            }
+            None => line.to_owned(),
+        });
+    }
+    lines.join("\n")
+}
+
+/// What a version's id, a number or a moment consists of.
+fn in_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-:.".contains(c)
+}
+
+/// An account that no other scenario has, and its secret.
+async fn account(server: &Postgres, words: &mut Vec<(String, String)>) -> Value {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let user = format!("scenario_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let first = "Zt4nP1vKopening";
+    server
+        .execute(&format!("CREATE ROLE {user} LOGIN PASSWORD '{first}'"))
+        .await
+        .expect("the account is made");
+    words.push((user.clone(), "USER".to_owned()));
+    words.push((format!("{}", server.port()), "PORT".to_owned()));
+    json!({
+        "engine": "postgres", "host": server.host(), "port": server.port(), "username": user, "password": first,
+        "dbname": "postgres", "sslrootcert": server.ca_pem(),
+    })
+}
+
+/// Whether this is the id of a version.
+fn is_version(word: &str) -> bool {
+    let parts: Vec<usize> = word.split('-').map(str::len).collect();
+    parts == [8, 4, 4, 4, 12] && word.chars().all(|c| c.is_ascii_hexdigit() || c == '-')
+}

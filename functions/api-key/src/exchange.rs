@@ -1,0 +1,242 @@
+//! A call with all its tries, and what its answer means. What a service says is never quoted but for its status and a short
+//! reason, because services echo what they were sent.
+
+use std::time::{Duration, SystemTime};
+
+use aws_smithy_types::date_time::{DateTime, Format};
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::{DATE, RETRY_AFTER};
+use http_body_util::Full;
+use rotation::error::{Error, Kind, Result};
+use rotation::job::Job;
+use serde_json::Value;
+
+use crate::connect::{self, Failure, Raw};
+use crate::provider::schema::{Call, Origin};
+
+/// How often a call is tried; with the pauses below this is about ten seconds of trouble.
+const TRIES: u32 = 6;
+/// The first pause; each further one is twice as long.
+const PAUSE: Duration = Duration::from_millis(300);
+/// What has to be left of the invocation for another try to make sense.
+const LEAST: Duration = Duration::from_secs(2);
+/// How much of a reason is shown.
+const REASON: usize = 200;
+
+/// What a service answered.
+pub enum Meaning {
+    /// Yes.
+    Yes(Answer),
+    /// The credential is refused; in few words.
+    Rejected(String),
+    /// What was to be revoked is not there any more.
+    Gone,
+}
+
+/// An answer that is a yes.
+pub struct Answer {
+    /// Its headers.
+    pub headers: HeaderMap,
+    body: Bytes,
+    place: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub fn json(&self) -> Result<Value> {
+        serde_json::from_slice(&self.body).map_err(|_| {
+            // The reader's own words could quote the body.
+            misunderstood(&self.place, "the answer is not JSON")
+        })
+    }
+
+    /// What time it is, by the service's own clock.
+    pub fn date(&self) -> Option<SystemTime> {
+        let text = self.headers.get(DATE)?.to_str().ok()?;
+        SystemTime::try_from(DateTime::from_str(text, Format::HttpDate).ok()?).ok()
+    }
+
+    /// The error for an answer that lacks something or has something else in its place.
+    pub fn misunderstood(&self, what: &str) -> Error {
+        misunderstood(&self.place, what)
+    }
+}
+
+fn misunderstood(place: &str, what: &str) -> Error {
+    Error::new(Kind::ServerRefused, format!("{place} answers, but not as the provider file says: {what}"))
+        .remedy("compare the provider file with the service's documentation")
+}
+
+/// What one answer asks for.
+enum Verdict {
+    Means(Meaning),
+    /// Nothing was done, and it may be tried again, after so long.
+    Later(Option<Duration>, u16),
+    /// What was done is not known.
+    Broken(Option<Duration>, u16),
+}
+
+/// Sends a call until it has an answer that means something, within the deadline. `request` makes it anew for each try.
+pub async fn exchange(
+    job: &Job<'_>,
+    kind: &str,
+    call: &Call,
+    origin: &Origin,
+    request: impl Fn() -> Result<http::Request<Full<Bytes>>>,
+) -> Result<Meaning> {
+    let place = origin.authority();
+    let mut pause = PAUSE;
+    for attempt in 1.. {
+        let (error, wait, again) = match connect::send(job, origin, request()?).await {
+            Err(Failure::NotSent(error)) => return Err(error),
+            Err(Failure::Lost(error)) => (unknown(error, kind, call), None, call.repeatable()),
+            Ok(raw) => match judge(job, kind, call, &place, raw)? {
+                Verdict::Means(meaning) => return Ok(meaning),
+                Verdict::Later(wait, status) => (busy(&place, kind, status), wait, true),
+                Verdict::Broken(wait, status) => {
+                    let what = format!("{place} failed at [call.{kind}] with HTTP {status}");
+                    (unknown(Error::new(Kind::Unreachable, what), kind, call), wait, call.repeatable())
+                }
+            },
+        };
+        let wait = wait.unwrap_or(pause);
+        if !again || attempt == TRIES || wait + LEAST > job.deadline.left() {
+            return Err(error);
+        }
+        tracing::info!(
+            call = kind,
+            reason = error.to_string(),
+            wait_ms = wait.as_millis() as u64,
+            "trying again"
+        );
+        tokio::time::sleep(wait).await;
+        pause *= 2;
+    }
+    unreachable!("the last try returns")
+}
+
+fn busy(place: &str, kind: &str, status: u16) -> Error {
+    let what = format!("{place} asks to slow down (HTTP {status} at [call.{kind}])");
+    Error::new(Kind::Throttled, what)
+        .remedy("Secrets Manager tries again by itself; spread rotation schedules if this repeats")
+}
+
+/// An outcome that nobody knows; for a call that may not be repeated the remedy says who cleans up.
+fn unknown(error: Error, kind: &str, call: &Call) -> Error {
+    if call.repeatable() {
+        error.remedy("the service fails or does not answer; Secrets Manager tries again by itself")
+    } else {
+        error.remedy(format!(
+            "it is not known whether [call.{kind}] was carried out; the rotation goes on with another try, and finds and \
+             revokes what this one may have left"
+        ))
+    }
+}
+
+fn judge(job: &Job<'_>, kind: &str, call: &Call, place: &str, raw: Raw) -> Result<Verdict> {
+    let status = raw.status.as_u16();
+    let is = |statuses: &Option<Vec<u16>>, default: &[u16]| {
+        statuses.as_deref().unwrap_or(default).contains(&status)
+    };
+    let wait = retry_after(&raw.headers);
+    let yes = call.success.as_ref().map_or(raw.status.is_success(), |statuses| statuses.contains(&status));
+    if yes {
+        return affirmed(job, kind, call, place, raw).map(Verdict::Means);
+    }
+    if kind == "revoke" && is(&call.gone, &[404, 410]) {
+        return Ok(Verdict::Means(Meaning::Gone));
+    }
+    if is(&call.rejected, &[401]) {
+        return Ok(Verdict::Means(Meaning::Rejected(format!("HTTP {status}"))));
+    }
+    if status == 429 || call.later.contains(&status) {
+        return Ok(Verdict::Later(wait, status));
+    }
+    if raw.status.is_server_error() {
+        return Ok(Verdict::Broken(wait, status));
+    }
+    let what = format!("{place} refused [call.{kind}] with HTTP {status}");
+    let error = Error::new(Kind::ServerRefused, what);
+    Err(match status {
+        300..=399 => error.cause("redirects are not followed").remedy(
+            "give the provider file the URL that the service redirects to, if it is the service's own",
+        ),
+        _ => match reason(job, call, &raw.body) {
+            Some(reason) => error.cause(reason),
+            None => error,
+        }
+        .remedy(match status {
+            403 => {
+                "what authorises the call lacks a permission, or a quota is used up: see the provider's page"
+            }
+            404 => "check the secret's fields that stand in the URL, and the provider file",
+            _ => "compare the secret's fields and the provider file with the service's documentation",
+        }),
+    })
+}
+
+/// An answer whose status is a yes; its body can still say no.
+fn affirmed(job: &Job<'_>, kind: &str, call: &Call, place: &str, raw: Raw) -> Result<Meaning> {
+    let answer = Answer { headers: raw.headers, body: raw.body, place: place.to_owned() };
+    if call.failure.is_none() && call.expect.is_empty() {
+        return Ok(Meaning::Yes(answer));
+    }
+    let json = answer.json()?;
+    let failed = call.failure.as_ref().and_then(|failure| failure.find(&json));
+    if failed.is_some_and(|found| found.as_array().is_none_or(|list| !list.is_empty())) {
+        let what = format!("{place} refused [call.{kind}] in its answer");
+        let error = Error::new(Kind::ServerRefused, what);
+        return Err(match reason(job, call, &answer.body) {
+            Some(reason) => error.cause(reason),
+            None => error,
+        });
+    }
+    for (pointer, expected) in &call.expect {
+        if pointer.find(&json) != Some(expected) {
+            return Ok(Meaning::Rejected(format!("an answer in which {pointer} is not {expected}")));
+        }
+    }
+    Ok(Meaning::Yes(answer))
+}
+
+/// The service's own reason, if the file says where it is: short, without control characters, without anything that could
+/// be a key, known or not.
+fn reason(job: &Job<'_>, call: &Call, body: &[u8]) -> Option<String> {
+    let json: Value = serde_json::from_slice(body).ok()?;
+    let text = call.reason.as_ref()?.text(&json).ok()??;
+    let text = job.scrub.clean(&text);
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control());
+    let words = words.map(|word| if word.len() > 24 { "[hidden]" } else { word });
+    let text = words.collect::<Vec<_>>().join(" ");
+    Some(text.chars().take(REASON).collect())
+}
+
+/// How long the service asks to wait: seconds, or a date (RFC 9110, section 10.2.3).
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = SystemTime::try_from(DateTime::from_str(text, Format::HttpDate).ok()?).ok()?;
+    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_is_read_in_both_forms_and_nonsense_is_none() {
+        let wait = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, text.parse().unwrap());
+            retry_after(&headers)
+        };
+        assert_eq!(wait("7"), Some(Duration::from_secs(7)));
+        assert_eq!(wait("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
+        for text in ["soon", "-1", "", "99999999999999999999999"] {
+            assert_eq!(wait(text), None, "{text}");
+        }
+    }
+}

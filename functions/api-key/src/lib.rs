@@ -1,0 +1,307 @@
+//! Rotates the keys of any service with an HTTP API, described by a provider file. The files: `provider` (what services are
+//! like), `account` (what a secret holds), `service` (issue, put, test, list, revoke), `keys` (which keys may go),
+//! `statement` (requests and quoting), `exchange` (tries, and what answers mean), `connect` and `address` (one request).
+
+pub mod account;
+pub mod address;
+pub mod connect;
+pub mod exchange;
+pub mod keys;
+pub mod provider;
+pub mod service;
+pub mod statement;
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use rotation::diagnose::Finding;
+use rotation::document::{Document, Fields};
+use rotation::error::{Error, Kind, Result};
+use rotation::job::Job;
+use rotation::password::{Policy, Rules};
+use rotation::secret::Secret;
+use rotation::settings::Settings;
+use rotation::strategy::Strategy;
+use rotation::target::{Held, Login, Target};
+use rotation::version::{Labels, Stage};
+use tokio::time::Instant;
+
+use crate::account::Account;
+use crate::keys::{Keys, Names};
+use crate::provider::schema::{Make, Revoke};
+use crate::provider::{Provider, Providers};
+use crate::service::Service;
+
+/// Where a Lambda layer with provider files is found.
+const FOLDER: &str = "/opt/providers";
+/// Between two looks at a key that is not ready yet.
+const LOOK: Duration = Duration::from_millis(500);
+/// What GetRandomPassword calls punctuation.
+const PUNCTUATION: &str = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
+
+/// The target.
+pub struct ApiKey {
+    providers: Providers,
+    /// What a service that cannot issue twice has issued, and nobody has stored yet: by token. A retry that reaches this same
+    /// process stores it instead of losing it.
+    unstored: RefCell<Option<(String, NewFields)>>,
+}
+
+type NewFields = Vec<(String, Secret)>;
+
+/// An accepted key; or none, where the provider has nothing to ask.
+pub struct Session {
+    id: Option<String>,
+}
+
+impl ApiKey {
+    /// With the provider files of this process's environment.
+    pub fn from_env() -> ApiKey {
+        let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let folder = set("PROVIDERS_DIR").unwrap_or_else(|| FOLDER.to_owned());
+        ApiKey { providers: Providers::new(folder.into(), set("PROVIDER")), unstored: RefCell::default() }
+    }
+
+    async fn names(&self, job: &Job<'_>) -> Result<Names> {
+        Ok(Names::new(&job.store.describe().await?.arn))
+    }
+
+    async fn issued(&self, job: &Job<'_>, current: &Held<Account>) -> Result<NewFields> {
+        let account = &current.account;
+        let provider = &account.provider;
+        let Some(issue) = &provider.calls.issue else { return Ok(vec![made(job, account)?]) };
+        if let Some((token, new)) = &*self.unstored.borrow()
+            && token == job.token.as_str()
+        {
+            tracing::warn!(
+                "storing what an earlier try of this rotation got from the service and could not store"
+            );
+            return Ok(new.iter().map(|(name, value)| (name.clone(), value.share())).collect());
+        }
+        let (names, admin) = (self.names(job).await?, account::authority(job, account).await?);
+        let keys = Keys { target: self, job, names: &names, account, admin: &admin };
+        match provider.revoke {
+            Revoke::Current => keys.make_room(&current.id).await?,
+            Revoke::Previous => keys.sweep_old().await?,
+            Revoke::Never => {}
+        }
+        let service = Service::new(job, &names, account, &admin);
+        let new = service.issue(issue, &names.label(&job.token)).await?;
+        if !provider.overlap {
+            let copy = new.iter().map(|(name, value)| (name.clone(), value.share())).collect();
+            *self.unstored.borrow_mut() = Some((job.token.as_str().to_owned(), copy));
+        }
+        Ok(new)
+    }
+
+    async fn accepted(
+        &self,
+        job: &Job<'_>,
+        account: &Account,
+        admin: Option<&Fields>,
+    ) -> Result<Login<Session>> {
+        let Some(test) = &account.provider.calls.test else {
+            return Ok(Login::Accepted(Session { id: None }));
+        };
+        // A test is authorised by the key itself; the admin's fields are there for those who name them all the same.
+        let none = Names { prefix: String::new(), account: String::new() };
+        let admin = admin.unwrap_or(&account.fields);
+        Ok(match Service::new(job, &none, account, admin).test(test).await? {
+            Ok(accepted) => Login::Accepted(Session { id: accepted.id }),
+            Err(words) => Login::Rejected(words),
+        })
+    }
+
+    /// Waits until a new key is accepted, for services that take a moment.
+    async fn ready(&self, job: &Job<'_>, pending: &Account) -> Result<()> {
+        let until = Instant::now() + pending.provider.ready_within;
+        while Instant::now() < until {
+            if let Login::Accepted(_) = self.accepted(job, pending, None).await? {
+                break;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    }
+}
+
+/// A key that is made here.
+fn made(job: &Job<'_>, account: &Account) -> Result<(String, Secret)> {
+    let provider = &account.provider;
+    let key = policy(job.settings, provider.make)?.generate(&mut rand::rngs::SysRng)?;
+    Ok((provider.secret.key.get_ref().clone(), key))
+}
+
+fn policy(settings: &Settings, make: Make) -> Result<Policy> {
+    let exclude = if make.punctuation { "" } else { PUNCTUATION };
+    Policy::new(
+        &settings.password,
+        &Rules { lengths: 16..=4096, length: make.length, exclude, never: "", mixed: false },
+    )
+}
+
+impl Target for ApiKey {
+    type Account = Account;
+    type Session = Session;
+    type Admin = Fields;
+
+    const NAME: &'static str = "api-key";
+
+    fn read(&self, document: &Document, settings: &Settings) -> Result<Account> {
+        Account::read(document, settings, &self.providers)
+    }
+
+    fn strategy(&self, _: &Account) -> Strategy {
+        Strategy::TwoKeys
+    }
+
+    fn secrets(&self, document: &Document) -> Vec<Secret> {
+        account::secrets(document, &self.providers)
+    }
+
+    fn agree(&self, current: &Account, other: &Account) -> Result<()> {
+        current.agree(other)
+    }
+
+    async fn propose(&self, job: &Job<'_>, current: &Held<Account>) -> Result<Document> {
+        let new = self.issued(job, current).await?;
+        Ok(current.account.renewed(&new))
+    }
+
+    fn rehearse(&self, job: &Job<'_>, account: &Account) -> Result<()> {
+        match account.provider.calls.issue {
+            Some(_) => Ok(()),
+            None => policy(job.settings, account.provider.make).map(drop),
+        }
+    }
+
+    async fn withdraw(&self, job: &Job<'_>, proposed: &Document) -> Result<()> {
+        let proposed = self.read(proposed, job.settings)?;
+        let provider = &proposed.provider;
+        let Some(issue) = provider.calls.issue.as_ref() else { return Ok(()) };
+        // Without overlap this may be the only key that works; it is in memory for the next try.
+        if provider.revoke == Revoke::Never || !provider.overlap {
+            return Ok(());
+        }
+        if let Some(stored) = job.store.version(&job.token).await? {
+            let stored = job.hold(self, stored)?;
+            // A service that knows idempotency keys has answered both tries with one key.
+            if stored.account.same_key(&proposed) {
+                return Ok(());
+            }
+        } else if issue.is_idempotent() {
+            // The next try is answered with this same key, so it has to live.
+            return Ok(());
+        }
+        let current = job.hold_current(self, job.store.labelled(Stage::Current).await)?;
+        let (names, admin) = (self.names(job).await?, account::authority(job, &current.account).await?);
+        let keys = Keys { target: self, job, names: &names, account: &current.account, admin: &admin };
+        keys.withdraw(&proposed).await
+    }
+
+    async fn admin(&self, job: &Job<'_>, account: &Account) -> Result<Option<Fields>> {
+        match account.admin {
+            Some(_) => account::authority(job, account).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn login(&self, job: &Job<'_>, account: &Account, on: Option<&Fields>) -> Result<Login<Session>> {
+        self.accepted(job, account, on).await
+    }
+
+    async fn writer(&self, _: &Job<'_>, _: Option<&Fields>, proven: Option<Session>) -> Result<Session> {
+        Ok(proven.unwrap_or(Session { id: None }))
+    }
+
+    async fn apply(
+        &self,
+        job: &Job<'_>,
+        _: Session,
+        _: Option<&Fields>,
+        _: &Held<Account>,
+        pending: &Held<Account>,
+    ) -> Result<()> {
+        let account = &pending.account;
+        if let Some(put) = &account.provider.calls.put {
+            let (names, admin) = (self.names(job).await?, account::authority(job, account).await?);
+            Service::new(job, &names, account, &admin).put(put, &names.label(&job.token)).await?;
+        }
+        self.ready(job, account).await
+    }
+
+    async fn check(&self, job: &Job<'_>, session: &mut Session, pending: &Held<Account>) -> Result<()> {
+        let account = &pending.account;
+        if let (Some(named), Some(stored)) = (&session.id, &account.id)
+            && named != stored
+        {
+            return Err(Error::new(
+                Kind::NotOurs,
+                "the service says that this key has another id than the secret does",
+            )
+            .remedy(
+                "somebody stored a value under this rotation's token: remove AWSPENDING and rotate again",
+            ));
+        }
+        let Some(test) = account.provider.calls.test.as_ref().filter(|test| test.control.unwrap_or(true))
+        else {
+            return Ok(());
+        };
+        let made_up = account.with_key(made(job, account)?.1);
+        let none = Names { prefix: String::new(), account: String::new() };
+        match Service::new(job, &none, &made_up, &made_up.fields).test(test).await {
+            Ok(Ok(_)) => Err(Error::new(
+                Kind::NotOurs,
+                format!(
+                    "the service {} accepts a key that was just made up, so its test proves nothing",
+                    account.provider.name
+                ),
+            )
+            .remedy("give [call.test] a request that needs the key")),
+            Ok(Err(_)) => Ok(()),
+            Err(error) => {
+                tracing::info!(
+                    reason = error.to_string(),
+                    "whether a made-up key is refused could not be seen"
+                );
+                Ok(())
+            }
+        }
+    }
+
+    async fn retire(&self, job: &Job<'_>, labels: &Labels, pending: &Held<Account>) -> Result<()> {
+        let account = &pending.account;
+        if account.provider.revoke != Revoke::Previous {
+            return Ok(());
+        }
+        let (names, admin) = (Names::new(&labels.arn), account::authority(job, account).await?);
+        Keys { target: self, job, names: &names, account, admin: &admin }.retire(labels).await
+    }
+
+    fn settles(&self, account: &Account) -> bool {
+        account.provider.sweeps()
+    }
+
+    async fn settle(&self, job: &Job<'_>, _: &mut Session, current: &Held<Account>) -> Result<()> {
+        let account = &current.account;
+        let (names, admin) = (self.names(job).await?, account::authority(job, account).await?);
+        Keys { target: self, job, names: &names, account, admin: &admin }.settle().await
+    }
+
+    async fn examine(&self, _: &Job<'_>, _: &mut Session, account: &Account) -> Vec<Finding> {
+        vec![Finding::pass("provider", account.provider.describe())]
+    }
+
+    fn inspect(&self, provider: &str) -> Finding {
+        match Provider::read(provider) {
+            Ok(provider) => Finding::pass("provider", provider.describe()),
+            Err(problem) => {
+                let what = format!("line {}: {}", problem.line, problem.what);
+                Finding::fail(
+                    "provider",
+                    &Error::new(Kind::BadPolicy, what).remedy("correct this line and check again"),
+                )
+            }
+        }
+    }
+}

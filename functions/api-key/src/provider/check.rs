@@ -1,0 +1,340 @@
+//! From a file as it is written to a provider that can be used: what has to be there together, and what each template may
+//! use. Every problem has its line.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::schema::{Auth, Call, Calls, File, Make, Origin, Place, Revoke, Shape};
+use super::template::Variable;
+use super::{Provider, Sites};
+
+/// What is wrong with a provider file, and where.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The line, counted from one.
+    pub line: usize,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// Reads a provider file. `builtin` finds what `like` names.
+pub(super) fn read(text: &str, builtin: &dyn Fn(&str) -> Option<File>) -> Result<Provider, Problem> {
+    let file = parse(text)?;
+    let checker = Checker { text, file: &file };
+    let parent = match &file.like {
+        None => None,
+        Some(like) => Some(builtin(like.get_ref()).ok_or_else(|| {
+            checker.at(like.span().start, format!("there is no built-in provider {:?}", like.get_ref()))
+        })?),
+    };
+    checker.provider(parent.as_ref())
+}
+
+/// Reads the words and types of a file, without looking at what they mean together.
+pub(super) fn parse(text: &str) -> Result<File, Problem> {
+    toml::from_str(text).map_err(|error| {
+        let line = line(text, error.span().map_or(0, |span| span.start));
+        Problem { line, what: error.message().lines().collect::<Vec<_>>().join(" ") }
+    })
+}
+
+fn line(text: &str, offset: usize) -> usize {
+    text[..offset.min(text.len())].matches('\n').count() + 1
+}
+
+struct Checker<'a> {
+    text: &'a str,
+    file: &'a File,
+}
+
+impl Checker<'_> {
+    fn at(&self, offset: usize, what: impl Into<String>) -> Problem {
+        Problem { line: line(self.text, offset), what: what.into() }
+    }
+
+    /// The place of something that the whole file lacks.
+    fn missing(&self, what: impl Into<String>) -> Problem {
+        self.at(self.file.name.span().start, what)
+    }
+
+    fn provider(&self, parent: Option<&File>) -> Result<Provider, Problem> {
+        let file = self.file;
+        let name = file.name.get_ref();
+        if !super::is_name(name) {
+            return Err(self.at(file.name.span().start, "a name has lower-case letters, digits and hyphens"));
+        }
+        let or = |own: &Option<Call>, theirs: Option<&Option<Call>>| {
+            own.clone().map(|call| (call, true)).or_else(|| Some((theirs?.clone()?, false)))
+        };
+        let theirs = parent.map(|parent| &parent.call);
+        let calls = [
+            ("issue", or(&file.call.issue, theirs.map(|calls| &calls.issue))),
+            ("put", or(&file.call.put, theirs.map(|calls| &calls.put))),
+            ("test", or(&file.call.test, theirs.map(|calls| &calls.test))),
+            ("list", or(&file.call.list, theirs.map(|calls| &calls.list))),
+            ("revoke", or(&file.call.revoke, theirs.map(|calls| &calls.revoke))),
+            ("token", or(&file.call.token, theirs.map(|calls| &calls.token))),
+        ];
+        let servers = file.servers.as_ref().or(parent.and_then(|parent| parent.servers.as_ref()));
+        let sites = match (&file.sites, &file.servers) {
+            (Some(sites), _) => Some(sites),
+            // Other servers than the parent's have other sites than the parent's.
+            (None, Some(_)) => None,
+            (None, None) => parent.and_then(|parent| parent.sites.as_ref()),
+        };
+        let shape = file.secret.as_ref().or(parent.and_then(|parent| parent.secret.as_ref()));
+        let auth = file
+            .auth
+            .as_ref()
+            .or(parent.and_then(|parent| parent.auth.as_ref()))
+            .cloned()
+            .unwrap_or_default();
+        let provider = Provider {
+            name: name.clone(),
+            overlap: file.overlap.or(parent.and_then(|parent| parent.overlap)).unwrap_or(true),
+            revoke: file.revoke.or(parent.and_then(|parent| parent.revoke)).unwrap_or(Revoke::Previous),
+            ready_within: Duration::from_secs(
+                file.ready_within.or(parent.and_then(|parent| parent.ready_within)).unwrap_or(0).into(),
+            ),
+            servers: origins(servers),
+            sites: sites
+                .into_iter()
+                .flatten()
+                .map(|(name, servers)| (name.clone(), origins(Some(servers))))
+                .collect::<Sites>(),
+            secret: shape
+                .cloned()
+                .ok_or_else(|| self.missing("there is no [secret]: it says which field holds the key"))?,
+            make: file
+                .make
+                .or(parent.and_then(|parent| parent.make))
+                .unwrap_or(Make { length: 40, punctuation: false }),
+            calls: gathered(&calls),
+            auth,
+        };
+        self.check_shape(&provider.secret)?;
+        for (kind, call) in &calls {
+            if let Some((call, own)) = call {
+                self.check_call(kind, call, *own, &provider)?;
+            }
+        }
+        self.check_together(&provider)?;
+        Ok(provider)
+    }
+
+    fn check_shape(&self, shape: &Shape) -> Result<(), Problem> {
+        let own = shape.id.iter().chain(&shape.fields).chain(&shape.hidden);
+        let mut names: Vec<&String> = own.chain([shape.key.get_ref()]).collect();
+        names.sort();
+        match names.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => {
+                Err(self.at(shape.key.span().start, format!("the field {:?} is declared twice", pair[0])))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// What a single call needs, and what its templates may use.
+    fn check_call(&self, kind: &str, call: &Call, own: bool, provider: &Provider) -> Result<(), Problem> {
+        // The line of something inherited is the line that inherits it.
+        let like = self.file.like.as_ref().map_or(0, |like| like.span().start);
+        let place = |offset: usize| if own { offset } else { like };
+        let at = |offset: usize, what: String| self.at(place(offset), format!("[call.{kind}]: {what}"));
+        let path = call.path.span().start;
+        if !matches!(call.path.get_ref().parts().first(), Some(super::template::Part::Text(text)) if text.starts_with('/'))
+        {
+            return Err(at(path, "the path begins with a slash".to_owned()));
+        }
+        let (server, offset) =
+            call.server.as_ref().map_or(("api", path), |name| (name.get_ref().as_str(), name.span().start));
+        if !provider.servers.is_empty() && !provider.servers.contains_key(server) {
+            return Err(at(offset, format!("there is no server {server:?} in [servers]")));
+        }
+        let auth =
+            match &call.auth {
+                None => None,
+                Some(name) => Some(provider.auth.get(name.get_ref()).ok_or_else(|| {
+                    at(name.span().start, format!("there is no [auth.{}]", name.get_ref()))
+                })?),
+            };
+        if call.json.is_some() && call.form.is_some() {
+            return Err(at(path, "a body is either json or form".to_owned()));
+        }
+        for name in call.headers.keys().chain(auth.iter().flat_map(|auth| auth.headers.keys())) {
+            if http::HeaderName::try_from(name.as_str()).is_err()
+                || FRAMING.contains(&name.to_ascii_lowercase().as_str())
+            {
+                return Err(at(path, format!("{name:?} is not a header that a provider file may set")));
+            }
+        }
+        let mut uses: Vec<(usize, &Variable)> = Vec::new();
+        for template in call.templates().into_iter().chain(auth.into_iter().flat_map(auth_templates)) {
+            if !template.get_ref().is_text() {
+                return Err(at(template.span().start, "|number and |json are for JSON bodies".to_owned()));
+            }
+            uses.extend(template.get_ref().variables().map(|variable| (template.span().start, variable)));
+        }
+        if let Some(json) = &call.json {
+            uses.extend(json.get_ref().variables().into_iter().map(|variable| (json.span().start, variable)));
+        }
+        for (offset, variable) in uses {
+            usable(kind, variable, provider).map_err(|what| at(offset, what))?;
+        }
+        self.check_answer(kind, call, provider).map_err(|what| at(path, what))
+    }
+
+    /// What a call needs to find in its answer, and which keys belong to other calls.
+    fn check_answer(&self, kind: &str, call: &Call, provider: &Provider) -> Result<(), String> {
+        let only: [(&str, &str, bool); 11] = [
+            ("store", "issue", !call.store.is_empty()),
+            ("optional", "issue", !call.optional.is_empty()),
+            ("entries", "list", call.entries.is_some()),
+            ("label", "list", call.label.is_some()),
+            ("key", "list", call.key.is_some()),
+            ("created", "list", call.created.is_some()),
+            ("next", "list", call.next.is_some() || call.next_param.is_some() || call.more.is_some()),
+            ("page_size", "list", call.page_size.is_some() || call.first_page.is_some()),
+            ("token", "token", call.token.is_some()),
+            ("control", "test", call.control.is_some()),
+            ("gone", "revoke", call.gone.is_some()),
+        ];
+        if let Some((key, owner, _)) = only.iter().find(|(_, owner, used)| *used && *owner != kind) {
+            return Err(format!("\"{key}\" belongs to [call.{owner}]"));
+        }
+        let need = |there: bool, what: &str| if there { Ok(()) } else { Err(what.to_owned()) };
+        match kind {
+            "issue" => {
+                need(
+                    call.store.contains_key(provider.secret.key.get_ref()),
+                    "\"store\" has to say where the new key is",
+                )?;
+                let declared = |name: &String| {
+                    *name == *provider.secret.key.get_ref()
+                        || provider.secret.id.as_ref() == Some(name)
+                        || provider.secret.fields.contains(name)
+                        || provider.secret.hidden.contains(name)
+                };
+                match call.store.keys().chain(&call.optional).find(|name| !declared(name)) {
+                    Some(name) => Err(format!("the field {name:?} is not declared in [secret]")),
+                    None => Ok(()),
+                }
+            }
+            "list" => {
+                need(call.entries.is_some(), "\"entries\" has to say where the keys are")?;
+                need(call.id.is_some(), "\"id\" has to say where a key's id is")?;
+                need(
+                    call.label.is_some() || call.key.is_some(),
+                    "\"label\" or \"key\" has to say what tells a key of ours from others",
+                )
+            }
+            "token" => need(call.token.is_some(), "\"token\" has to say where the token is"),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_together(&self, provider: &Provider) -> Result<(), Problem> {
+        let Calls { issue, put, test, list, revoke, token } = &provider.calls;
+        if issue.is_some() && put.is_some() {
+            return Err(
+                self.missing("the key is made either by the service ([call.issue]) or here ([call.put])")
+            );
+        }
+        if (issue.is_some() || put.is_some()) && test.is_none() {
+            return Err(
+                self.missing("there is no [call.test]: a key that nobody has tried must not become current")
+            );
+        }
+        if provider.revoke != Revoke::Never && (issue.is_some() || put.is_some()) && revoke.is_none() {
+            return Err(self.missing(
+                "there is no [call.revoke]; write revoke = \"never\" if old keys end by themselves",
+            ));
+        }
+        if !provider.overlap && provider.revoke == Revoke::Previous && (issue.is_some() || put.is_some()) {
+            let what = "overlap = false means that there is no previous key to revoke: write revoke = \"never\", or \"current\" if \
+                        only one key is allowed";
+            return Err(self.missing(what));
+        }
+        if provider.uses_revoked_id()
+            && list.is_none()
+            && test.as_ref().is_none_or(|test| test.id.is_none() && !provider.logs_in_by_id(test))
+        {
+            return Err(self.missing(
+                "[call.revoke] needs an id, and neither [call.list] nor [call.test] shows whose it is",
+            ));
+        }
+        if token.is_none()
+            && [issue, put, test, list, revoke]
+                .into_iter()
+                .flatten()
+                .any(|call| provider.uses(call, &Variable::Access))
+        {
+            return Err(self.missing("{{access}} is used, and there is no [call.token]"));
+        }
+        Ok(())
+    }
+}
+
+/// Headers that make the message what it is; a second opinion on them is an attack.
+const FRAMING: &[&str] =
+    &["host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect"];
+
+fn usable(kind: &str, variable: &Variable, provider: &Provider) -> Result<(), String> {
+    let shape = &provider.secret;
+    let listed = |names: &[&str]| {
+        if names.contains(&kind) {
+            Ok(())
+        } else {
+            Err(format!("this variable is for [call.{}] only", names.join("] and [call.")))
+        }
+    };
+    match variable {
+        Variable::Secret(name) => {
+            let declared = shape.fields.contains(name)
+                || shape.hidden.contains(name)
+                || shape.id.as_ref() == Some(name)
+                || shape.key.get_ref() == name;
+            if declared {
+                Ok(())
+            } else {
+                Err(format!(
+                    "the secret's field {name:?} is not declared: add it to \"fields\" or \"hidden\" in [secret]"
+                ))
+            }
+        }
+        Variable::Admin(name) if !shape.admin.contains(name) => {
+            Err(format!("the admin's field {name:?} is not declared: add it to \"admin\" in [secret]"))
+        }
+        Variable::Id => listed(&["revoke"]),
+        Variable::Page | Variable::Cursor => listed(&["list"]),
+        Variable::Access => listed(&["issue", "put", "test", "list", "revoke"]),
+        Variable::Label => listed(&["issue", "put", "revoke"]),
+        Variable::Idempotency => listed(&["issue", "put"]),
+        Variable::Prefix | Variable::Account => listed(&["issue", "put", "list", "revoke"]),
+        _ => Ok(()),
+    }
+}
+
+/// The templates of an authorisation.
+pub(super) fn auth_templates(auth: &Auth) -> impl Iterator<Item = &Place> {
+    auth.headers.values().chain(auth.basic.iter().flat_map(|basic| [&basic.user, &basic.password]))
+}
+
+fn origins(servers: Option<&BTreeMap<String, Spanned<Origin>>>) -> BTreeMap<String, Origin> {
+    servers.into_iter().flatten().map(|(name, origin)| (name.clone(), origin.get_ref().clone())).collect()
+}
+
+fn gathered(calls: &[(&str, Option<(Call, bool)>)]) -> Calls {
+    let of = |kind: &str| {
+        calls.iter().find(|(name, _)| *name == kind).and_then(|(_, call)| Some(call.as_ref()?.0.clone()))
+    };
+    Calls {
+        issue: of("issue"),
+        put: of("put"),
+        test: of("test"),
+        list: of("list"),
+        revoke: of("revoke"),
+        token: of("token"),
+    }
+}

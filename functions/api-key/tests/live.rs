@@ -1,0 +1,22 @@
+//! `rotate-api-key` against services that these tests run: real HTTP servers that behave as the services' documentation says,
+//! and servers that do not. Driven as Secrets Manager drives it.
+
+#![expect(clippy::unwrap_used, reason = "these are the helpers of tests, and a panic is how a test fails")]
+
+mod live {
+    mod addresses;
+    mod answers;
+    mod attacks;
+    mod continuity;
+    pub(crate) mod dialect;
+    pub(crate) mod issuer;
+    mod oauth;
+    mod own_keys;
+    pub(crate) mod plain_dialect;
+    mod provider_files;
+    mod providers;
+    pub(crate) mod scene;
+    mod sweep;
+    mod together;
+    mod trouble;
+}

@@ -1,0 +1,126 @@
+//! Answers that no service should give: each has its clear error, nothing secret in it, and the rotation goes on afterwards.
+
+use http::Method;
+use serde_json::json;
+
+use super::dialect::{self, ADMIN, APPLICATION};
+use super::issuer::{Fault, Issuer};
+use super::plain_dialect;
+use super::scene::{Scene, Setting};
+
+const POST: Method = Method::POST;
+const GET: Method = Method::GET;
+
+/// One answer goes wrong; then the same token goes through, and nothing is left behind.
+async fn check(method: Method, path: &'static str, fault: Fault, expected: &[&str]) {
+    let scene = Scene::plain().await;
+    let shown = format!("{fault:?}").chars().take(80).collect::<String>();
+    scene.issuer.fault(method, path, fault);
+    let token = scene.world.begin().unwrap();
+    let error = scene.world.steps(&token).await.unwrap_err();
+    for part in expected {
+        assert!(error.contains(part), "{shown}: expected {part:?} in: {error}");
+    }
+    assert_eq!(scene.issuer.faults_left(), 0, "{shown} was not met");
+    scene.world.steps(&token).await.unwrap_or_else(|error| panic!("after {shown}: {error}"));
+    scene.only_held_keys_live("key");
+    for key in scene.issuer.live() {
+        assert!(!scene.world.output().contains(&key), "{shown}: a key was logged");
+    }
+}
+
+fn instead(body: impl Into<Vec<u8>>) -> Fault {
+    Fault::Instead(200, Vec::new(), body.into())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_huge_answer_is_cut_off() {
+    check(POST, "/keys", instead(vec![b' '; 3 << 20]), &["ServerRefused", "larger than 1048576 bytes"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dripping_answer_is_given_up() {
+    check(POST, "/keys", Fault::Drip, &["Unreachable", "gave up waiting for the answer", "another try"])
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_are_not_json_are_named() {
+    let html = "<html>hello</html>";
+    check(POST, "/keys", instead(html), &["ServerRefused", "the answer is not JSON"]).await;
+    check(GET, "/keys/self", instead(html), &["ServerRefused", "the answer is not JSON"]).await;
+    check(POST, "/keys", instead(""), &["the answer is not JSON"]).await;
+    check(POST, "/keys", instead("[".repeat(100_000)), &["the answer is not JSON"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_types_are_named_by_their_place() {
+    let body = |value: serde_json::Value| instead(value.to_string());
+    check(POST, "/keys", body(json!({"key": ["k"], "id": "i"})), &["/key in the answer is not a text"]).await;
+    check(POST, "/keys", body(json!({"id": "i"})), &["the new \"key\" is missing"]).await;
+    check(POST, "/keys", body(json!({"key": "", "id": "i"})), &["the new \"key\" is missing"]).await;
+    check(POST, "/keys", body(json!({"key": "a\r\nX: y", "id": "i"})), &["the new \"key\" is no key"]).await;
+    check(POST, "/keys", body(json!({"key": "k".repeat(20_000), "id": "i"})), &["the new \"key\" is no key"])
+        .await;
+    check(POST, "/keys", body(json!([])), &["is missing"]).await;
+    check(GET, "/keys/self", body(json!({"id": {}})), &["/id in the answer is not a text"]).await;
+    check(GET, "/keys", body(json!({"keys": {}})), &["/keys in the answer is not a list"]).await;
+    check(GET, "/keys", body(json!({"keys": [{"name": "n"}]})), &["a key in the list has no id"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redirects_are_not_followed() {
+    let elsewhere = Issuer::start(plain_dialect::http).await;
+    let location = format!("http://127.0.0.1:{}/keys", elsewhere.port);
+    let redirect = |status| Fault::Status(status, vec![("location", location.clone())]);
+    check(POST, "/keys", redirect(307), &["ServerRefused", "HTTP 307", "redirects are not followed"]).await;
+    check(GET, "/keys/self", redirect(302), &["HTTP 302", "redirects are not followed"]).await;
+    assert!(elsewhere.store().log.is_empty(), "somebody followed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_never_ends_is_given_up() {
+    let scene = Scene::new(Setting {
+        tables: "[call.list]\npath = \"/keys\"\nquery = { after = \"{{cursor}}\" }\nauth = \"admin\"\nentries = \"/keys\"\nid = \"/id\"\nlabel = \"/name\"\nnext = \"/next\"\n",
+        dialect: |store, asked| {
+            let mut reply = plain_dialect::http(store, asked);
+            if asked.method == GET && asked.path == "/keys" {
+                let page = store.log.len();
+                reply.body = json!({"keys": [], "next": format!("page {page}")}).to_string().into_bytes();
+            }
+            reply
+        },
+        ..Setting::default()
+    })
+    .await;
+    let error = scene.world.rotate().await.unwrap_err();
+    assert!(error.contains("ServerRefused") && error.contains("more than 100 pages"), "{error}");
+}
+
+/// The service repeats what it was sent, and a key that nobody knew before.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_echo_is_not_repeated() {
+    let scene = Scene::new(Setting {
+        like: "datadog",
+        dialect: dialect::datadog,
+        fields: ("api_key", "api_key_id"),
+        admin: Some(json!({"api_key": ADMIN, "app_key": APPLICATION})),
+        ..Setting::default()
+    })
+    .await;
+    let new = "brand-new-key-that-nobody-has-seen-0123";
+    let current = scene.world.current()["api_key"].as_str().unwrap().to_owned();
+    let reason = format!("bad\nname for {ADMIN} with {APPLICATION} or {current}, take {new} instead");
+    scene.issuer.fault(
+        POST,
+        "/api_keys",
+        Fault::Instead(400, Vec::new(), json!({"errors": [reason]}).to_string().into_bytes()),
+    );
+    let error = scene.world.rotate().await.unwrap_err();
+    assert!(error.contains("HTTP 400: bad name for [hidden] with [hidden]"), "{error}");
+    for text in [error, scene.world.output()] {
+        for secret in [ADMIN, APPLICATION, &current, new] {
+            assert!(!text.contains(secret), "{secret} in {text}");
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! A service that issues keys: a real HTTP server with a list of keys behind it. How it speaks is a dialect's affair; how it
+//! fails is set by the test.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+/// What a request says, taken apart.
+pub(crate) struct Asked {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) query: BTreeMap<String, String>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) json: Value,
+    pub(crate) form: BTreeMap<String, String>,
+}
+
+impl Asked {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The token behind `Authorization: Bearer`.
+    pub(crate) fn bearer(&self) -> &str {
+        self.header("authorization").strip_prefix("Bearer ").unwrap_or_default()
+    }
+
+    /// User and password of basic authentication.
+    pub(crate) fn basic(&self) -> (String, String) {
+        let encoded = self.header("authorization").strip_prefix("Basic ").unwrap_or_default();
+        let bytes = aws_smithy_types::base64::decode(encoded).unwrap_or_default();
+        let text = String::from_utf8(bytes).unwrap_or_default();
+        text.split_once(':')
+            .map(|(user, password)| (user.to_owned(), password.to_owned()))
+            .unwrap_or_default()
+    }
+
+    /// The segments of the path.
+    pub(crate) fn segments(&self) -> Vec<&str> {
+        self.path.split('/').skip(1).collect()
+    }
+}
+
+/// An answer.
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Reply {
+    pub(crate) fn json(status: u16, body: Value) -> Reply {
+        Reply { status, headers: Vec::new(), body: body.to_string().into_bytes() }
+    }
+
+    pub(crate) fn empty(status: u16) -> Reply {
+        Reply { status, headers: Vec::new(), body: Vec::new() }
+    }
+}
+
+/// A key of the service.
+#[derive(Clone, Debug)]
+pub(crate) struct Key {
+    pub(crate) id: String,
+    pub(crate) value: String,
+    pub(crate) name: String,
+    pub(crate) created: u64,
+}
+
+/// What goes wrong with one request.
+#[derive(Clone, Debug)]
+pub(crate) enum Fault {
+    /// This status and these headers instead of an answer, and nothing is done.
+    Status(u16, Vec<(&'static str, String)>),
+    /// It is done, and the connection breaks.
+    LoseAnswer,
+    /// It waits first.
+    Delay(Duration),
+    /// It is done, and the answer is this.
+    Instead(u16, Vec<(&'static str, String)>, Vec<u8>),
+    /// It is done, and the answer is held back until the test lets it go.
+    Hold(Arc<Held>),
+    /// It is done; the head of the answer comes, and its body drips for ever.
+    Drip,
+}
+
+/// An answer that is held back.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    /// The answer is there.
+    pub(crate) reached: Notify,
+    /// It may go.
+    pub(crate) release: Notify,
+}
+
+/// Everything the service knows.
+#[derive(Default)]
+pub(crate) struct Store {
+    /// The keys that work.
+    pub(crate) keys: Vec<Key>,
+    /// Access tokens by what they were given for; refresh tokens; whatever a dialect keeps.
+    pub(crate) notes: BTreeMap<String, String>,
+    /// Every request: method, path and the status of its answer.
+    pub(crate) log: Vec<(Method, String, u16)>,
+    /// The keys that were ever revoked.
+    pub(crate) revoked: Vec<String>,
+    faults: Vec<(Method, &'static str, Fault)>,
+    made: u64,
+    latency: Duration,
+}
+
+impl Store {
+    /// Makes a key.
+    pub(crate) fn issue(&mut self, form: &str, name: &str) -> Key {
+        self.made += 1;
+        let random = format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
+        let id = format!("id{}{}", self.made, &random[..12]);
+        let value = form.replace("{id}", &id).replace("{random}", &random);
+        let created = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let key = Key { id, value, name: name.to_owned(), created };
+        self.keys.push(key.clone());
+        key
+    }
+
+    /// The key with this value, if it works.
+    pub(crate) fn of(&self, value: &str) -> Option<&Key> {
+        self.keys.iter().find(|key| key.value == value)
+    }
+
+    /// Ends a key; whether there was one.
+    pub(crate) fn revoke(&mut self, id: &str) -> bool {
+        let before = self.keys.len();
+        self.keys.retain(|key| key.id != id);
+        let found = self.keys.len() < before;
+        if found {
+            self.revoked.push(id.to_owned());
+        }
+        found
+    }
+}
+
+/// How a service speaks.
+pub(crate) type Dialect = fn(&mut Store, &Asked) -> Reply;
+
+/// A running service. Dropped, it closes every connection.
+pub(crate) struct Issuer {
+    store: Arc<Mutex<Store>>,
+    pub(crate) port: u16,
+    _server: JoinSet<()>,
+}
+
+impl Issuer {
+    /// Starts a service on 127.0.0.1.
+    pub(crate) async fn start(dialect: Dialect) -> Issuer {
+        Issuer::start_with(dialect, None).await
+    }
+
+    /// The same, behind TLS if there is something to do it with.
+    pub(crate) async fn start_with(dialect: Dialect, tls: Option<tokio_rustls::TlsAcceptor>) -> Issuer {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let store = Arc::new(Mutex::new(Store::default()));
+        let shared = Arc::clone(&store);
+        let mut server = JoinSet::new();
+        server.spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let Ok((stream, _)) = listener.accept().await else { continue };
+                let (store, tls) = (Arc::clone(&shared), tls.clone());
+                connections.spawn(async move {
+                    match tls {
+                        None => serve(stream, dialect, store).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, dialect, store).await;
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        Issuer { store, port, _server: server }
+    }
+
+    /// What the service knows, to look at or to change.
+    pub(crate) fn store(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap()
+    }
+
+    /// The values of all keys that work, sorted.
+    pub(crate) fn live(&self) -> Vec<String> {
+        let mut live: Vec<String> = self.store().keys.iter().map(|key| key.value.clone()).collect();
+        live.sort();
+        live
+    }
+
+    /// The next request with this method whose path has this in it goes wrong; several are used up in order.
+    pub(crate) fn fault(&self, method: Method, path: &'static str, fault: Fault) {
+        self.store().faults.push((method, path, fault));
+    }
+
+    /// How many faults nobody has met.
+    pub(crate) fn faults_left(&self) -> usize {
+        self.store().faults.len()
+    }
+
+    /// How long every request takes from now on.
+    pub(crate) fn latency(&self, latency: Duration) {
+        self.store().latency = latency;
+    }
+
+    /// How many requests of a method had this in their path.
+    pub(crate) fn count(&self, method: &Method, path: &str) -> usize {
+        self.store().log.iter().filter(|(asked, of, _)| asked == method && of.contains(path)).count()
+    }
+}
+
+async fn serve<S>(stream: S, dialect: Dialect, store: Arc<Mutex<Store>>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let answer = service_fn(move |request| answer(dialect, Arc::clone(&store), request));
+    // How a connection ends is its caller's affair; faults end some on purpose.
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
+}
+
+/// The connection closes without an answer.
+#[derive(Debug)]
+struct Lost;
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a fault closed the connection")
+    }
+}
+
+impl std::error::Error for Lost {}
+
+type Body = http_body_util::Either<Full<Bytes>, http_body_util::StreamBody<Dripping>>;
+type Dripping =
+    std::pin::Pin<Box<dyn futures_util::Stream<Item = Result<hyper::body::Frame<Bytes>, Infallible>> + Send>>;
+
+async fn answer(
+    dialect: Dialect,
+    store: Arc<Mutex<Store>>,
+    request: http::Request<hyper::body::Incoming>,
+) -> Result<Response<Body>, Lost> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.map_err(|_| Lost)?.to_bytes();
+    let asked = Asked {
+        method: head.method.clone(),
+        path: head.uri.path().to_owned(),
+        query: pairs(head.uri.query().unwrap_or_default()),
+        headers: head.headers,
+        json: serde_json::from_slice(&body).unwrap_or_default(),
+        form: pairs(std::str::from_utf8(&body).unwrap_or_default()),
+    };
+    let (fault, latency) = {
+        let mut store = store.lock().unwrap();
+        let at = store
+            .faults
+            .iter()
+            .position(|(method, path, _)| *method == asked.method && asked.path.contains(path));
+        (at.map(|at| store.faults.remove(at).2), store.latency)
+    };
+    tokio::time::sleep(latency).await;
+    if let Some(Fault::Delay(time)) = fault {
+        tokio::time::sleep(time).await;
+    }
+    let reply = match &fault {
+        Some(Fault::Status(status, headers)) => {
+            Reply { status: *status, headers: headers.clone(), body: b"{}".to_vec() }
+        }
+        _ => dialect(&mut store.lock().unwrap(), &asked),
+    };
+    store.lock().unwrap().log.push((asked.method, asked.path, reply.status));
+    if let Some(Fault::Hold(held)) = &fault {
+        held.reached.notify_one();
+        held.release.notified().await;
+    }
+    Ok(match fault {
+        Some(Fault::LoseAnswer) => return Err(Lost),
+        Some(Fault::Instead(status, headers, body)) => response(Reply { status, headers, body }),
+        Some(Fault::Drip) => dripping(),
+        _ => response(reply),
+    })
+}
+
+fn response(reply: Reply) -> Response<Body> {
+    let mut builder = Response::builder().status(reply.status);
+    for (name, value) in reply.headers {
+        builder = builder.header(name, value);
+    }
+    builder.body(Body::Left(Full::new(reply.body.into()))).unwrap()
+}
+
+fn dripping() -> Response<Body> {
+    let drops = futures_util::stream::unfold((), |()| async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        Some((Ok(hyper::body::Frame::data(Bytes::from_static(b" "))), ()))
+    });
+    let drops: Dripping = Box::pin(drops);
+    Response::new(Body::Right(http_body_util::StreamBody::new(drops)))
+}
+
+/// A query or a form, with its escapes undone.
+fn pairs(text: &str) -> BTreeMap<String, String> {
+    let decode = |text: &str| {
+        let mut bytes = Vec::new();
+        let mut rest = text.as_bytes();
+        while let [first, behind @ ..] = rest {
+            let hex =
+                behind.get(..2).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+            match (first, hex) {
+                (b'%', Some(byte)) => {
+                    bytes.push(byte);
+                    rest = &behind[2..];
+                }
+                _ => {
+                    bytes.push(*first);
+                    rest = behind;
+                }
+            }
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    text.split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (decode(name), decode(value)))
+        .collect()
+}

@@ -1,0 +1,114 @@
+//! Refresh tokens: exchanged, kept in memory when they cannot be stored, and named when they are lost.
+
+use http::Method;
+use lab::rotation::Step;
+use lab::secrets::{At, Fault as StoreFault, What};
+use serde_json::json;
+
+use super::issuer::{Asked, Fault, Reply, Store};
+use super::scene::{Scene, Setting};
+
+/// A strict server: a refresh token works once, and its second use ends the grant (RFC 9700, section 4.14.2).
+fn strict(store: &mut Store, asked: &Asked) -> Reply {
+    login(store, asked, false)
+}
+
+/// A server with a grace period: the same refresh token gets the same answer again.
+fn graceful(store: &mut Store, asked: &Asked) -> Reply {
+    login(store, asked, true)
+}
+
+fn login(store: &mut Store, asked: &Asked, grace: bool) -> Reply {
+    if asked.path == "/userinfo" {
+        return match store.of(asked.bearer()) {
+            Some(_) => Reply::json(200, json!({"sub": "app"})),
+            None => Reply::json(401, json!({"error": "invalid_token"})),
+        };
+    }
+    let refused = |error: &str| Reply::json(400, json!({"error": error}));
+    if asked.basic() != ("app".to_owned(), "client-secret-0123456789".to_owned()) {
+        return Reply::json(401, json!({"error": "invalid_client"}));
+    }
+    let sent = asked.form.get("refresh_token").cloned().unwrap_or_default();
+    match store.notes.get(&sent).map(String::as_str) {
+        Some("fresh") => {}
+        Some("used") if !grace => {
+            store.notes.clear();
+            return refused("invalid_grant");
+        }
+        Some(answer) if grace => return Reply::json(200, serde_json::from_str(answer).unwrap()),
+        _ => return refused("invalid_grant"),
+    }
+    let access = store.issue("access-{random}", "access token").value;
+    let refresh = format!("refresh-{:032x}", rand::random::<u128>());
+    let answer =
+        json!({"access_token": access, "refresh_token": refresh, "token_type": "Bearer", "expires_in": 3600});
+    store.notes.insert(sent, if grace { answer.to_string() } else { "used".to_owned() });
+    store.notes.insert(refresh, "fresh".into());
+    Reply::json(200, answer)
+}
+
+async fn scene(dialect: super::issuer::Dialect) -> Scene {
+    let first = "refresh-token-made-by-hand";
+    let scene = Scene::new(Setting {
+        like: "oauth-refresh",
+        dialect,
+        fields: ("access_token", ""),
+        more: json!({"refresh_token": first, "client_id": "app", "client_secret": "client-secret-0123456789"}),
+        ..Setting::default()
+    })
+    .await;
+    scene.issuer.store().notes.insert(first.into(), "fresh".into());
+    scene
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strict_servers_tokens_are_exchanged_three_times() {
+    let scene = scene(strict).await;
+    for round in 1..=3 {
+        scene.world.rotate().await.unwrap_or_else(|error| panic!("rotation {round}: {error}"));
+        let current = scene.world.current();
+        assert!(scene.accepts(&current, "access_token"));
+        assert_eq!(scene.issuer.store().notes[current["refresh_token"].as_str().unwrap()], "fresh");
+    }
+    assert_eq!(scene.issuer.count(&Method::POST, "/oauth/token"), 3);
+    for token in scene.issuer.store().notes.keys() {
+        assert!(!scene.world.output().contains(token.as_str()), "a refresh token was logged");
+    }
+}
+
+/// The token is exchanged, and cannot be stored: the next try stores what the first one got.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_stored_is_not_lost_with_the_try() {
+    for kind in ["AccessDeniedException", "InvalidRequestException"] {
+        let scene = scene(strict).await;
+        let token = scene.world.begin().unwrap();
+        let denied = What::FailBefore(kind.into(), 400);
+        scene.world.lab.faults().set(vec![StoreFault::new(At::operation("PutSecretValue", 1), denied)]);
+        scene.world.step(&token, Step::CreateSecret).await.unwrap_err();
+        scene.world.steps(&token).await.unwrap();
+        assert!(scene.accepts(&scene.world.current(), "access_token"));
+        assert_eq!(scene.issuer.count(&Method::POST, "/oauth/token"), 1, "it was exchanged twice");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_is_made_good_within_a_grace_period() {
+    let scene = scene(graceful).await;
+    scene.issuer.fault(Method::POST, "/oauth/token", Fault::LoseAnswer);
+    scene.world.rotate().await.unwrap();
+    assert!(scene.accepts(&scene.world.current(), "access_token"));
+}
+
+/// What remains possible, and what is said then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strict_servers_lost_answer_is_an_error_that_says_what_to_do() {
+    let scene = scene(strict).await;
+    scene.issuer.fault(Method::POST, "/oauth/token", Fault::LoseAnswer);
+    let error = scene.world.rotate().await.unwrap_err();
+    assert!(error.contains("CredentialRejected") && error.contains("authorise again"), "{error}");
+    assert!(
+        scene.accepts(&scene.world.current(), "access_token"),
+        "the old access token lives on until it expires"
+    );
+}

@@ -1,0 +1,230 @@
+//! Keys that are made here: put to a service, put over the only one, or told to nobody.
+
+use http::Method;
+use lab::world::World;
+use serde_json::{Value, json};
+
+use super::issuer::{Asked, Fault, Issuer, Key, Reply, Store};
+use super::scene::{Scene, Setting, provider_folder};
+
+/// A service to which keys are put under names of the caller's choice.
+fn registry(store: &mut Store, asked: &Asked) -> Reply {
+    let Some(_) = store.of(asked.bearer()) else { return Reply::json(401, json!({})) };
+    match (&asked.method, &asked.segments()[..]) {
+        (&Method::GET, ["whoami"]) => Reply::json(200, json!({})),
+        (&Method::PUT, ["keys", name]) => {
+            let value = asked.json["value"].as_str().unwrap().to_owned();
+            let name = (*name).to_owned();
+            store.keys.retain(|key| key.name != name);
+            store.keys.push(Key { id: name.clone(), value, name, created: 0 });
+            Reply::empty(204)
+        }
+        (&Method::GET, ["keys"]) => {
+            let keys: Vec<Value> =
+                store.keys.iter().map(|key| json!({"id": key.id, "name": key.name})).collect();
+            Reply::json(200, json!({"keys": keys}))
+        }
+        (&Method::DELETE, ["keys", name]) if store.revoke(name) => Reply::empty(204),
+        _ => Reply::empty(404),
+    }
+}
+
+/// A service with one key.
+fn slot(store: &mut Store, asked: &Asked) -> Reply {
+    let Some(caller) = store.of(asked.bearer()).cloned() else { return Reply::json(401, json!({})) };
+    match (&asked.method, asked.path.as_str()) {
+        (&Method::GET, "/whoami") => Reply::json(200, json!({})),
+        (&Method::PUT, "/key") => {
+            let value = asked.json["value"].as_str().unwrap().to_owned();
+            store.keys = vec![Key { value, ..caller }];
+            Reply::empty(204)
+        }
+        _ => Reply::empty(404),
+    }
+}
+
+const REGISTRY: &str = r#"
+[secret]
+key = "key"
+admin = ["key"]
+[auth.key]
+headers = { Authorization = "Bearer {{key}}" }
+[auth.admin]
+headers = { Authorization = "Bearer {{admin.key}}" }
+[make]
+length = 48
+[call.put]
+method = "PUT"
+path = "/keys/{{label}}"
+auth = "admin"
+json = { value = "{{key}}" }
+[call.test]
+path = "/whoami"
+auth = "key"
+[call.list]
+path = "/keys"
+auth = "admin"
+entries = "/keys"
+id = "/id"
+label = "/name"
+[call.revoke]
+method = "DELETE"
+path = "/keys/{{id}}"
+auth = "admin"
+"#;
+
+const SLOT: &str = r#"
+[secret]
+key = "key"
+[auth.key]
+headers = { Authorization = "Bearer {{key}}" }
+[auth.current]
+headers = { Authorization = "Bearer {{key}}" }
+[call.put]
+method = "PUT"
+path = "/key"
+auth = "current"
+json = { value = "{{key}}" }
+[call.test]
+path = "/whoami"
+auth = "key"
+"#;
+
+/// The first key manages the others, as an admin's would.
+async fn registry_scene() -> Scene {
+    let issuer = Issuer::start(registry).await;
+    let admin = issuer.store().issue("admin-{random}", "admin").value;
+    let port = issuer.port;
+    let text = format!("name = \"mine\"\n[servers]\napi = \"http://127.0.0.1:{port}\"\n{REGISTRY}");
+    let scene = Scene::around(
+        issuer,
+        Setting { fields: ("key", ""), admin: Some(json!({"key": admin})), ..Setting::default() },
+    )
+    .await;
+    scene.rewrite(&text);
+    scene
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_stored_before_it_is_put() {
+    let scene = registry_scene().await;
+    let by_hand = scene.issuer.live();
+    // Every second answer to the put is lost; putting it again changes nothing.
+    scene.issuer.fault(Method::PUT, "/keys", Fault::LoseAnswer);
+    for _ in 0..3 {
+        scene.world.rotate().await.unwrap();
+        assert!(scene.accepts(&scene.world.current(), "key"));
+        assert_eq!(scene.world.current()["key"].as_str().unwrap().len(), 48);
+    }
+    let mut expected = scene.held("key");
+    // The admin's key is nobody's to revoke here, and nothing proves whose the one made by hand is.
+    expected.extend(by_hand);
+    expected.sort();
+    assert_eq!(scene.issuer.live(), expected);
+}
+
+/// The only key is replaced: authorised by nobody but the old key, it cannot be; the file has to name an admin.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_only_key_that_nobody_else_may_replace_fails_without_harm() {
+    let issuer = Issuer::start(slot).await;
+    let port = issuer.port;
+    let scene = Scene::around(issuer, Setting { fields: ("key", ""), ..Setting::default() }).await;
+    scene.rewrite(&format!("name = \"mine\"\noverlap = false\nrevoke = \"never\"\n[servers]\napi = \"http://127.0.0.1:{port}\"\n{SLOT}"));
+    let error = scene.world.rotate().await.unwrap_err();
+    assert!(error.contains("CredentialRejected"), "{error}");
+    assert!(scene.accepts(&scene.world.current(), "key"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_random_secret_is_new_three_times_as_json_and_as_plain_text() {
+    let world =
+        World::new("rotate-api-key", &[], &json!({"provider": "random", "key": "first", "for": "webhooks"}))
+            .await
+            .unwrap();
+    for _ in 0..3 {
+        let before = world.current();
+        world.rotate().await.unwrap();
+        assert_ne!(world.current()["key"], before["key"]);
+        assert_eq!(world.current()["for"], "webhooks");
+        assert_eq!(world.labelled("AWSPREVIOUS").unwrap(), before);
+    }
+    let plain = World::new("rotate-api-key", &[("PROVIDER", "random")], &json!("x")).await.unwrap();
+    let secrets = plain.lab.secrets();
+    secrets.put(&plain.secret, "a-plain-text-that-is-not-json-at-all", "just-a-word", &[]).unwrap();
+    for _ in 0..3 {
+        plain.rotate().await.unwrap();
+        let text = secrets.value(&plain.secret, "AWSCURRENT").unwrap();
+        assert!(text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{text}");
+        assert!(!plain.output().contains(&text));
+    }
+}
+
+/// A service that allows one key: it is revoked before there is a new one, and the price is paid in refusals.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_one_key_is_allowed_the_current_one_goes_first() {
+    fn single(store: &mut Store, asked: &Asked) -> Reply {
+        let admin = asked.bearer() == super::dialect::ADMIN;
+        match (&asked.method, &asked.segments()[..]) {
+            (&Method::GET, ["keys", "self"]) => match store.of(asked.bearer()) {
+                Some(key) => Reply::json(200, json!({"id": key.id})),
+                None => Reply::json(401, json!({})),
+            },
+            (&Method::POST, ["keys"]) if admin && store.keys.is_empty() => {
+                let key = store.issue("{random}", asked.json["name"].as_str().unwrap());
+                Reply::json(201, json!({"id": key.id, "key": key.value}))
+            }
+            (&Method::POST, _) => Reply::json(409, json!({})),
+            (&Method::GET, ["keys"]) if asked.query["page"] == "1" => {
+                let keys: Vec<Value> =
+                    store.keys.iter().map(|key| json!({"id": key.id, "name": key.name})).collect();
+                Reply::json(200, json!({"keys": keys}))
+            }
+            (&Method::GET, _) => Reply::json(200, json!({"keys": []})),
+            (&Method::DELETE, ["keys", id]) if admin && store.revoke(id) => Reply::empty(204),
+            _ => Reply::empty(404),
+        }
+    }
+    let scene = Scene::new(Setting {
+        dialect: single,
+        admin: super::scene::admin("key"),
+        top: "overlap = false\nrevoke = \"current\"",
+        ..Setting::default()
+    })
+    .await;
+    for _ in 0..3 {
+        scene.world.rotate().await.unwrap();
+        assert_eq!(scene.issuer.live(), [scene.world.current()["key"].as_str().unwrap()]);
+    }
+    // A crash between issuing and storing leaves the only place taken; the next try makes room.
+    scene.issuer.fault(Method::POST, "/keys", Fault::LoseAnswer);
+    let token = scene.world.begin().unwrap();
+    scene.world.steps(&token).await.unwrap_err();
+    scene.world.steps(&token).await.unwrap();
+    assert_eq!(scene.issuer.live(), [scene.world.current()["key"].as_str().unwrap()]);
+}
+
+/// A user's own provider for plain strings, tested with the key itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plain_string_is_enough_where_the_provider_needs_nothing_else() {
+    let issuer = Issuer::start(super::plain_dialect::http).await;
+    let first = issuer.store().issue("first-{random}", "made by hand").value;
+    let folder = provider_folder(&format!(
+        "name = \"mine\"\nlike = \"http\"\n[servers]\napi = \"http://127.0.0.1:{}\"\n[secret]\nkey = \"key\"\nadmin = [\"key\"]\n\
+         [call.issue]\nmethod = \"POST\"\npath = \"/keys\"\nauth = \"admin\"\njson = {{ name = \"{{{{label}}}}\" }}\nstore = {{ key = \"/key\" }}\n",
+        issuer.port
+    ));
+    let env = [
+        ("PROVIDERS_DIR", folder.path().to_str().unwrap()),
+        ("ALLOW_PRIVATE_ADDRESSES", "true"),
+        ("PROVIDER", "mine"),
+    ];
+    let world = World::new("rotate-api-key", &env, &json!("x")).await.unwrap();
+    let secrets = world.lab.secrets();
+    secrets.put(&world.secret, "the-first-key-as-a-plain-text-value", &first, &[]).unwrap();
+    for _ in 0..3 {
+        world.rotate().await.unwrap();
+    }
+    let mut held = ["AWSCURRENT", "AWSPREVIOUS"].map(|label| secrets.value(&world.secret, label).unwrap());
+    held.sort();
+    assert_eq!(issuer.live(), held);
+}

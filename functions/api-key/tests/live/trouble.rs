@@ -1,0 +1,137 @@
+//! Services that are slow, busy or broken for a while.
+
+use std::time::{Duration, Instant};
+
+use http::Method;
+use lab::rotation::Step;
+
+use serde_json::json;
+
+use super::issuer::{Fault, Reply};
+use super::plain_dialect;
+use super::scene::{Scene, Setting};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retry_after_is_waited_for() {
+    let scene = Scene::plain().await;
+    let wait = vec![("retry-after", "1".to_owned())];
+    scene.issuer.fault(Method::POST, "/keys", Fault::Status(429, wait.clone()));
+    scene.issuer.fault(Method::GET, "/keys/self", Fault::Status(429, wait.clone()));
+    scene.issuer.fault(Method::DELETE, "/keys", Fault::Status(429, wait));
+    let started = Instant::now();
+    scene.world.rotate().await.unwrap();
+    assert!(started.elapsed() >= Duration::from_secs(2), "it did not wait");
+    scene.world.rotate().await.unwrap();
+    assert_eq!(scene.issuer.faults_left(), 0);
+    scene.only_held_keys_live("key");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_beyond_the_deadline_is_an_error_at_once() {
+    let scene = Scene::plain().await;
+    scene.issuer.fault(Method::POST, "/keys", Fault::Status(429, vec![("retry-after", "3600".to_owned())]));
+    let error = scene.world.rotate().await.unwrap_err();
+    assert!(error.contains("Throttled") && error.contains("HTTP 429"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_service_is_asked_again_where_that_is_safe() {
+    let scene = Scene::plain().await;
+    for status in [500, 502, 503] {
+        scene.issuer.fault(Method::GET, "/keys/self", Fault::Status(status, Vec::new()));
+    }
+    scene.issuer.fault(Method::GET, "/keys", Fault::LoseAnswer);
+    scene.world.rotate().await.unwrap();
+    scene.issuer.fault(Method::DELETE, "/keys", Fault::LoseAnswer);
+    scene.world.rotate().await.unwrap();
+    assert_eq!(scene.issuer.faults_left(), 0);
+    scene.only_held_keys_live("key");
+}
+
+/// A key is not asked for twice in one step; the next try finds what this one left.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_whose_answer_is_lost_is_found_and_revoked() {
+    for fault in [Fault::LoseAnswer, Fault::Instead(500, Vec::new(), Vec::new())] {
+        let scene = Scene::plain().await;
+        scene.issuer.fault(Method::POST, "/keys", fault);
+        let token = scene.world.begin().unwrap();
+        let error = scene.world.step(&token, Step::CreateSecret).await.unwrap_err().to_string();
+        assert!(error.contains("Unreachable") && error.contains("it is not known whether"), "{error}");
+        assert_eq!(scene.issuer.count(&Method::POST, "/keys"), 1, "it was asked for twice");
+        assert_eq!(scene.issuer.live().len(), 2, "the first key and the one nobody knows");
+        scene.world.steps(&token).await.unwrap();
+        scene.only_held_keys_live("key");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_service_is_waited_for() {
+    let scene = Scene::plain().await;
+    scene.issuer.latency(Duration::from_millis(150));
+    scene.issuer.fault(Method::POST, "/keys", Fault::Delay(Duration::from_secs(2)));
+    scene.world.rotate().await.unwrap();
+    scene.only_held_keys_live("key");
+}
+
+/// The service's own retries bring a rotation through whatever passes.
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_managers_retries_converge() {
+    let scene = Scene::plain().await;
+    scene.issuer.fault(Method::POST, "/keys", Fault::LoseAnswer);
+    scene.issuer.fault(Method::POST, "/keys", Fault::Status(503, Vec::new()));
+    let rotation = scene.world.rotate_with_retries().await.unwrap();
+    assert!(rotation.succeeded(), "{rotation:?}");
+    scene.only_held_keys_live("key");
+}
+
+/// New keys of some services work a moment later than they are issued.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_not_ready_yet_is_waited_for() {
+    let setting = |top| Setting {
+        top,
+        dialect: |store, asked| {
+            let new = store.of(asked.bearer()).is_some_and(|key| key.name.starts_with("turnlock-"));
+            let asked_before =
+                store.log.iter().filter(|(_, path, status)| path == "/keys/self" && *status == 401).count();
+            if new && asked.path == "/keys/self" && asked_before < 2 {
+                return Reply::json(401, json!({}));
+            }
+            plain_dialect::http(store, asked)
+        },
+        ..Setting::default()
+    };
+    let patient = Scene::new(setting("ready_within = 10")).await;
+    patient.world.rotate().await.unwrap();
+    patient.only_held_keys_live("key");
+    let error = Scene::new(setting("")).await.world.rotate().await.unwrap_err();
+    assert!(error.contains("testSecret: CredentialRejected"), "{error}");
+}
+
+/// A test call that answers everybody with a yes is no proof.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_that_accepts_a_made_up_key_proves_nothing() {
+    let scene = Scene::new(Setting {
+        dialect: |store, asked| match asked.path.as_str() {
+            "/keys/self" => Reply::json(200, json!({})),
+            _ => plain_dialect::http(store, asked),
+        },
+        ..Setting::default()
+    })
+    .await;
+    let before = scene.world.current();
+    let error = scene.world.rotate().await.unwrap_err();
+    assert!(error.contains("NotOurs") && error.contains("just made up"), "{error}");
+    assert_eq!(scene.world.current(), before);
+}
+
+/// Somebody stored another key's id under the token of a rotation.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pending_value_with_another_keys_id_is_not_promoted() {
+    let scene = Scene::plain().await;
+    let token = scene.world.begin().unwrap();
+    let mut forged = scene.world.current();
+    forged["id"] = "id-of-somebody-else".into();
+    scene.world.lab.secrets().put(&scene.world.secret, &token, &forged.to_string(), &["AWSPENDING"]).unwrap();
+    let error = scene.world.steps(&token).await.unwrap_err();
+    assert!(error.contains("NotOurs") && error.contains("another id"), "{error}");
+}

@@ -1,0 +1,127 @@
+//! What a secret says about an account of these servers beyond what all databases share, and what a name means here: an account
+//! is a user *and* a host part, and `app`@`10.0.%` is another account than `app`@`%`.
+
+use std::fmt;
+use std::ops::Deref;
+
+use rotation::database::account::{self, Engine};
+use rotation::document::{Document, missing};
+use rotation::error::{Error, Kind, Result};
+use rotation::password::Rules;
+use rotation::settings::Settings;
+use rotation::strategy::Strategy;
+
+use crate::statement::literal;
+
+/// What MySQL and MariaDB fix for every account.
+pub const ENGINE: Engine = Engine {
+    names: &["mysql", "aurora-mysql", "mariadb"],
+    port: 3306,
+    strategies: &[Strategy::SingleUser, Strategy::Admin, Strategy::AlternatingUsers, Strategy::DualPassword],
+    // MariaDB's 80 characters of up to four bytes; characters are counted below.
+    username_limit: 320,
+    rules: Rules { lengths: 1..=255, length: 32, exclude: "/@\"'\\", never: "", mixed: false },
+};
+
+/// An account as a secret describes it.
+pub struct Account {
+    common: account::Account,
+    /// The host parts that are rotated; `None` means the one that the server matches for this function.
+    pub hosts: Option<Vec<String>>,
+    /// With two passwords: whether the old one goes with the promotion.
+    pub discard_old: bool,
+}
+
+impl Deref for Account {
+    type Target = account::Account;
+
+    fn deref(&self) -> &account::Account {
+        &self.common
+    }
+}
+
+impl Account {
+    /// Reads and checks an account.
+    pub fn read(document: &Document, settings: &Settings) -> Result<Account> {
+        let common = account::Account::read(document, settings, &ENGINE)?;
+        let fields = document.fields()?;
+        let limit = if common.engine == "mariadb" { 80 } else { 32 };
+        for user in common.users() {
+            // AWS's variable is about the name with the suffix; the server's own limit is about all.
+            let alternate = common.alternation.as_ref().is_some_and(|pair| pair.alternate == user);
+            let limit = settings.username_limit.filter(|_| alternate).unwrap_or(limit);
+            fits(user, limit)?;
+        }
+        if common.engine == "mariadb" && common.strategy == Strategy::DualPassword && common.admin.is_none() {
+            return Err(
+                missing("masterarn").cause("on MariaDB only an admin can give an account two passwords")
+            );
+        }
+        let hosts = match fields.value("hosts") {
+            None | Some(serde_json::Value::Null) => None,
+            Some(value) => Some(hosts(value)?),
+        };
+        Ok(Account { hosts, discard_old: fields.flag("discard_old")?.unwrap_or(false), common })
+    }
+
+    /// The accounts of this user that are changed: the one that `proven` says logged in comes last, because the ladder judges by
+    /// it whether all of them were changed.
+    pub fn names(&self, user: &str, proven: &Name) -> Vec<Name> {
+        let listed = self.hosts.clone().unwrap_or_else(|| vec![proven.host.clone()]);
+        let mut names: Vec<Name> = listed.iter().map(|host| Name::new(user, host)).collect();
+        names.sort_by_key(|name| name.host == proven.host);
+        names
+    }
+}
+
+fn hosts(value: serde_json::Value) -> Result<Vec<String>> {
+    match serde_json::from_value::<Vec<String>>(value) {
+        Ok(hosts) if !hosts.is_empty() && hosts.iter().all(|host| !host.is_empty() && host.len() <= 255) => {
+            Ok(hosts)
+        }
+        _ => Err(Error::new(Kind::BadSecret, "the secret's \"hosts\" is not a list of host parts")
+            .remedy("write it as [\"%\"] or [\"10.0.%\", \"10.1.%\"], or leave it out")),
+    }
+}
+
+fn fits(user: &str, limit: usize) -> Result<()> {
+    let length = user.chars().count();
+    if length <= limit {
+        return Ok(());
+    }
+    let what = format!("the user name {user:?} has {length} characters, and the limit is {limit}");
+    Err(Error::new(Kind::BadSecret, what)
+        .remedy("name the other user yourself (\"alternate_username\"); USERNAME_CHARACTER_LIMIT can only be lower than the server's"))
+}
+
+/// A user and a host part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// The user.
+    pub user: String,
+    /// The host part.
+    pub host: String,
+}
+
+impl Name {
+    /// A name of these parts.
+    pub fn new(user: &str, host: &str) -> Name {
+        Name { user: user.to_owned(), host: host.to_owned() }
+    }
+
+    /// The name in SQL ("Specifying Account Names" in the MySQL manual).
+    pub fn sql(&self) -> String {
+        format!("{}@{}", literal(&self.user), literal(&self.host))
+    }
+
+    /// The name as `information_schema` spells grantees: in quotes that quote nothing.
+    pub fn grantee(&self) -> String {
+        format!("'{}'@'{}'", self.user, self.host)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.user, self.host)
+    }
+}

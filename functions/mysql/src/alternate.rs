@@ -1,0 +1,266 @@
+//! The other of two users: made if need be, made equal to the original, and given its password as the last thing.
+//!
+//! Every statement here commits by itself, so their order is what keeps a crash harmless: until the last statement nobody can log
+//! in to an account that is being made, and the next try takes up what this one left.
+
+use rotation::database::alternation::{Alternation, Equality};
+use rotation::error::{Error, Kind, Result};
+use rotation::job::Job;
+use rotation::password::Policy;
+use rotation::secret::Secret;
+use serde_json::json;
+
+use crate::account::{ENGINE, Name};
+use crate::assign;
+use crate::connect::Session;
+use crate::grants::{self, Change, Difference, Grant, Grants};
+use crate::profile::{MARK, Profile};
+use crate::refusal;
+use crate::statement::{self, literal};
+use crate::stored::{self, Method};
+
+/// One change can bring another with it: a grant option makes dynamic privileges grantable, for one. So what came of the changes is
+/// read again until nothing is left to do; this often is more than was ever needed.
+const ROUNDS: usize = 5;
+
+/// An account and what is to become of it.
+pub struct Plan<'a> {
+    /// The account that is the truth.
+    pub original: &'a Name,
+    /// The one that is made equal to it.
+    pub alternate: &'a Name,
+    /// What the secret allows.
+    pub pair: &'a Alternation,
+    /// What is there already.
+    pub found: Option<&'a Profile>,
+    /// The password that it gets at the end.
+    pub password: &'a Secret,
+}
+
+/// Makes the account equal and opens it with its new password.
+pub async fn apply(job: &Job<'_>, admin: &mut Session, plan: &Plan<'_>) -> Result<()> {
+    let Plan { original, alternate, pair, .. } = plan;
+    let truth = Profile::of(job, admin, original).await?;
+    let unfinished = plan.found.is_none_or(|found| found.is_unfinished(&admin.secret_arn, alternate));
+    if plan.found.is_none() {
+        create(job, admin, plan, &truth).await?;
+    }
+    let sync = if unfinished { Equality::Exact } else { pair.sync };
+    if sync != Equality::Untouched {
+        equalize(job, admin, original, alternate, sync).await?;
+    }
+    if sync == Equality::Exact {
+        adopt(job, admin, alternate, &truth).await?;
+    }
+    open(job, admin, alternate, &truth, plan.password, sync == Equality::Exact).await
+}
+
+/// Makes an account that nobody can log in to, with this secret's mark on it.
+async fn create(job: &Job<'_>, admin: &mut Session, plan: &Plan<'_>, truth: &Profile) -> Result<()> {
+    let name = plan.alternate;
+    if !plan.pair.create {
+        return Err(Error::new(
+            Kind::NotOurs,
+            format!("there is no account {name}, and \"create_users\" is false"),
+        )
+        .remedy("make the account, or remove \"create_users\" from the secret"));
+    }
+    tracing::info!(account = name.to_string(), "the account is made, closed until it is complete");
+    let clauses = if admin.server.is_mariadb() {
+        assign::via(&[Method::native(&stored::placeholder(&admin.secret_arn, name))])
+    } else {
+        // A password that nobody knows, and that fits the policies as the real one does.
+        let unknown =
+            Policy::new(&job.settings.password, &ENGINE.rules)?.generate(&mut rand::rngs::SysRng)?;
+        job.scrub.learn(&unknown);
+        let mark = json!({ MARK: admin.secret_arn }).to_string();
+        let mark = if admin.server.has_attributes() {
+            format!(" ATTRIBUTE {}", literal(&mark))
+        } else {
+            String::new()
+        };
+        closed(&assign::authentication(job, false, &truth.methods, &unknown)?, &mark)
+    };
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "exposes an unknown password to the statement that makes the account"
+    )]
+    let sql = Secret::new(statement::create(name, clauses.expose()));
+    admin.run_secret(job, &format!("make the account {name}"), &sql).await
+}
+
+#[expect(clippy::disallowed_methods, reason = "exposes an unknown password to the clause that it is part of")]
+fn closed(authentication: &Secret, mark: &str) -> Secret {
+    Secret::new(format!("{} ACCOUNT LOCK{mark}", authentication.expose()))
+}
+
+/// Copies what an account is besides its privileges and its password.
+async fn adopt(job: &Job<'_>, admin: &mut Session, name: &Name, truth: &Profile) -> Result<()> {
+    let found = Profile::of(job, admin, name).await?;
+    let doing = format!("copy limits and policies to {name}");
+    if found.options != truth.options {
+        admin.run(job, &doing, &statement::alter(name, &truth.options), refusal::statement).await?;
+    }
+    if let Some(patch) = truth.attribute_patch(&found) {
+        let clause = format!("ATTRIBUTE {}", literal(&patch));
+        admin.run(job, &doing, &statement::alter(name, &clause), refusal::statement).await?;
+    }
+    Ok(())
+}
+
+/// The last statement: from here on pending logs in.
+#[expect(clippy::disallowed_methods, reason = "exposes the authentication to the clause that it is part of")]
+async fn open(
+    job: &Job<'_>,
+    admin: &mut Session,
+    name: &Name,
+    truth: &Profile,
+    password: &Secret,
+    unlock: bool,
+) -> Result<()> {
+    let clause = assign::authentication(job, admin.server.is_mariadb(), &truth.methods, password)?;
+    let clause = if unlock { Secret::new(format!("{} ACCOUNT UNLOCK", clause.expose())) } else { clause };
+    assign::alter(job, admin, name, &clause).await
+}
+
+/// What keeps two accounts from being equal, as far as the secret wants them to be.
+pub async fn difference(
+    job: &Job<'_>,
+    admin: &mut Session,
+    original: &Name,
+    alternate: &Name,
+    sync: Equality,
+) -> Result<Difference> {
+    let truth = grants::read(job, admin, original).await?;
+    let found = grants::read(job, admin, alternate).await?;
+    let mut difference = Difference::between(&truth, &found);
+    match sync {
+        Equality::Exact => {}
+        Equality::Given => {
+            difference.missing.retain(|grant, _| !difference.extra.contains_key(grant));
+            difference.extra.clear();
+        }
+        Equality::Untouched => difference = Difference::default(),
+    }
+    Ok(difference)
+}
+
+async fn equalize(
+    job: &Job<'_>,
+    admin: &mut Session,
+    original: &Name,
+    alternate: &Name,
+    sync: Equality,
+) -> Result<()> {
+    let mut gone: Vec<Grant> = Vec::new();
+    for round in 0..ROUNDS {
+        let mut left = difference(job, admin, original, alternate, sync).await?;
+        left.missing.retain(|grant, _| !gone.contains(grant));
+        if left.is_empty() {
+            return Ok(());
+        }
+        if round == 0 && !left.extra.is_empty() {
+            let beyond = grants::words(&left.extra);
+            tracing::warn!(
+                account = alternate.to_string(),
+                beyond,
+                "what the account has beyond the original is taken away"
+            );
+        }
+        // What it is to have without an option has to go first; all else stays until what is missing is there.
+        let (first, last): (Grants, Grants) =
+            left.extra.into_iter().partition(|(grant, _)| left.missing.contains_key(grant));
+        for change in grants::take(&first, alternate) {
+            run(job, admin, alternate, &change).await?;
+        }
+        for change in grants::give(&left.missing, alternate) {
+            gone.extend(run_singly(job, admin, original, alternate, &left.missing, change).await?);
+        }
+        for change in grants::take(&last, alternate) {
+            run(job, admin, alternate, &change).await?;
+        }
+        default_roles(job, admin, original, alternate, sync, &left.missing, &last).await?;
+    }
+    let left = difference(job, admin, original, alternate, sync).await?;
+    let what = format!("{alternate} cannot be made equal to {original}");
+    Err(Error::new(Kind::ServerRefused, what)
+        .cause(format!("it lacks: {}", grants::words(&left.missing)))
+        .cause(format!("it has beyond: {}", grants::words(&left.extra)))
+        .remedy("the admin may hold restrictions of its own (partial revokes) that it passes on: let another admin act"))
+}
+
+async fn run(job: &Job<'_>, admin: &mut Session, name: &Name, change: &Change) -> Result<()> {
+    let doing = format!("change what {name} may do");
+    admin.run(job, &doing, &change.sql, refusal::statement).await.map(drop)
+}
+
+/// Gives grants, one by one if need be; returns those whose object is gone, for grants outlive what they are about.
+async fn run_singly(
+    job: &Job<'_>,
+    admin: &mut Session,
+    original: &Name,
+    name: &Name,
+    missing: &Grants,
+    change: Change,
+) -> Result<Vec<Grant>> {
+    let doing = format!("give {name} what {original} may do");
+    let answer = match admin.attempt(job, &doing, &change.sql).await? {
+        Ok(_) => return Ok(Vec::new()),
+        Err(answer) => answer,
+    };
+    if !statement::MISSING_OBJECT.contains(&answer.code) {
+        return Err(refusal::of(&admin.place, &doing, &answer, refusal::statement));
+    }
+    if let [grant] = change.about.as_slice() {
+        tracing::warn!(
+            grant = grants::words(&Grants::from([(grant.clone(), false)])),
+            "the original has a grant on something that is gone"
+        );
+        return Ok(change.about);
+    }
+    let mut gone = Vec::new();
+    for grant in change.about {
+        let single = Grants::from([(grant.clone(), missing.get(&grant).copied().unwrap_or(false))]);
+        for change in grants::give(&single, name) {
+            gone.extend(Box::pin(run_singly(job, admin, original, name, missing, change)).await?);
+        }
+    }
+    Ok(gone)
+}
+
+/// Whether the table, column or routine of a grant is gone.
+pub async fn is_gone(job: &Job<'_>, admin: &mut Session, grant: &Grant) -> Result<bool> {
+    let sql = match grant.object.chars().next() {
+        Some('`') if !grant.object.ends_with(".*") => {
+            let columns = grant.what.find(" (").map_or("1", |at| grant.what[at..].trim());
+            format!("SELECT {columns} FROM {} LIMIT 0", grant.object)
+        }
+        Some('P' | 'F') => format!("SHOW CREATE {}", grant.object),
+        _ => return Ok(false),
+    };
+    let answer = admin.attempt(job, "look for what a grant is about", &sql).await?;
+    Ok(answer.is_err_and(|answer| statement::MISSING_OBJECT.contains(&answer.code)))
+}
+
+/// Default roles are set all at once.
+async fn default_roles(
+    job: &Job<'_>,
+    admin: &mut Session,
+    original: &Name,
+    alternate: &Name,
+    sync: Equality,
+    missing: &Grants,
+    extra: &Grants,
+) -> Result<()> {
+    let is_default = |grant: &&Grant| grant.kind == grants::Kind::DefaultRole;
+    if missing.keys().chain(extra.keys()).filter(is_default).count() == 0 {
+        return Ok(());
+    }
+    let mut wanted = grants::read(job, admin, original).await?;
+    if sync == Equality::Given && !admin.server.is_mariadb() {
+        wanted.extend(grants::read(job, admin, alternate).await?);
+    }
+    let roles: Vec<&str> = wanted.keys().filter(is_default).map(|grant| grant.what.as_str()).collect();
+    let sql = statement::default_roles(alternate, &roles, admin.server.is_mariadb());
+    admin.run(job, &format!("set the default roles of {alternate}"), &sql, refusal::statement).await.map(drop)
+}

@@ -1,0 +1,78 @@
+//! An admin gives an account its password.
+
+use rotation::error::{Error, Kind, Result};
+use rotation::job::Job;
+use rotation::secret::Secret;
+use rotation::settings::PasswordForm;
+
+use crate::account::Name;
+use crate::connect::Session;
+use crate::profile::Profile;
+use crate::statement::{self, identifier, literal};
+use crate::stored::{self, Method};
+
+/// Sets an account's password and leaves everything else as it is.
+pub async fn set_password(
+    job: &Job<'_>,
+    admin: &mut Session,
+    name: &Name,
+    profile: &Profile,
+    password: &Secret,
+) -> Result<()> {
+    let clause = authentication(job, admin.server.is_mariadb(), &profile.methods, password)?;
+    alter(job, admin, name, &clause).await
+}
+
+/// Runs `ALTER USER` with a clause that must not be seen.
+#[expect(clippy::disallowed_methods, reason = "exposes the clause to the statement that it is part of")]
+pub async fn alter(job: &Job<'_>, admin: &mut Session, name: &Name, clause: &Secret) -> Result<()> {
+    let sql = Secret::new(statement::alter(name, clause.expose()));
+    admin.run_secret(job, &format!("set the password of {name}"), &sql).await
+}
+
+/// How an account with these methods authenticates with a new password. MySQL masks passwords in its logs and gets it as it is.
+/// On MariaDB every method with a password gets the new one, as a hash, and the others are kept.
+#[expect(clippy::disallowed_methods, reason = "exposes the password or its hash to the clause that sets it")]
+pub fn authentication(job: &Job<'_>, mariadb: bool, methods: &[Method], password: &Secret) -> Result<Secret> {
+    if !mariadb {
+        let plugin = methods.first().map_or("caching_sha2_password", |method| method.plugin.as_str());
+        return Ok(Secret::new(format!(
+            "IDENTIFIED WITH {} BY {}",
+            literal(plugin),
+            literal(password.expose())
+        )));
+    }
+    let mut parts: Vec<String> = Vec::new();
+    for method in methods {
+        let part = if !method.has_password() {
+            part(method)
+        } else if job.settings.form == PasswordForm::Plaintext {
+            format!("{} USING PASSWORD({})", identifier(&method.plugin), literal(password.expose()))
+        } else {
+            let hash = stored::known_hash(&method.plugin, password)?;
+            job.scrub.learn(&hash);
+            format!("{} USING {}", identifier(&method.plugin), literal(hash.expose()))
+        };
+        // Two passwords of the same kind become one.
+        if !parts.contains(&part) {
+            parts.push(part);
+        }
+    }
+    if !methods.iter().any(Method::has_password) {
+        return Err(Error::new(Kind::ServerRefused, "the account has no password that could be changed")
+            .remedy(
+                "give it one: ALTER USER ... IDENTIFIED VIA mysql_native_password USING PASSWORD('...')",
+            ));
+    }
+    Ok(Secret::new(format!("IDENTIFIED VIA {}", parts.join(" OR "))))
+}
+
+/// These methods and no others (MariaDB).
+pub fn via(methods: &[Method]) -> Secret {
+    Secret::new(format!("IDENTIFIED VIA {}", methods.iter().map(part).collect::<Vec<_>>().join(" OR ")))
+}
+
+fn part(method: &Method) -> String {
+    let using = method.stored.as_deref().map(|stored| format!(" USING {}", literal(stored)));
+    format!("{}{}", identifier(&method.plugin), using.unwrap_or_default())
+}

@@ -1,0 +1,319 @@
+//! Logging in, and what each way of failing means.
+
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, DriverError, IoError, Opts, OptsBuilder, Row, ServerError, SslOpts, Value};
+use rotation::database::account::{self, Tls};
+use rotation::error::{Error, Kind, Result};
+use rotation::job::Job;
+use rotation::net::{self, HANDSHAKE};
+use rotation::secret::Secret;
+use rotation::target::Login;
+use rotation::tls;
+use tokio::sync::oneshot;
+
+use crate::account::Name;
+use crate::refusal::{self, Explain};
+use crate::server::Server;
+use crate::statement;
+
+/// For one statement of ours; none of them has work to do, but one may wait its turn behind a metadata lock.
+const STATEMENT: Duration = Duration::from_secs(10);
+
+/// The largest message taken from a server, and the most that one statement may answer. Grants of thousands of tables stay
+/// far below; a server that sends more wants our memory.
+const MESSAGE: usize = 4 << 20;
+const ANSWER: usize = 16 << 20;
+
+/// An accepted login.
+pub struct Session {
+    /// Until the session is dropped.
+    conn: Option<Conn>,
+    /// Who takes the connection then, and says goodbye to the server.
+    farewell: Option<oneshot::Sender<Conn>>,
+    /// The account that the server matched, and what it let in.
+    pub login: Proof,
+    /// What the server is.
+    pub server: Server,
+    /// Where.
+    pub at: account::Server,
+    /// The same, for errors.
+    pub place: String,
+    /// Whether this is an admin's.
+    pub is_admin: bool,
+    /// The login that the secret has shown for itself, where somebody else acts for it.
+    pub proven: Option<Proof>,
+    /// The secret's ARN, from the moment on that its lock is held.
+    pub secret_arn: String,
+}
+
+/// An account that a password opened.
+pub struct Proof {
+    /// The account that the server matched.
+    pub name: Name,
+    /// The password.
+    pub password: Secret,
+}
+
+impl Proof {
+    /// Another holder of the same proof.
+    pub fn share(&self) -> Proof {
+        Proof { name: self.name.clone(), password: self.password.share() }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let (Some(conn), Some(farewell)) = (self.conn.take(), self.farewell.take()) {
+            // If nobody waits for it any more, the connection closes without a word.
+            let _ = farewell.send(conn);
+        }
+    }
+}
+
+/// One result row, every column as text.
+pub type Columns = Vec<Option<String>>;
+
+/// Whom to log in as, with what, and into which database.
+#[derive(Clone, Copy)]
+pub struct Who<'a> {
+    /// The user.
+    pub user: &'a str,
+    /// The password.
+    pub password: &'a Secret,
+    /// The database, if any.
+    pub dbname: Option<&'a str>,
+}
+
+/// Logs in on a server.
+pub async fn login(job: &Job<'_>, server: &account::Server, who: Who<'_>) -> Result<Login<Session>> {
+    let account::Server { host, port, .. } = server;
+    let place = format!("{host}:{port}");
+    let mut failure = None;
+    for address in net::resolve(job.deadline, host, *port).await? {
+        let opts = options(server, who, address.ip())?;
+        let what = format!("the login of {:?} at {place}", who.user);
+        match job.deadline.within(HANDSHAKE, what, Conn::new(opts)).await {
+            Ok(Ok(conn)) => return greet(job, conn, server, who).await,
+            Ok(Err(mysql_async::Error::Io(IoError::Io(error)))) if is_tls(&error) => {
+                return Err(net::tls_error(host, *port, &error));
+            }
+            Ok(Err(mysql_async::Error::Io(error))) => failure = Some(broken(&place, &error)),
+            Ok(Err(mysql_async::Error::Server(answer))) => {
+                return refusal::login(&place, who.user, &answer);
+            }
+            Ok(Err(error)) => return Err(unspoken(&place, who.user, &error)),
+            Err(silence) => failure = Some(silence.remedy(SILENCE)),
+        }
+    }
+    let failure = failure.unwrap_or_else(|| Error::new(Kind::Unreachable, format!("{host} has no address")));
+    // The driver does not tell at which stage it got stuck; a TCP connection of our own fails with its own words, if it does.
+    net::dial(job.deadline, host, *port).await?;
+    Err(failure)
+}
+
+const SILENCE: &str = "something accepts connections there and says nothing: check that host and port are a MySQL or MariaDB server's, and \
+     that the server is not overloaded";
+
+fn options(server: &account::Server, who: Who<'_>, address: IpAddr) -> Result<Opts> {
+    let account::Server { host, port, tls } = server;
+    let ssl = match tls {
+        Tls::Plaintext => None,
+        Tls::Verified { roots } => {
+            let extra: Vec<&str> = roots.iter().map(String::as_str).collect();
+            let roots = tls::private_roots(&extra)?.into_iter().map(|pem| pem.into_bytes().into());
+            Some(SslOpts::default().with_root_certs(roots.collect()))
+        }
+    };
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "exposes the password to the driver, which logs in with it"
+    )]
+    let password = who.password.expose();
+    let opts = OptsBuilder::default()
+        .ip_or_hostname(host.trim_end_matches('.'))
+        .resolved_ips(Some([address]))
+        .tcp_port(*port)
+        .tcp_keepalive(Some(Duration::from_secs(5)))
+        .ssl_opts(ssl)
+        .user(Some(who.user))
+        .pass(Some(password))
+        .db_name(who.dbname)
+        // What the driver would otherwise look up, or do when it likes what it found.
+        .max_allowed_packet(Some(MESSAGE))
+        .wait_timeout(Some(60))
+        .prefer_socket(false)
+        .enable_cleartext_plugin(false)
+        .secure_auth(true);
+    Ok(opts.into())
+}
+
+/// The login is accepted: who does the server think this is, and what is the server?
+async fn greet(job: &Job<'_>, conn: Conn, at: &account::Server, who: Who<'_>) -> Result<Login<Session>> {
+    let place = format!("{}:{}", at.host, at.port);
+    let (farewell, goodbye) = oneshot::channel::<Conn>();
+    job.ends_with(tokio::spawn(async move {
+        if let Ok(conn) = goodbye.await {
+            // A server that is gone already has been left as well.
+            let _ = conn.disconnect().await;
+        }
+    }));
+    let mut session = Session {
+        conn: Some(conn),
+        farewell: Some(farewell),
+        login: Proof { name: Name::new(who.user, ""), password: who.password.share() },
+        server: Server::parse("", ""),
+        at: at.clone(),
+        place: place.clone(),
+        is_admin: false,
+        proven: None,
+        secret_arn: String::new(),
+    };
+    let rows = session.run(job, "say who is logged in", statement::WHO, refusal::statement).await?;
+    let mut columns = rows.into_iter().next().unwrap_or_default().into_iter().map(Option::unwrap_or_default);
+    let mut next = || columns.next().unwrap_or_default();
+    let (name, proxy, version, comment) = (next(), next(), next(), next());
+    let (user, host) = name.rsplit_once('@').unwrap_or((&name, ""));
+    if user != who.user || !proxy.is_empty() {
+        let what = format!("the login of {:?} at {place} became a session of {name:?}", who.user);
+        return Err(Error::new(Kind::NotOurs, what).remedy(
+            "such a login proves nothing about the account: remove anonymous accounts and proxy users, end --skip-grant-tables, \
+             and point the secret at the server itself",
+        ));
+    }
+    session.login.name.host = host.to_owned();
+    session.server = Server::parse(&version, &comment);
+    if !session.server.is_supported() {
+        let what = format!("{place} is {}, which this function does not rotate", session.server.name());
+        return Err(Error::new(Kind::ServerRefused, what)
+            .remedy("upgrade the server: MySQL 8.0 and MariaDB 10.4 are the oldest"));
+    }
+    Ok(Login::Accepted(session))
+}
+
+fn is_tls(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+}
+
+/// A connection that was made, and lost.
+fn broken(place: &str, error: &IoError) -> Error {
+    Error::new(Kind::Unreachable, format!("the login at {place} broke off"))
+        .because(error)
+        .remedy("check that host and port are a MySQL or MariaDB server's, and see its error log")
+}
+
+/// What the driver will not do, or did not understand.
+fn unspoken(place: &str, user: &str, error: &mysql_async::Error) -> Error {
+    let failed = |kind, what: String, remedy: &str| Error::new(kind, what).because(error).remedy(remedy);
+    match error {
+        mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer) => failed(
+            Kind::Unreachable,
+            format!("{place} does not offer TLS"),
+            "give the server a certificate (ssl_cert, ssl_key); only if that cannot be, put \"ssl\": false into the secret",
+        ),
+        mysql_async::Error::Driver(DriverError::CleartextPluginDisabled) => failed(
+            Kind::ServerRefused,
+            format!("{place} asks for the password of {user:?} in clear text"),
+            "the account uses PAM, LDAP or the like, which a rotation cannot change: give it a password plugin of the server's own",
+        ),
+        mysql_async::Error::Driver(
+            DriverError::UnknownAuthPlugin { .. } | DriverError::MysqlOldPasswordDisabled,
+        ) => failed(
+            Kind::ServerRefused,
+            format!("{place} asks {user:?} to log in in a way that is not spoken here"),
+            "give the account caching_sha2_password (MySQL), mysql_native_password or ed25519 (MariaDB)",
+        ),
+        _ => failed(
+            Kind::Unreachable,
+            format!("{place} does not speak MySQL's protocol as expected"),
+            "check that host and port are a MySQL or MariaDB server's",
+        ),
+    }
+}
+
+impl Session {
+    /// Runs a statement, or several, and returns all rows. A refusal is explained by `explain`, which gets the error's number.
+    pub async fn run(
+        &mut self,
+        job: &Job<'_>,
+        doing: &str,
+        sql: &str,
+        explain: Explain,
+    ) -> Result<Vec<Columns>> {
+        self.attempt(job, doing, sql)
+            .await?
+            .map_err(|answer| refusal::of(&self.place, doing, &answer, explain))
+    }
+
+    /// Runs a statement whose refusal is an answer as well.
+    pub async fn attempt(
+        &mut self,
+        job: &Job<'_>,
+        doing: &str,
+        sql: &str,
+    ) -> Result<Result<Vec<Columns>, ServerError>> {
+        let place = &self.place;
+        let Some(conn) = self.conn.as_mut() else {
+            return Err(Error::new(Kind::Bug, "a session was used up"));
+        };
+        match job.deadline.within(STATEMENT, format!("{place} to {doing}"), rows(conn, sql)).await? {
+            Ok(Some(rows)) => Ok(Ok(rows)),
+            Ok(None) => {
+                let what =
+                    format!("{place} answers with more than {} MB when it is to {doing}", ANSWER >> 20);
+                Err(Error::new(Kind::Unreachable, what))
+            }
+            Err(mysql_async::Error::Server(answer)) => Ok(Err(answer)),
+            Err(error) => {
+                let what = format!("the connection to {place} was lost while it was to {doing}");
+                Err(Error::new(Kind::Unreachable, what).because(&error))
+            }
+        }
+    }
+
+    /// Runs a statement with a password in it, whose refusal is an answer as well.
+    #[expect(clippy::disallowed_methods, reason = "exposes the statement to the driver, which sends it")]
+    pub async fn attempt_secret(
+        &mut self,
+        job: &Job<'_>,
+        doing: &str,
+        sql: &Secret,
+    ) -> Result<Result<(), ServerError>> {
+        Ok(self.attempt(job, doing, sql.expose()).await?.map(drop))
+    }
+
+    /// Runs a statement with a password in it.
+    pub async fn run_secret(&mut self, job: &Job<'_>, doing: &str, sql: &Secret) -> Result<()> {
+        let answer = self.attempt_secret(job, doing, sql).await?;
+        answer.map_err(|answer| refusal::of(&self.place, doing, &answer, refusal::statement))
+    }
+}
+
+/// All rows of all results; none if they are too much.
+async fn rows(conn: &mut Conn, sql: &str) -> Result<Option<Vec<Columns>>, mysql_async::Error> {
+    let mut result = conn.query_iter(sql).await?;
+    let (mut rows, mut size) = (Vec::new(), 0);
+    while let Some(mut set) = result.stream::<Row>().await? {
+        while let Some(row) = set.try_next().await? {
+            let columns = columns(row);
+            size += columns.iter().flatten().map(|text| text.len() + 32).sum::<usize>() + 32;
+            if size > ANSWER {
+                return Ok(None);
+            }
+            rows.push(columns);
+        }
+    }
+    Ok(Some(rows))
+}
+
+fn columns(row: Row) -> Columns {
+    let text = |value| match value {
+        Value::Bytes(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+        _ => None,
+    };
+    row.unwrap().into_iter().map(text).collect()
+}

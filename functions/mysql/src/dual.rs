@@ -1,0 +1,227 @@
+//! Two valid passwords on one account: `dual-password`. The one that AWSCURRENT holds works at every instant.
+//!
+//! MySQL keeps a primary and a secondary password, and `RETAIN CURRENT PASSWORD` moves what is *primary* into the second slot.
+//! After a rotation that was given up, AWSCURRENT sits in the second slot itself, and the next RETAIN would drop it. So it is
+//! made primary first; `ALTER USER ... IDENTIFIED BY` without RETAIN leaves the second slot alone. MariaDB has a list of
+//! authentications, which is written whole.
+
+use mysql_async::ServerError;
+use rotation::document::missing;
+use rotation::error::{Error, Kind, Result};
+use rotation::job::Job;
+use rotation::secret::Secret;
+use rotation::target::{Held, Login};
+use rotation::version::{Stage, VersionId};
+
+use crate::Mysql;
+use crate::account::{Account, Name};
+use crate::assign;
+use crate::connect::{self, Session, Who};
+use crate::own::CURRENT_REQUIRED;
+use crate::profile::Profile;
+use crate::refusal;
+use crate::statement;
+use crate::stored::{self, Method, NATIVE};
+
+/// The password's history forbids it.
+const IN_HISTORY: u16 = 3638;
+/// What was given as the current password is not the primary one.
+const NOT_PRIMARY: u16 = 3891;
+
+/// Whether the session may give its own account two passwords (MySQL manual, "Password Management").
+pub async fn may_itself(job: &Job<'_>, session: &mut Session) -> Result<bool> {
+    if session.server.is_mariadb() {
+        return Ok(false);
+    }
+    let rows = session.run(job, "list what the user may do", "SHOW GRANTS", refusal::statement).await?;
+    let mut global = rows.iter().flatten().flatten().filter(|line| line.contains(" ON *.* TO "));
+    Ok(global.any(|line| line.contains("APPLICATION_PASSWORD_ADMIN") || line.contains("CREATE USER")))
+}
+
+/// Makes pending valid beside current.
+pub async fn apply(
+    job: &Job<'_>,
+    writer: &mut Session,
+    name: &Name,
+    current: &Held<Account>,
+    pending: &Held<Account>,
+) -> Result<()> {
+    if !writer.server.has_two_passwords() {
+        let what = format!("{} has no accounts with two passwords", writer.server.name());
+        return Err(Error::new(Kind::ServerRefused, what)
+            .remedy("use the strategy \"alternating-users\", or upgrade to MySQL 8.0.14 or MariaDB 10.4"));
+    }
+    if writer.server.is_mariadb() {
+        if !writer.is_admin {
+            return Err(
+                missing("masterarn").cause("on MariaDB only an admin can give an account two passwords")
+            );
+        }
+        let pair = vec![native(job, current)?, native(job, pending)?];
+        return rewrite(job, writer, name, |_| pair).await;
+    }
+    if let Primary::Newer(version, answer) = make_primary(job, writer, name, current).await? {
+        // Pending is in front already, by an earlier try, and current behind it.
+        return if version == pending.id { Ok(()) } else { Err(answer) };
+    }
+    let doing = "add the new password";
+    let replace = &current.account.password;
+    let answer = change(job, writer, name, doing, &pending.account.password, replace, true).await?;
+    answer.map_err(|answer| refusal::of(&writer.place, doing, &answer, explain))
+}
+
+/// After the promotion: the second password goes if the secret says so; on MariaDB the new one moves to the front, because some
+/// clients follow only one switch of authentication.
+pub async fn settle(job: &Job<'_>, writer: &mut Session, name: &Name, current: &Held<Account>) -> Result<()> {
+    let discard = current.account.discard_old;
+    if writer.server.is_mariadb() {
+        let first = native(job, current)?;
+        return rewrite(job, writer, name, |old| {
+            let rest = old.into_iter().filter(|method| !discard && *method != first);
+            std::iter::once(first.clone()).chain(rest).collect()
+        })
+        .await;
+    }
+    if !discard {
+        return Ok(());
+    }
+    // This step may come late, when a newer rotation has put its password in front of this one.
+    if let Primary::Newer(version, _) = make_primary(job, writer, name, current).await? {
+        tracing::warn!(
+            newer = version.as_str(),
+            "a newer password is in front; the old one is not discarded"
+        );
+        return Ok(());
+    }
+    let sql = statement::discard_old(&target(writer, name));
+    writer.run(job, "discard the old password", &sql, explain).await.map(drop)
+}
+
+/// Which version's password is the primary one.
+enum Primary {
+    /// The one that was asked for.
+    Asked,
+    /// The server refused to put that one in front, and this newer version logs in.
+    Newer(VersionId, Error),
+}
+
+/// Puts a version's password into the first slot, where it may be already. At no moment does it stop working.
+async fn make_primary(
+    job: &Job<'_>,
+    writer: &mut Session,
+    name: &Name,
+    held: &Held<Account>,
+) -> Result<Primary> {
+    let doing = "put the current password in front";
+    let (password, replace) = (&held.account.password, writer.login.password.share());
+    let answer = match change(job, writer, name, doing, password, &replace, false).await? {
+        Ok(()) => return Ok(Primary::Asked),
+        Err(answer) => answer,
+    };
+    let error = refusal::of(&writer.place, doing, &answer, explain);
+    if ![IN_HISTORY, NOT_PRIMARY].contains(&answer.code) {
+        return Err(error);
+    }
+    // If no newer version logs in, none can be in front. AWSPREVIOUS is older, even where the dates are the same.
+    let previous = job.store.labelled(Stage::Previous).await?.map(|version| version.id);
+    for id in job.store.all_versions().await? {
+        if id == held.id {
+            break;
+        }
+        if Some(&id) == previous.as_ref() {
+            continue;
+        }
+        let Some(version) = job.store.version(&id).await? else { continue };
+        let Ok(newer) = job.hold(&Mysql, version) else { continue };
+        if newer.account.username != held.account.username {
+            continue;
+        }
+        let who = Who { user: &newer.account.username, password: &newer.account.password, dbname: None };
+        if let Login::Accepted(_) = connect::login(job, &writer.at, who).await? {
+            return Ok(Primary::Newer(id, error));
+        }
+    }
+    Ok(Primary::Asked)
+}
+
+/// Changes the first password, as the user itself or as an admin. Only the user itself can be asked for the current one.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "exposes the passwords to the statement that changes one into the other"
+)]
+async fn change(
+    job: &Job<'_>,
+    writer: &mut Session,
+    name: &Name,
+    doing: &str,
+    password: &Secret,
+    replace: &Secret,
+    retain: bool,
+) -> Result<Result<(), ServerError>> {
+    let target = target(writer, name);
+    let sql = |current| Secret::new(statement::change_password(&target, password.expose(), current, retain));
+    match writer.attempt_secret(job, doing, &sql(None)).await? {
+        Err(answer) if answer.code == CURRENT_REQUIRED => {
+            writer.attempt_secret(job, doing, &sql(Some(replace.expose()))).await
+        }
+        answer => Ok(answer),
+    }
+}
+
+/// Whom the writer changes: itself, or the account that has shown itself to be the secret's.
+fn target(writer: &Session, name: &Name) -> String {
+    if !writer.is_admin && *name == writer.login.name { "USER()".to_owned() } else { name.sql() }
+}
+
+/// What MariaDB stores for a version's password.
+#[expect(clippy::disallowed_methods, reason = "exposes a hash to the list of authentications")]
+fn native(job: &Job<'_>, held: &Held<Account>) -> Result<Method> {
+    let hash = stored::known_hash(NATIVE, &held.account.password)?;
+    job.scrub.learn(&hash);
+    Ok(Method::native(hash.expose()))
+}
+
+/// Replaces the account's native authentications and keeps all others behind them; what is as it should be is not touched. In
+/// front, because many clients, our driver among them, follow one switch of authentication and no more: the first of the two is
+/// reached without any, and the second by that one.
+async fn rewrite(
+    job: &Job<'_>,
+    writer: &mut Session,
+    name: &Name,
+    natives: impl FnOnce(Vec<Method>) -> Vec<Method>,
+) -> Result<()> {
+    let profile = Profile::of(job, writer, name).await?;
+    let is_native = |method: &Method| method.plugin == NATIVE;
+    if !profile.methods.iter().any(is_native) {
+        let what = format!("the account {name} has no {NATIVE} password, and only of those there can be two");
+        return Err(Error::new(Kind::ServerRefused, what)
+            .remedy(format!("give it one: ALTER USER ... IDENTIFIED VIA {NATIVE} USING PASSWORD('...')")));
+    }
+    let (old, others): (Vec<Method>, Vec<Method>) = profile.methods.iter().cloned().partition(is_native);
+    let methods = [natives(old), others].concat();
+    if methods == profile.methods {
+        return Ok(());
+    }
+    assign::alter(job, writer, name, &assign::via(&methods)).await
+}
+
+fn explain(code: u16) -> Option<(Kind, &'static str)> {
+    Some(match code {
+        1227 => (
+            Kind::ServerRefused,
+            "only two ways lead to two passwords: GRANT APPLICATION_PASSWORD_ADMIN ON *.* to the user, or name an admin's secret in \
+             \"masterarn\" (CREATE USER is enough for that admin)",
+        ),
+        IN_HISTORY => (
+            Kind::ServerRefused,
+            "a rotation that was given up has left a newer password in front of AWSCURRENT, and the password history forbids to put \
+             AWSCURRENT back: ALTER USER ... PASSWORD HISTORY 0 PASSWORD REUSE INTERVAL 0 DAY until the next rotation is through",
+        ),
+        NOT_PRIMARY | CURRENT_REQUIRED => (
+            Kind::ServerRefused,
+            "a rotation that was given up has left a newer password in front of AWSCURRENT, and the server wants to see that one: name \
+             an admin's secret in \"masterarn\", or ALTER USER ... PASSWORD REQUIRE CURRENT OPTIONAL until the next rotation is through",
+        ),
+        _ => return None,
+    })
+}

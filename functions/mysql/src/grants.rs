@@ -1,0 +1,219 @@
+//! What an account may do, taken apart into single grants, so that two accounts can be compared and only their difference changed.
+
+use std::collections::BTreeMap;
+
+use rotation::error::Result;
+use rotation::job::Job;
+use serde_json::Value;
+
+use crate::account::Name;
+use crate::connect::{Columns, Session};
+use crate::refusal;
+use crate::statement::{self, identifier};
+
+/// The kinds, in the order in which they are given: what is granted to all comes before what is taken out of it again, and
+/// `GRANT OPTION` on everything before the dynamic privileges, which it would make grantable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A privilege on everything, a database, a table, columns or a routine.
+    Privilege,
+    /// A dynamic privilege, which carries a grant option of its own (MySQL).
+    Dynamic,
+    /// A partial revoke: a privilege on everything, but not in this database (MySQL).
+    Restriction,
+    /// A role.
+    Role,
+    /// The right to act as another account.
+    Proxy,
+    /// A role that is active from the login on.
+    DefaultRole,
+}
+
+/// One grant, without its option.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Grant {
+    /// What kind.
+    pub kind: Kind,
+    /// On what, in SQL; empty for roles.
+    pub object: String,
+    /// Which privilege or role, in SQL.
+    pub what: String,
+}
+
+/// Grants, each with whether it may be passed on.
+pub type Grants = BTreeMap<Grant, bool>;
+
+/// Everything that an account may do by itself.
+pub async fn read(job: &Job<'_>, session: &mut Session, name: &Name) -> Result<Grants> {
+    let sql = statement::grants(name, session.server.is_mariadb());
+    let doing = format!("list what {name} may do");
+    let rows = session.run(job, &doing, &sql, refusal::statement).await?;
+    let (mut grants, mariadb, grantee) = (Grants::new(), session.server.is_mariadb(), name.grantee());
+    for row in rows {
+        // The views compare grantees without regard to case.
+        if row.get(1).and_then(Option::as_deref).is_some_and(|found| found == grantee) {
+            understand(&mut grants, row, mariadb);
+        }
+    }
+    Ok(grants)
+}
+
+/// One row: a tag, the grantee, three parts of a name, what is granted, and whether it may be passed on.
+fn understand(grants: &mut Grants, row: Columns, mariadb: bool) {
+    let mut columns = row.into_iter().map(Option::unwrap_or_default);
+    let mut next = || columns.next().unwrap_or_default();
+    let (tag, _, a, b, c, what, option) = (next(), next(), next(), next(), next(), next(), next());
+    let option = matches!(option.as_str(), "YES" | "Y" | "1");
+    let role = |name: &str, host: &str| if mariadb { identifier(name) } else { Name::new(name, host).sql() };
+    let mut add = |kind, object: String, what: String, option| {
+        let passed_on = grants.entry(Grant { kind, object, what }).or_default();
+        *passed_on |= option;
+    };
+    match tag.as_str() {
+        "user" if !mariadb && what.contains('_') => add(Kind::Dynamic, "*.*".into(), what, option),
+        "user" | "schema" | "table" | "column" => {
+            let object = match tag.as_str() {
+                "user" => "*.*".to_owned(),
+                "schema" => format!("{}.*", identifier(&a)),
+                _ => format!("{}.{}", identifier(&a), identifier(&b)),
+            };
+            if option {
+                add(Kind::Privilege, object.clone(), "GRANT OPTION".into(), false);
+            }
+            if what != "USAGE" {
+                let what = if tag == "column" { format!("{what} ({})", identifier(&c)) } else { what };
+                add(Kind::Privilege, object, what, false);
+            }
+        }
+        "routine" => {
+            let object = format!("{c} {}.{}", identifier(&a), identifier(&b));
+            for privilege in what.split(',').filter(|privilege| !privilege.is_empty()) {
+                let privilege =
+                    if privilege == "Grant" { "GRANT OPTION".into() } else { privilege.to_uppercase() };
+                add(Kind::Privilege, object.clone(), privilege, false);
+            }
+        }
+        "restrictions" => {
+            let parsed: Value = serde_json::from_str(&what).unwrap_or_default();
+            for entry in parsed.as_array().into_iter().flatten() {
+                let object = format!("{}.*", identifier(entry["Database"].as_str().unwrap_or_default()));
+                for privilege in
+                    entry["Privileges"].as_array().into_iter().flatten().filter_map(Value::as_str)
+                {
+                    add(Kind::Restriction, object.clone(), privilege.to_owned(), false);
+                }
+            }
+        }
+        "role" => add(Kind::Role, String::new(), role(&a, &b), option),
+        "proxy" => add(Kind::Proxy, Name::new(&a, &b).sql(), "PROXY".into(), option),
+        "default" => add(Kind::DefaultRole, String::new(), role(&a, &b), false),
+        _ => {}
+    }
+}
+
+/// What separates an account from the one it is to be equal to.
+#[derive(Debug, Default)]
+pub struct Difference {
+    /// What it lacks.
+    pub missing: Grants,
+    /// What it has beyond; also what it has with an option that it should have without.
+    pub extra: Grants,
+}
+
+impl Difference {
+    /// Compares.
+    pub fn between(original: &Grants, alternate: &Grants) -> Difference {
+        let mut difference = Difference::default();
+        for (grant, option) in original {
+            match alternate.get(grant) {
+                Some(theirs) if theirs == option => {}
+                theirs => {
+                    difference.missing.insert(grant.clone(), *option);
+                    if theirs == Some(&true) {
+                        difference.extra.insert(grant.clone(), true);
+                    }
+                }
+            }
+        }
+        let beyond = alternate.iter().filter(|(grant, _)| !original.contains_key(*grant));
+        difference.extra.extend(beyond.map(|(grant, option)| (grant.clone(), *option)));
+        difference
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.missing.is_empty() && self.extra.is_empty()
+    }
+}
+
+/// A statement, and the grants that it is about.
+pub struct Change {
+    /// The statement.
+    pub sql: String,
+    /// What it gives or takes.
+    pub about: Vec<Grant>,
+}
+
+/// The statements that give grants to an account; those on one object together.
+pub fn give(grants: &Grants, to: &Name) -> Vec<Change> {
+    changes(grants, |first, option, list| {
+        let passed_on = |words: &str| if option { format!(" WITH {words} OPTION") } else { String::new() };
+        match first.kind {
+            Kind::Privilege | Kind::Dynamic => {
+                format!("GRANT {list} ON {} TO {}{}", first.object, to.sql(), passed_on("GRANT"))
+            }
+            Kind::Proxy => format!("GRANT PROXY ON {} TO {}{}", first.object, to.sql(), passed_on("GRANT")),
+            Kind::Restriction => format!("REVOKE {list} ON {} FROM {}", first.object, to.sql()),
+            Kind::Role => format!("GRANT {list} TO {}{}", to.sql(), passed_on("ADMIN")),
+            Kind::DefaultRole => String::new(),
+        }
+    })
+}
+
+/// The statements that take grants from an account.
+pub fn take(grants: &Grants, from: &Name) -> Vec<Change> {
+    changes(grants, |first, _, list| match first.kind {
+        Kind::Privilege | Kind::Dynamic => format!("REVOKE {list} ON {} FROM {}", first.object, from.sql()),
+        Kind::Proxy => format!("REVOKE PROXY ON {} FROM {}", first.object, from.sql()),
+        Kind::Restriction => format!("GRANT {list} ON {} TO {}", first.object, from.sql()),
+        Kind::Role => format!("REVOKE {list} FROM {}", from.sql()),
+        Kind::DefaultRole => String::new(),
+    })
+}
+
+/// Groups what one statement can hold: MariaDB takes one role at a time, everything else goes by object.
+fn changes(grants: &Grants, statement: impl Fn(&Grant, bool, &str) -> String) -> Vec<Change> {
+    let mut groups: Vec<(bool, Vec<Grant>)> = Vec::new();
+    for (grant, option) in grants.iter().filter(|(grant, _)| grant.kind != Kind::DefaultRole) {
+        let together = |(other, group): &&mut (bool, Vec<Grant>)| {
+            other == option
+                && !matches!(grant.kind, Kind::Role | Kind::Proxy)
+                && group.first().is_some_and(|first| first.kind == grant.kind && first.object == grant.object)
+        };
+        match groups.last_mut().filter(|group| together(group)) {
+            Some((_, group)) => group.push(grant.clone()),
+            None => groups.push((*option, vec![grant.clone()])),
+        }
+    }
+    let change = |(option, about): (bool, Vec<Grant>)| {
+        let list: Vec<&str> = about.iter().map(|grant| grant.what.as_str()).collect();
+        Change { sql: statement(&about[0], option, &list.join(", ")), about }
+    };
+    groups.into_iter().map(change).collect()
+}
+
+/// The grants in words, for the log: never a value, only names.
+pub fn words(grants: &Grants) -> String {
+    let mut texts = Vec::new();
+    for (Grant { kind, object, what }, option) in grants {
+        let on = if object.is_empty() { String::new() } else { format!(" on {object}") };
+        let option = if *option { ", to be passed on" } else { "" };
+        texts.push(match kind {
+            Kind::Restriction => format!("not {what}{on}"),
+            Kind::Role => format!("role {what}{option}"),
+            Kind::DefaultRole => format!("default role {what}"),
+            Kind::Privilege | Kind::Dynamic | Kind::Proxy => format!("{what}{on}{option}"),
+        });
+    }
+    texts.join("; ")
+}

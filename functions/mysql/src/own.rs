@@ -1,0 +1,65 @@
+//! The user sets its own password: `single-user`.
+
+use rotation::error::{Error, Kind, Result};
+use rotation::job::Job;
+use rotation::secret::Secret;
+use rotation::settings::PasswordForm;
+
+use crate::connect::Session;
+use crate::refusal;
+use crate::statement;
+use crate::stored::{self, Method};
+
+/// MySQL wants to see the current password (`PASSWORD REQUIRE CURRENT`).
+pub const CURRENT_REQUIRED: u16 = 3892;
+
+/// Sets the password of the account that the session is logged in as.
+pub async fn set_password(job: &Job<'_>, session: &mut Session, password: &Secret) -> Result<()> {
+    let doing = "set the user's own password";
+    if session.server.is_mariadb() {
+        let sql = mariadb(job, session, password).await?;
+        return session.run_secret(job, doing, &sql).await;
+    }
+    match session.attempt_secret(job, doing, &mysql(password, None)).await? {
+        Ok(()) => Ok(()),
+        Err(answer) if answer.code == CURRENT_REQUIRED => {
+            let sql = mysql(password, Some(&session.login.password));
+            session.run_secret(job, doing, &sql).await
+        }
+        Err(answer) => Err(refusal::of(&session.place, doing, &answer, refusal::statement)),
+    }
+}
+
+/// MySQL masks the statement in its logs.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "exposes the passwords to the statement that changes one into the other"
+)]
+fn mysql(password: &Secret, current: Option<&Secret>) -> Secret {
+    Secret::new(statement::change_password("USER()", password.expose(), current.map(Secret::expose), false))
+}
+
+/// MariaDB does not mask it, so it gets the hash. Of several authentications `SET PASSWORD` would change the first alone, and
+/// the others would go on letting the old passwords in.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "exposes the hash, or the password where asked, to the statement that sets it"
+)]
+async fn mariadb(job: &Job<'_>, session: &mut Session, password: &Secret) -> Result<Secret> {
+    let rows =
+        session.run(job, "describe the user's account", statement::OWN_ACCOUNT, refusal::statement).await?;
+    let methods = stored::methods(rows.first().and_then(|row| row.first()?.as_deref()).unwrap_or_default())?;
+    let [Method { plugin, .. }] = methods.as_slice() else {
+        let names: Vec<&str> = methods.iter().map(|method| method.plugin.as_str()).collect();
+        let what =
+            format!("the account {} has several authentications: {}", session.login.name, names.join(" or "));
+        return Err(Error::new(Kind::ServerRefused, what)
+            .remedy("leave it one (ALTER USER ... IDENTIFIED VIA), or use the strategy \"dual-password\" or \"admin\""));
+    };
+    if job.settings.form == PasswordForm::Plaintext {
+        return Ok(Secret::new(statement::set_own_plaintext(password.expose())));
+    }
+    let hash = stored::known_hash(plugin, password)?;
+    job.scrub.learn(&hash);
+    Ok(Secret::new(statement::set_own_hash(hash.expose())))
+}

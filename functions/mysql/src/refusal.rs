@@ -1,0 +1,164 @@
+//! What the servers' refusals mean, by number (MySQL "Server Error Message Reference", MariaDB "Error Codes"), and who must act.
+
+use mysql_async::ServerError;
+use rotation::error::{Error, Kind, Result};
+use rotation::target::Login;
+
+/// Says what an error's number means in a place, where the place knows better than this page.
+pub type Explain = fn(u16) -> Option<(Kind, &'static str)>;
+
+/// A refused login: whether the answer is about the password, or about something else.
+pub fn login<S>(place: &str, user: &str, answer: &ServerError) -> Result<Login<S>> {
+    let words = words(answer);
+    if answer.code == 1045 {
+        return Ok(Login::Rejected(words));
+    }
+    let (kind, remedy) = closed(answer.code).unwrap_or((Kind::ServerRefused, "see the server's words"));
+    let what = if kind == Kind::Unreachable {
+        format!("{place} takes no logins now")
+    } else {
+        format!("{place} does not let {user:?} in, whatever its password")
+    };
+    Err(Error::new(kind, what).cause(words).remedy(remedy))
+}
+
+/// A refused statement.
+pub fn of(place: &str, doing: &str, answer: &ServerError, explain: Explain) -> Error {
+    let what = format!("{place} refused to {doing}");
+    // One number for every option that is in the way (ER_OPTION_PREVENTS_STATEMENT).
+    let code = if answer.message.contains("--strict-password-validation") { POLICY } else { answer.code };
+    let known = explain(code).or_else(|| statement(code)).or_else(|| closed(code));
+    let error = Error::new(known.map_or(Kind::ServerRefused, |(kind, _)| kind), what).cause(words(answer));
+    match known {
+        Some((_, remedy)) => error.remedy(remedy),
+        None => error,
+    }
+}
+
+/// A password that a policy refuses (ER_NOT_VALID_PASSWORD).
+const POLICY: u16 = 1819;
+
+/// The server's own words, with the number they are known by; a long text is cut.
+fn words(answer: &ServerError) -> String {
+    let text: String = answer.message.chars().take(500).collect();
+    format!("error {} ({}): {text}", answer.code, answer.state)
+}
+
+/// Why a server lets an account in with no password at all.
+fn closed(code: u16) -> Option<(Kind, &'static str)> {
+    Some(match code {
+        3118 | 4151 => (
+            Kind::ServerRefused,
+            "the password is right and the account is locked: ALTER USER ... ACCOUNT UNLOCK, if the lock was not meant",
+        ),
+        3955 | 4150 => (
+            Kind::ServerRefused,
+            "too many wrong logins have blocked the account (FAILED_LOGIN_ATTEMPTS, max_password_errors): find the client that sends \
+             an old password, then unblock the account with ALTER USER ... ACCOUNT UNLOCK",
+        ),
+        1862 | 1820 => (
+            Kind::ServerRefused,
+            "the password has expired: let an admin set it again (ALTER USER ... IDENTIFIED BY) to what AWSCURRENT holds, and rotate \
+             more often than password_lifetime",
+        ),
+        1698 | 1524 => (
+            Kind::ServerRefused,
+            "the account does not log in with a password (unix_socket, auth_socket and the like), or its plugin is not loaded: give it \
+             a password plugin",
+        ),
+        1251 | 4031 => {
+            (Kind::ServerRefused, "the account's authentication plugin is not one that is spoken here")
+        }
+        1044 | 1049 => (
+            Kind::BadSecret,
+            "correct \"dbname\" in the secret, or grant the user something in that database",
+        ),
+        1130 => (
+            Kind::ServerRefused,
+            "no account of the server is for the address that the function comes from: create the user for that host, or for '%'",
+        ),
+        3159 => (Kind::BadSecret, "the server insists on TLS: remove \"ssl\": false from the secret"),
+        1226 | 1203 => (
+            Kind::Unreachable,
+            "the account has used up a resource limit (MAX_USER_CONNECTIONS and the like): leave room for the rotation's three logins",
+        ),
+        1040 | 1129 | 1053 | 1152 | 3032 | 1080 => (
+            Kind::Unreachable,
+            "the server is full, starting, stopping, offline, or has blocked the function's address (FLUSH HOSTS); Secrets Manager tries \
+             again by itself",
+        ),
+        _ => return None,
+    })
+}
+
+/// What refused statements have in common.
+pub fn statement(code: u16) -> Option<(Kind, &'static str)> {
+    Some(match code {
+        1290 | 1836 | 1792 | 3100 => (
+            Kind::ServerRefused,
+            "the server is read-only, a replica perhaps: put the writer's host into the secret, or let an admin act (strategy \"admin\")",
+        ),
+        POLICY | 1372 | 3632 => (
+            Kind::ServerRefused,
+            "a password policy of the server refused the new password: align PASSWORD_LENGTH and EXCLUDE_* with it (MariaDB with a \
+             validation plugin wants PASSWORD_FORM=plaintext), remove the label AWSPENDING (`turnlock repair`) and rotate again",
+        ),
+        3638 => (
+            Kind::ServerRefused,
+            "the account's password history forbids this password: remove the label AWSPENDING (`turnlock repair`) and rotate again",
+        ),
+        1044 | 1045 | 1142 | 1227 | 1410 | 1698 => (
+            Kind::ServerRefused,
+            "the user who acts lacks a privilege, named in the server's words where it says 1227 or 1142; else it is one that it cannot pass on, \
+             such as a role without ADMIN OPTION or PROXY (functions/mysql/README.md lists what each strategy needs)",
+        ),
+        1205 | 1213 | 3572 => (
+            Kind::Conflict,
+            "another statement held a lock for too long; Secrets Manager tries again by itself",
+        ),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(code: u16, expected: Option<Kind>, part: &str) {
+        let answer = ServerError { code, message: "words".into(), state: "HY000".into() };
+        match (login::<()>("db:3306", "app", &answer), expected) {
+            (Ok(Login::Rejected(words)), None) => assert!(words.contains("1045"), "{words}"),
+            (Err(error), Some(kind)) => {
+                assert_eq!(error.kind(), kind, "{code}");
+                assert!(error.report().contains(part), "{}", error.report());
+            }
+            _ => panic!("{code}"),
+        }
+    }
+
+    #[test]
+    fn only_1045_is_about_the_password() {
+        check(1045, None, "");
+        check(3118, Some(Kind::ServerRefused), "locked");
+        check(4151, Some(Kind::ServerRefused), "locked");
+        check(3955, Some(Kind::ServerRefused), "blocked");
+        check(1862, Some(Kind::ServerRefused), "expired");
+        check(1040, Some(Kind::Unreachable), "takes no logins now");
+        check(1049, Some(Kind::BadSecret), "dbname");
+        check(65000, Some(Kind::ServerRefused), "see the server's words");
+    }
+
+    #[test]
+    fn a_mariadb_that_insists_on_judging_passwords_is_not_taken_for_a_replica() {
+        let refused = |message: &str| {
+            let answer = ServerError { code: 1290, message: message.into(), state: "HY000".into() };
+            of("db:3306", "set the password", &answer, statement).report()
+        };
+        let strict = "The MariaDB server is running with the --strict-password-validation option so it cannot execute this statement";
+        assert!(refused(strict).contains("PASSWORD_FORM=plaintext"), "{}", refused(strict));
+        let replica =
+            "The MariaDB server is running with the --read-only option so it cannot execute this statement";
+        assert!(refused(replica).contains("replica"), "{}", refused(replica));
+    }
+}

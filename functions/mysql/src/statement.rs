@@ -1,0 +1,184 @@
+//! Every SQL text this target sends, and the quoting of what goes into it.
+
+use std::time::Duration;
+
+use crate::account::Name;
+
+/// Makes this session's quoting rules known, and asks whom the server takes it for, and what it is itself.
+pub const WHO: &str = "SET NAMES utf8mb4, SESSION sql_mode = ''; SELECT CURRENT_USER(), @@proxy_user, VERSION(), @@version_comment";
+
+/// What testSecret runs where the secret names nothing.
+pub const CHECK: &str = "SELECT NOW()";
+
+/// A name in SQL, whatever it contains ("Schema Object Names" in either manual).
+pub fn identifier(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
+/// A text in SQL; `WHO` has made sure that a backslash is an escape.
+pub fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+/// Takes the lock, and makes sure that a session whose process is gone without a word ends soon, and the lock with it. The
+/// name is the same for every function that rotates this secret, and 64 characters are its limit.
+pub fn lock(name: &str, wait: Duration, idle: Duration) -> String {
+    let (wait, idle) = (wait.as_secs(), idle.as_secs());
+    format!(
+        "SET SESSION wait_timeout = {idle}, SESSION lock_wait_timeout = {wait}; SELECT GET_LOCK({}, {wait})",
+        literal(name)
+    )
+}
+
+/// What the server knows about the account of this session. Needs no privilege.
+pub const OWN_ACCOUNT: &str = "SHOW CREATE USER CURRENT_USER()";
+
+/// MySQL: a new first password, beside the old one or instead of it. The server masks it in its logs, so it is sent as it is and
+/// can be judged by policies.
+pub fn change_password(account: &str, password: &str, current: Option<&str>, retain: bool) -> String {
+    let replace = current.map(|current| format!(" REPLACE {}", literal(current))).unwrap_or_default();
+    let retain = if retain { " RETAIN CURRENT PASSWORD" } else { "" };
+    format!("ALTER USER {account} IDENTIFIED BY {}{replace}{retain}", literal(password))
+}
+
+/// MySQL: the second password goes.
+pub fn discard_old(account: &str) -> String {
+    format!("ALTER USER {account} DISCARD OLD PASSWORD")
+}
+
+/// MariaDB: the user's own password, as the hash that the server would store.
+pub fn set_own_hash(hash: &str) -> String {
+    format!("SET PASSWORD = {}", literal(hash))
+}
+
+/// MariaDB: the user's own password, for servers that insist on judging it. Their logs show it.
+pub fn set_own_plaintext(password: &str) -> String {
+    format!("SET PASSWORD = PASSWORD({})", literal(password))
+}
+
+/// MySQL: what is kept about an account.
+pub fn mysql_account(name: &Name) -> String {
+    format!(
+        "SELECT plugin, authentication_string, ssl_type, ssl_cipher, x509_issuer, x509_subject, max_questions, max_updates, \
+         max_connections, max_user_connections, password_lifetime, Password_reuse_history, Password_reuse_time, \
+         Password_require_current, account_locked, User_attributes FROM mysql.user WHERE User = {} AND Host = {}",
+        literal(&name.user),
+        literal(&name.host)
+    )
+}
+
+/// MariaDB: what is kept about an account.
+pub fn mariadb_account(name: &Name) -> String {
+    format!(
+        "SELECT Priv FROM mysql.global_priv WHERE User = {} AND Host = {}",
+        literal(&name.user),
+        literal(&name.host)
+    )
+}
+
+/// How the server would make an account again.
+pub fn created(name: &Name) -> String {
+    format!("SHOW CREATE USER {}", name.sql())
+}
+
+/// Everything that an account may do by itself, as rows of one shape (`grants::read`).
+pub fn grants(name: &Name, mariadb: bool) -> String {
+    let (user, host, grantee) = (literal(&name.user), literal(&name.host), literal(&name.grantee()));
+    let mut selects = vec![
+        format!(
+            "SELECT 'user', GRANTEE, '', '', '', PRIVILEGE_TYPE, IS_GRANTABLE FROM information_schema.USER_PRIVILEGES \
+             WHERE GRANTEE = {grantee}"
+        ),
+        format!(
+            "SELECT 'schema', GRANTEE, TABLE_SCHEMA, '', '', PRIVILEGE_TYPE, IS_GRANTABLE \
+             FROM information_schema.SCHEMA_PRIVILEGES WHERE GRANTEE = {grantee}"
+        ),
+        format!(
+            "SELECT 'table', GRANTEE, TABLE_SCHEMA, TABLE_NAME, '', PRIVILEGE_TYPE, IS_GRANTABLE \
+             FROM information_schema.TABLE_PRIVILEGES WHERE GRANTEE = {grantee}"
+        ),
+        format!(
+            "SELECT 'column', GRANTEE, TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, PRIVILEGE_TYPE, IS_GRANTABLE \
+             FROM information_schema.COLUMN_PRIVILEGES WHERE GRANTEE = {grantee}"
+        ),
+        format!(
+            "SELECT 'routine', {grantee}, Db, Routine_name, Routine_type, Proc_priv, '' FROM mysql.procs_priv \
+             WHERE User = {user} AND Host = {host}"
+        ),
+        format!(
+            "SELECT 'proxy', {grantee}, Proxied_user, Proxied_host, '', '', With_grant FROM mysql.proxies_priv \
+             WHERE User = {user} AND Host = {host}"
+        ),
+    ];
+    if mariadb {
+        selects.push(format!(
+            "SELECT 'role', {grantee}, Role, '', '', '', Admin_option FROM mysql.roles_mapping WHERE User = {user} AND Host = {host}"
+        ));
+        selects.push(format!(
+            "SELECT 'default', {grantee}, JSON_VALUE(Priv, '$.default_role'), '', '', '', '' FROM mysql.global_priv \
+             WHERE User = {user} AND Host = {host} AND JSON_VALUE(Priv, '$.default_role') <> ''"
+        ));
+    } else {
+        selects.push(format!(
+            "SELECT 'role', {grantee}, FROM_USER, FROM_HOST, '', '', WITH_ADMIN_OPTION FROM mysql.role_edges \
+             WHERE TO_USER = {user} AND TO_HOST = {host}"
+        ));
+        selects.push(format!(
+            "SELECT 'default', {grantee}, DEFAULT_ROLE_USER, DEFAULT_ROLE_HOST, '', '', '' FROM mysql.default_roles \
+             WHERE USER = {user} AND HOST = {host}"
+        ));
+        selects.push(format!(
+            "SELECT 'restrictions', {grantee}, '', '', '', User_attributes->'$.Restrictions', '' FROM mysql.user \
+             WHERE User = {user} AND Host = {host} AND User_attributes->'$.Restrictions' IS NOT NULL"
+        ));
+    }
+    selects.join("; ")
+}
+
+/// Which roles are active from the login on: all of these, and no others.
+pub fn default_roles(name: &Name, roles: &[&str], mariadb: bool) -> String {
+    let list = if roles.is_empty() { "NONE".to_owned() } else { roles.join(", ") };
+    if mariadb {
+        format!("SET DEFAULT ROLE {list} FOR {}", name.sql())
+    } else {
+        format!("ALTER USER {} DEFAULT ROLE {list}", name.sql())
+    }
+}
+
+/// Changes what an account is besides its privileges and its password.
+pub fn alter(name: &Name, clauses: &str) -> String {
+    format!("ALTER USER {} {clauses}", name.sql())
+}
+
+/// Makes an account.
+pub fn create(name: &Name, clauses: &str) -> String {
+    format!("CREATE USER {} {clauses}", name.sql())
+}
+
+/// The errors that say that what a grant is about is gone; grants outlive it.
+pub const MISSING_OBJECT: [u16; 4] = [1146, 1054, 1305, 1049];
+
+/// MariaDB: after how many wrong logins a user is blocked.
+pub const WRONG_LOGINS: &str = "SELECT @@max_password_errors";
+
+/// The host parts under which a user exists.
+pub fn hosts(user: &str, mariadb: bool) -> String {
+    // MariaDB's mysql.user is a view that needs its definer.
+    let table = if mariadb { "global_priv" } else { "user" };
+    format!("SELECT Host FROM mysql.{table} WHERE User = {}", literal(user))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_texts_are_quoted_whatever_they_contain() {
+        assert_eq!(identifier("a`b"), "`a``b`");
+        assert_eq!(identifier("ü\\'\"%"), "`ü\\'\"%`");
+        assert_eq!(literal("it's"), "'it''s'");
+        assert_eq!(literal("a\\'b"), "'a\\\\''b'");
+        assert_eq!(literal(""), "''");
+        assert_eq!(Name::new("o'neil @%", "10.0.%").sql(), "'o''neil @%'@'10.0.%'");
+    }
+}

@@ -1,0 +1,258 @@
+//! What AWS's functions do wrong, and what goes wrong on the way to a server: each named after what happens.
+
+use std::time::{Duration, Instant};
+
+use lab::rotation::Step;
+use lab::servers::{MySql, MySqlOptions, Release, Tls};
+use lab::world::World;
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+
+use super::app::{App, FIRST};
+
+/// The upper bound for telling what is wrong with a host.
+const AT_ONCE: Duration = Duration::from_secs(15);
+
+/// Rotates up to the first error, which must come in time and carry each of these texts; nothing may be promoted.
+async fn fails(world: &World, parts: &[&str]) -> String {
+    let before = world.current();
+    let started = Instant::now();
+    let error = world.rotate().await.expect_err("the rotation fails");
+    assert!(started.elapsed() < AT_ONCE, "after {:?}: {error}", started.elapsed());
+    for part in parts {
+        assert!(error.contains(part), "no {part:?} in: {error}");
+    }
+    assert!(error.contains("What to do: "), "{error}");
+    assert_eq!(world.current(), before);
+    error
+}
+
+async fn releases() -> Vec<Release> {
+    MySql::releases().await.expect("releases are known")
+}
+
+async fn on(options: MySqlOptions) -> App {
+    App::on(options.start().await.expect("the server starts").into()).await
+}
+
+async fn execute(app: &App, sql: &str) {
+    app.server.execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_port_a_silent_peer_and_a_wrong_name_are_told_apart() {
+    let app = App::new(Release::MYSQL_9).await;
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let world = app.world_with(&[], |secret| secret["port"] = free.into()).await;
+    let place = format!("no TCP connection to localhost:{free}");
+    fails(&world, &["setSecret: Unreachable:", &place, "Connection refused", "nothing listens there"]).await;
+
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    for ssl in [true, false] {
+        let world = app.world_with(&[], |secret| {
+            secret["port"] = port.into();
+            secret["ssl"] = ssl.into();
+        });
+        let place = format!("localhost:{port}");
+        fails(&world.await, &["setSecret: Unreachable:", "the login of", &place, "says nothing"]).await;
+    }
+
+    let world = app.world_with(&[], |secret| secret["host"] = "no-such-host.invalid".into()).await;
+    fails(&world, &["setSecret: Unreachable:", "no-such-host.invalid", "resolve"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_speaks_another_protocol_or_wants_our_memory_is_named() {
+    let app = App::new(Release::MYSQL_9).await;
+    for greeting in [
+        &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
+        b"\xff\xff\xff\x00",
+        b"\x05\x00\x00\x00\x0ajunk",
+        b"\x00\x00\x00\x00",
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let peer = tokio::spawn(async move {
+            let mut open = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.write_all(greeting).await;
+                open.push(stream);
+            }
+        });
+        let world = app.world_with(&[], |secret| secret["port"] = port.into()).await;
+        fails(&world, &["setSecret: Unreachable:", &format!("localhost:{port}")]).await;
+        peer.abort();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_certificate_a_wrong_name_and_an_expired_one_are_told_apart() {
+    for release in releases().await {
+        for (tls, parts) in [
+            (Tls::UnknownAuthority, ["authority that is not trusted", "sslrootcert"]),
+            (Tls::WrongName, ["not valid for", "another name"]),
+            (Tls::Expired, ["expired", "renew it"]),
+        ] {
+            let app = on(MySql::release(release).tls(tls)).await;
+            let world = app.world().await;
+            let common = ["setSecret: Unreachable:", "the TLS handshake with localhost:"];
+            fails(&world, &[&common, &parts[..]].concat()).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_tls_is_refused_and_never_sent_anything_in_clear() {
+    // AWS's function tries again in plaintext where the secret says nothing, or anything but yes and no.
+    for release in releases().await {
+        let app = on(MySql::release(release).tls(Tls::Off).setting("general_log", "1")).await;
+        let before = app.server.general_log().len();
+        for ssl in [Value::Null, json!("yes"), json!(1), json!("")] {
+            let world = app.world_with(&[], |secret| secret["ssl"] = ssl).await;
+            fails(&world, &["setSecret: Unreachable:", "does not offer TLS", "\"ssl\": false"]).await;
+        }
+        let log = app.server.general_log()[before..].to_owned();
+        assert!(!log.contains(&format!("Connect\t{}@", app.user)), "{log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_is_an_answer_and_names_every_version_that_was_tried() {
+    for release in releases().await {
+        let app = App::new(release).await;
+        let world = app.world_with(&[], |secret| secret["password"] = "not the password at all".into()).await;
+        let error = fails(&world, &["setSecret: LockedOut:", "AWSCURRENT", "1045", "ADMIN_RESET"]).await;
+        assert!(error.contains("AWSPENDING") && !error.contains("not the password"), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_lets_anybody_in_proves_nothing() {
+    for release in releases().await {
+        // An anonymous account with the same password: the login is accepted, and is somebody else's.
+        let app = on(MySql::release(release)).await;
+        execute(&app, &format!("CREATE USER ''@'%' IDENTIFIED BY '{FIRST}'")).await;
+        execute(&app, &format!("DROP USER {}", app.account())).await;
+        let world = app.world().await;
+        fails(&world, &["setSecret: NotOurs:", "became a session of", "anonymous"]).await;
+    }
+    // And a server that checks nothing; MySQL would not even listen then.
+    let server = MySql::release(Release::MARIADB_10).setting("skip_grant_tables", "1").start().await.unwrap();
+    let secret = json!({
+        "engine": "mariadb", "host": server.host(), "port": server.port(), "username": "app", "password": FIRST,
+        "sslrootcert": server.ca_pem(),
+    });
+    let world = World::new("rotate-mysql", &[], &secret).await.unwrap();
+    fails(&world, &["setSecret: NotOurs:", "skip-grant-tables"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn locked_expired_and_crowded_accounts_are_explained() {
+    for release in releases().await {
+        let cases: &[(&str, &str, &[&str])] = &[
+            ("ACCOUNT LOCK", "ACCOUNT UNLOCK", &["ServerRefused", "account is locked", "ACCOUNT UNLOCK"]),
+            (
+                "WITH MAX_CONNECTIONS_PER_HOUR 1",
+                "WITH MAX_CONNECTIONS_PER_HOUR 0",
+                &["Unreachable", "1226", "resource limit"],
+            ),
+            ("REQUIRE X509", "REQUIRE NONE", &["LockedOut", "1045"]),
+        ];
+        for (clause, undo, parts) in cases {
+            let app = App::new(release).await;
+            execute(&app, &format!("ALTER USER {} {clause}", app.account())).await;
+            // One login uses up the hour.
+            let _ = app.server.can_login(&app.user, FIRST, "").await;
+            let world = app.world().await;
+            fails(&world, parts).await;
+            execute(&app, &format!("ALTER USER {} {undo}", app.account())).await;
+            let token = world.lab.secrets().version_with(&world.secret, "AWSPENDING").unwrap();
+            world.steps(&token).await.unwrap_or_else(|error| panic!("{release} {clause}: {error}"));
+        }
+        let app = App::new(release).await;
+        execute(&app, &format!("ALTER USER {} PASSWORD EXPIRE", app.account())).await;
+        fails(&app.world().await, &["ServerRefused", "expired"]).await;
+        let app = App::new(release).await;
+        let world = app.world_with(&[], |secret| secret["dbname"] = "no_such_database".into()).await;
+        fails(&world, &["BadSecret", "dbname"]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_is_not_driven_into_its_login_lock() {
+    for release in releases().await {
+        let server = match release.flavor {
+            lab::servers::Flavor::MySql => MySql::release(release),
+            lab::servers::Flavor::MariaDb => MySql::release(release).setting("max_password_errors", "3"),
+        };
+        let app = on(server).await;
+        if !app.is_mariadb() {
+            let sql =
+                format!("ALTER USER {} FAILED_LOGIN_ATTEMPTS 3 PASSWORD_LOCK_TIME UNBOUNDED", app.account());
+            execute(&app, &sql).await;
+        }
+        let world = app.world_as("admin", |secret| secret["password"] = "wrong-wrong-wrong-1".into()).await;
+        // Two more versions that would be tried.
+        for number in 2..=3 {
+            let mut value = world.current();
+            value["password"] = format!("wrong-wrong-wrong-{number}").into();
+            let token = format!("00000000-0000-4000-8000-00000000000{number}");
+            world.lab.secrets().put(&world.secret, &token, &value.to_string(), &["AWSCURRENT"]).unwrap();
+        }
+        fails(&world, &["setSecret: LockedOut:", "one more refusal may lock"]).await;
+        // The right password still opens it, so nothing was locked.
+        assert!(app.has(FIRST).await, "{release}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_a_policy_refuses_is_explained() {
+    let app = on(MySql::release(Release::MYSQL_9)).await;
+    execute(&app, "INSTALL COMPONENT 'file://component_validate_password'").await;
+    let world = app.world_with(&[("EXCLUDE_NUMBERS", "true"), ("EXCLUDE_PUNCTUATION", "true")], |_| ()).await;
+    fails(&world, &["setSecret: ServerRefused:", "1819", "AWSPENDING"]).await;
+    assert!(app.accepts(&world.current()).await);
+    world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+    let fitting = app.world().await;
+    fitting.rotate().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_that_has_to_show_its_current_password_rotates() {
+    let app = App::new(Release::MYSQL_9).await;
+    execute(&app, &format!("ALTER USER {} PASSWORD REQUIRE CURRENT", app.account())).await;
+    let world = app.world().await;
+    for _ in 0..2 {
+        world.rotate().await.unwrap();
+        assert!(app.accepts(&world.current()).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_pending_label_locks_nobody_out() {
+    // AWS's functions never try a version without a label: after this they cannot log in ever again.
+    for release in releases().await {
+        let app = App::new(release).await;
+        let world = app.world().await;
+        for _ in 1..=2 {
+            let token = world.begin().unwrap();
+            world.step(&token, Step::CreateSecret).await.unwrap();
+            world.step(&token, Step::SetSecret).await.unwrap();
+            world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+            assert!(!app.accepts(&world.current()).await);
+        }
+        world.rotate().await.unwrap();
+        assert!(app.accepts(&world.current()).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_only_server_is_named_as_the_reason() {
+    for release in releases().await {
+        let app = on(MySql::release(release)).await;
+        execute(&app, "SET GLOBAL read_only = ON").await;
+        fails(&app.world().await, &["setSecret: ServerRefused:", "1290", "replica"]).await;
+    }
+}

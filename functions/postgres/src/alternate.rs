@@ -1,0 +1,227 @@
+//! The strategy `alternating-users`: the account whose turn it is gets the pending password, and if that is the alternate, it
+//! is first made equal to the original. One transaction of the admin's, under the secret's lock; the login comes last.
+//! docs/decisions/0004-one-owner.md says why the alternate is a member of the original and acts as it.
+
+use rotation::database::account::Account;
+use rotation::database::admin::Admin;
+use rotation::database::alternation::{Alternation, Equality};
+use rotation::database::guard::{self, Standing};
+use rotation::error::{Error, Kind, Result};
+use rotation::job::Job;
+use rotation::target::Held;
+
+use crate::role::{ATTRIBUTES, Role, Roles};
+use crate::writer::{Writer, explain_admin};
+use crate::{Postgres, memberships, ownership, settings, statement};
+
+/// One turn: what is changed, by whom, and how far.
+pub(crate) struct Turn<'a> {
+    pub(crate) job: &'a Job<'a>,
+    pub(crate) writer: &'a Writer,
+    pub(crate) admin: &'a Admin,
+    pub(crate) pair: &'a Alternation,
+    pub(crate) roles: Roles,
+}
+
+/// Makes the server accept pending.
+pub(crate) async fn apply(
+    job: &Job<'_>,
+    writer: &Writer,
+    admin: &Admin,
+    current: &Held<Account>,
+    pending: &Held<Account>,
+) -> Result<()> {
+    let pair = current.account.alternation.as_ref().ok_or_else(|| {
+        Error::new(Kind::Bug, "two users were to take turns, and the secret was not read for two")
+    })?;
+    let roles = Roles::read(job, &writer.session, &pair.original, &pair.alternate).await?;
+    let turn = Turn { job, writer, admin, pair, roles };
+    turn.guard(current, &pending.account.username).await?;
+    if pending.account.username == pair.original {
+        ownership::bring_home(&turn).await?;
+        return turn.set_password(&pending.account, statement::set_password).await;
+    }
+    turn.equalize().await?;
+    turn.set_password(&pending.account, statement::open_alternate).await
+}
+
+impl Turn<'_> {
+    /// Refuses an account that is not the secret's own.
+    async fn guard(&self, current: &Held<Account>, account: &str) -> Result<()> {
+        if self.writer.proven.as_deref() == Some(account) || self.standing(account) != Standing::Unmarked {
+            return Ok(());
+        }
+        let is_it = |other: &Account| other.username == account;
+        if guard::some_version_opens(&Postgres, self.job, self.admin, current, is_it).await? {
+            return Ok(());
+        }
+        if self.job.settings.admin_reset {
+            tracing::warn!(
+                account,
+                "ADMIN_RESET lets the admin set this account's password without any proof"
+            );
+            return Ok(());
+        }
+        let comment = guard::mark(&self.writer.secret_arn);
+        Err(guard::not_ours(account, &statement::comment_on_role(account, &comment)))
+    }
+
+    fn standing(&self, account: &str) -> Standing {
+        let original = Some(&self.roles.original);
+        let role =
+            [original, self.roles.alternate.as_ref()].into_iter().flatten().find(|role| role.name == account);
+        match role {
+            None => Standing::Absent,
+            Some(role) if guard::is_marked(&role.comment, &self.writer.secret_arn) => Standing::Marked,
+            Some(_) => Standing::Unmarked,
+        }
+    }
+
+    /// The role that sessions of both accounts act as, and that owns what they make.
+    pub(crate) fn owner(&self) -> &str {
+        &self.roles.original.acts_as
+    }
+
+    async fn set_password(&self, pending: &Account, statement: fn(&str, &str) -> String) -> Result<()> {
+        let explain = |code: &str| explain_admin(code, &pending.username, &self.admin.username);
+        self.writer.set_password(self.job, pending, statement, &explain).await
+    }
+
+    /// Runs a statement that has to succeed, about an account that the admin has to have power over.
+    pub(crate) async fn must(&self, doing: &str, account: &str, sql: &str) -> Result<()> {
+        let explain = |code: &str| explain_admin(code, account, &self.admin.username);
+        self.writer.session.run(self.job, doing, sql, &explain).await.map(drop)
+    }
+
+    /// Runs a statement that the server may refuse, and returns its words if it does.
+    pub(crate) async fn may(&self, doing: &str, sql: &str) -> Result<Option<String>> {
+        let explain = |code: &str| explain_admin(code, &self.pair.alternate, &self.admin.username);
+        Ok(self.writer.session.attempt(self.job, doing, sql, &explain).await?.err())
+    }
+
+    /// Takes something away that the original does not have. What is left over because the admin may not is named; it is no
+    /// reason to stop, because an account with too much works.
+    pub(crate) async fn take_away(&self, sql: &str) -> Result<()> {
+        tracing::info!(statement = sql, "the alternate has this beyond the original; it is taken away");
+        if let Some(words) = self.may("take away what the original does not have", sql).await? {
+            tracing::warn!(
+                statement = sql,
+                words,
+                "the admin may not take this away; run the statement yourself"
+            );
+        }
+        Ok(())
+    }
+
+    /// Makes the alternate, if there is none, and makes it equal to the original.
+    async fn equalize(&self) -> Result<()> {
+        let Roles { original, alternate, .. } = &self.roles;
+        if let Some(role) = &self.pair.owner_role
+            && original.acts_as != *role
+        {
+            return Err(acts_otherwise(original, role));
+        }
+        if original.expired {
+            let what = format!("the account {:?} was valid until {}", original.name, original.valid_until);
+            return Err(Error::new(Kind::ServerRefused, what)
+                .remedy("extend it (ALTER ROLE ... VALID UNTIL): the alternate would not log in either"));
+        }
+        let name = self.pair.alternate.as_str();
+        let made;
+        let alternate = match alternate {
+            Some(_) if self.pair.sync == Equality::Untouched => return Ok(()),
+            Some(alternate) => alternate,
+            None if !self.pair.create => {
+                let what = format!("the account {name:?} does not exist, and \"create_users\" is false");
+                return Err(Error::new(Kind::BadSecret, what).remedy("make it, or let it be made"));
+            }
+            None => {
+                self.must("make the alternate", name, &statement::create_role(name)).await?;
+                made = Role::fresh(name);
+                &made
+            }
+        };
+        if self.pair.sync == Equality::Exact {
+            ownership::elsewhere(self).await?;
+        }
+        memberships::equalize(self).await?;
+        self.attributes(alternate).await?;
+        settings::equalize(self).await?;
+        if self.pair.sync == Equality::Exact {
+            ownership::here(self).await?;
+        }
+        if !guard::is_marked(&alternate.comment, &self.writer.secret_arn) {
+            let comment = guard::marked(&alternate.comment, &self.writer.secret_arn);
+            self.must("mark the alternate", name, &statement::comment_on_role(name, &comment)).await?;
+        }
+        Ok(())
+    }
+
+    /// Attributes and limits. Those that acting as the original brings along are copied only where the admin may.
+    async fn attributes(&self, alternate: &Role) -> Result<()> {
+        let original = &self.roles.original;
+        let mut changes = Vec::new();
+        if !alternate.inherits {
+            changes.push(("INHERIT".to_owned(), false));
+        }
+        if alternate.connection_limit != original.connection_limit {
+            changes.push((format!("CONNECTION LIMIT {}", original.connection_limit), false));
+        }
+        if alternate.valid_until != original.valid_until {
+            changes.push((format!("VALID UNTIL {}", statement::literal(&original.valid_until)), false));
+        }
+        for ((keyword, carried), (has, wanted)) in
+            ATTRIBUTES.into_iter().zip(alternate.attributes.into_iter().zip(original.attributes))
+        {
+            if wanted && !has {
+                changes.push((keyword.to_owned(), carried));
+            } else if has && !wanted && self.pair.sync == Equality::Exact {
+                self.take_away(&statement::alter_role(&alternate.name, format!("NO{keyword}"))).await?;
+            }
+        }
+        for (property, carried) in changes {
+            let sql = statement::alter_role(&alternate.name, &property);
+            let Some(words) = self.may("copy an attribute", &sql).await? else { continue };
+            if !carried {
+                let what = format!("{property} of {:?} cannot be copied", original.name);
+                return Err(Error::new(Kind::ServerRefused, what).cause(words).remedy(format!(
+                    "let the admin {:?} have it too, or take it from {:?}; on RDS, REPLICATION comes with the role rds_replication",
+                    self.admin.username, original.name
+                )));
+            }
+            tracing::info!(property, words, "not copied; the alternate has it by acting as the original");
+        }
+        Ok(())
+    }
+}
+
+/// The secret wants both users to act as a role that the original does not act as. It is not given to it: the original is the
+/// truth, and a secret could name any role.
+fn acts_otherwise(original: &Role, role: &str) -> Error {
+    let what = format!(
+        "the secret's \"owner_role\" is {role:?}, and sessions of {:?} act as {:?}",
+        original.name, original.acts_as
+    );
+    Error::new(Kind::NotOurs, what).remedy(format!(
+        "if that is meant, let an admin say so: GRANT {} TO {}; {};",
+        statement::identifier(role),
+        statement::identifier(&original.name),
+        statement::set_for_role(&original.name, "", "role", role)
+    ))
+}
+
+impl Role {
+    /// What CREATE ROLE makes.
+    fn fresh(name: &str) -> Role {
+        Role {
+            name: name.to_owned(),
+            attributes: [false; 5],
+            inherits: true,
+            connection_limit: "-1".to_owned(),
+            valid_until: "infinity".to_owned(),
+            expired: false,
+            comment: String::new(),
+            acts_as: name.to_owned(),
+        }
+    }
+}

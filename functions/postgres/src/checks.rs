@@ -1,0 +1,87 @@
+//! testSecret: whether a session is who it should be, acts as it should, and may do what clients may do today.
+
+use rotation::database::account::Account;
+use rotation::database::alternation::{Alternation, Equality};
+use rotation::error::{Error, Kind, Result};
+use rotation::job::Job;
+use rotation::target::Held;
+use rotation::version::Stage;
+
+use crate::Postgres;
+use crate::connect::Session;
+use crate::role::not_understood;
+use crate::statement::{self, catalog};
+use crate::writer::explain;
+
+/// Looks at who a session is, and runs the check statement.
+pub(crate) async fn check(job: &Job<'_>, session: &Session, pending: &Held<Account>) -> Result<()> {
+    let account = &pending.account;
+    let other = account.alternation.as_ref().map_or("", |pair| pair.after(&account.username));
+    let rows =
+        session.run(job, "say who is logged in", &statement::reading(&catalog::who(other)), &explain).await?;
+    let [user, acts_as, should_act_as, other_acts_as, replicates] = rows
+        .into_iter()
+        .next()
+        .and_then(|row| row.try_into().ok())
+        .ok_or_else(|| other_user(account, "nobody"))?;
+    let (user, acts_as) = (user.unwrap_or_default(), acts_as.unwrap_or_default());
+    if user != account.username {
+        return Err(other_user(account, &user));
+    }
+    if let Some(pair) = &account.alternation {
+        let should_act_as = should_act_as.ok_or_else(not_understood)?;
+        if acts_as != should_act_as {
+            let what =
+                format!("sessions of {user:?} should act as {should_act_as:?}, and act as {acts_as:?}");
+            return Err(Error::new(Kind::ServerRefused, what).remedy(format!(
+                "{user:?} has to be a member of {should_act_as:?} that may act as it: {}; or a pooler in between sets another role",
+                statement::grant_membership(&should_act_as, &user, 0)
+            )));
+        }
+        if let Some(theirs) = other_acts_as.filter(|theirs| *theirs != acts_as) {
+            let replicates = replicates.as_deref() == Some("t");
+            compare(job, session, pending, pair, [other, &theirs, &acts_as], replicates).await?;
+        }
+    }
+    let check = account.statement.as_deref().unwrap_or(statement::CHECK);
+    session.run(job, "run the test statement", check, &explain).await.map(drop)
+}
+
+/// The two users do not act as one role. If the other one is in use now, pending must not be able to do less.
+async fn compare(
+    job: &Job<'_>,
+    session: &Session,
+    pending: &Held<Account>,
+    pair: &Alternation,
+    [other, other_acts_as, acts_as]: [&str; 3],
+    replicates: bool,
+) -> Result<()> {
+    let current = job.hold_current(&Postgres, job.store.labelled(Stage::Current).await)?;
+    if current.account.username != other {
+        return Ok(());
+    }
+    let sql = statement::reading(&catalog::lacking(other_acts_as, acts_as));
+    let rows = session.run(job, "compare privileges", &sql, &explain).await?;
+    let mut lacking: Vec<String> = rows.into_iter().flatten().flatten().collect();
+    if replicates {
+        lacking.push(statement::alter_role(&pending.account.username, "REPLICATION"));
+    }
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let lacking = lacking.join("; ");
+    if pair.sync == Equality::Untouched {
+        tracing::warn!(lacking, "pending may do less than current, and \"sync\" is \"none\"");
+        return Ok(());
+    }
+    let what = format!("{:?} may do less than {other:?}, which is in use", pending.account.username);
+    Err(Error::new(Kind::ServerRefused, what).remedy(format!(
+        "give it what clients need and take the rest from {other:?}, then rotate again: {lacking}"
+    )))
+}
+
+fn other_user(account: &Account, user: &str) -> Error {
+    let what = format!("the login as {:?} became a session of {user:?}", account.username);
+    Error::new(Kind::NotOurs, what)
+        .remedy("a pooler or proxy maps users: point the secret at the server itself")
+}

@@ -1,0 +1,92 @@
+//! Membership: the alternate is a member of the original, and of nothing that the original is not.
+
+use rotation::database::alternation::Equality;
+use rotation::error::{Error, Kind, Result};
+
+use crate::alternate::Turn;
+use crate::role::not_understood;
+use crate::statement::{self, catalog};
+use crate::writer::{explain, explain_admin};
+
+/// One membership of the alternate's.
+struct Membership {
+    role: String,
+    admin: bool,
+    /// Who gave it, where the server keeps them apart (PostgreSQL 16 and newer).
+    grantor: Option<String>,
+    inherits: bool,
+    may_act: bool,
+    original_is_member: bool,
+    original_is_admin: bool,
+}
+
+/// Gives the alternate what it lacks of the original, and takes what it has beyond.
+pub(crate) async fn equalize(turn: &Turn<'_>) -> Result<()> {
+    let (original, alternate) = (&turn.pair.original, &turn.pair.alternate);
+    let sql = catalog::memberships(alternate, original);
+    let rows = turn.writer.session.run(turn.job, "list memberships", &sql, &explain).await?;
+    let held = rows.into_iter().map(membership).collect::<Option<Vec<_>>>().ok_or_else(not_understood)?;
+    let of_original = || held.iter().filter(|held| held.role == *original);
+    // From PostgreSQL 16 on several may have given it, each with its own options.
+    if !(of_original().any(|held| held.inherits) && of_original().any(|held| held.may_act)) {
+        grant(turn).await?;
+    }
+    if turn.pair.sync != Equality::Exact {
+        return Ok(());
+    }
+    for held in &held {
+        let beyond = !held.original_is_member;
+        if beyond || (held.admin && !held.original_is_admin) {
+            let grantor = held.grantor.as_deref();
+            turn.take_away(&statement::revoke_membership(&held.role, alternate, !beyond, grantor)).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn grant(turn: &Turn<'_>) -> Result<()> {
+    let (original, alternate) = (&turn.pair.original, &turn.pair.alternate);
+    let sql = statement::grant_membership(original, alternate, turn.roles.version);
+    let explain = |code: &str| match code {
+        "0LP01" => Some((
+            Kind::ServerRefused,
+            format!(
+                "{original:?} is itself a member of {alternate:?}, and two roles cannot be members of each other: \
+                 run REVOKE {} FROM {}; what it had by that comes back when the alternate's objects are handed over",
+                statement::identifier(alternate),
+                statement::identifier(original)
+            ),
+        )),
+        other => explain_admin(other, original, &turn.admin.username),
+    };
+    let doing = "make the alternate a member of the original";
+    turn.writer.session.run(turn.job, doing, &sql, &explain).await.map(drop)
+}
+
+/// Refuses to go on while the account in use would lose by a change of owner.
+pub(crate) async fn must_inherit(turn: &Turn<'_>, member: &str, role: &str) -> Result<()> {
+    let sql = catalog::inherits(member, role);
+    let rows = turn.writer.session.run(turn.job, "compare two roles", &sql, &explain).await?;
+    if rows.first().and_then(|row| row.first()?.as_deref()) == Some("t") {
+        return Ok(());
+    }
+    let what = format!("{member:?}, which is in use, owns objects and does not inherit from {role:?}");
+    Err(Error::new(Kind::ServerRefused, what).remedy(format!(
+        "run {}; so that it keeps its objects when they are handed over, then rotate again",
+        statement::grant_membership(role, member, turn.roles.version)
+    )))
+}
+
+fn membership(row: Vec<Option<String>>) -> Option<Membership> {
+    let [role, admin, grantor, inherits, may_act, member, original_admin] = row.try_into().ok()?;
+    let yes = |text: Option<String>| text.as_deref() == Some("t");
+    Some(Membership {
+        role: role?,
+        admin: yes(admin),
+        grantor,
+        inherits: yes(inherits),
+        may_act: yes(may_act),
+        original_is_member: yes(member),
+        original_is_admin: yes(original_admin),
+    })
+}

@@ -1,0 +1,182 @@
+//! What the alternate owns or was given under its own name. An alternate of ours owns nothing, because it acts as the original;
+//! a clone that AWS's function made owns what it has made, and the original cannot use it. So that is handed over first.
+
+use std::time::Duration;
+
+use rotation::database::alternation::Equality;
+use rotation::error::{Error, Kind, Result};
+
+use crate::alternate::Turn;
+use crate::connect::Session;
+use crate::memberships;
+use crate::statement::{self, catalog};
+use crate::writer::{IDLE, admin_session, explain, explain_admin};
+
+/// For one statement in another database, whose locks nobody should have to wait behind.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// What the alternate holds in one database; in the nameless one, what all databases share.
+struct Holdings {
+    database: String,
+    is_here: bool,
+    owned: u64,
+    given: u64,
+}
+
+/// The original's turn, while clients use the alternate: what that one owns becomes the original's, or clients would lose it
+/// with the promotion. The alternate keeps it by its membership.
+pub(crate) async fn bring_home(turn: &Turn<'_>) -> Result<()> {
+    if turn.roles.alternate.is_none() || turn.pair.sync == Equality::Untouched {
+        return Ok(());
+    }
+    let held: Vec<_> = holdings(turn).await?.into_iter().filter(|held| held.owned > 0).collect();
+    if held.is_empty() {
+        return Ok(());
+    }
+    if turn.pair.sync == Equality::Given {
+        let owned: u64 = held.iter().map(|held| held.owned).sum();
+        tracing::warn!(owned, "the alternate owns objects that the original may not be able to use");
+        return Ok(());
+    }
+    memberships::must_inherit(turn, &turn.pair.alternate, turn.owner()).await?;
+    for held in held.iter().filter(|held| held.is_elsewhere()) {
+        visit(turn, held, false).await?;
+    }
+    if held.iter().any(|held| !held.is_elsewhere()) {
+        hand_over(turn, &turn.writer.session, "").await?;
+    }
+    Ok(())
+}
+
+/// The alternate's turn, before anything else: its holdings in other databases, each in a transaction of its own. They come
+/// first because a transaction here could not wait for one there; handing over twice is the same as once.
+pub(crate) async fn elsewhere(turn: &Turn<'_>) -> Result<()> {
+    if turn.roles.alternate.is_none() {
+        return Ok(());
+    }
+    for held in holdings(turn).await?.iter().filter(|held| held.is_elsewhere()) {
+        visit(turn, held, true).await?;
+    }
+    Ok(())
+}
+
+/// The alternate's turn: its holdings in this database, in the turn's own transaction.
+pub(crate) async fn here(turn: &Turn<'_>) -> Result<()> {
+    if turn.roles.alternate.is_none() {
+        return Ok(());
+    }
+    let held = holdings(turn).await?;
+    let held: Vec<_> = held.iter().filter(|held| !held.is_elsewhere()).collect();
+    if held.iter().any(|held| held.owned > 0) {
+        hand_over(turn, &turn.writer.session, "").await?;
+    }
+    if held.iter().any(|held| held.given > 0) {
+        take_back(turn, &turn.writer.session).await?;
+    }
+    Ok(())
+}
+
+impl Holdings {
+    fn is_elsewhere(&self) -> bool {
+        !self.is_here && !self.database.is_empty()
+    }
+}
+
+async fn holdings(turn: &Turn<'_>) -> Result<Vec<Holdings>> {
+    let sql = catalog::holdings(&turn.pair.alternate);
+    let rows = turn.writer.session.run(turn.job, "list what the alternate owns", &sql, &explain).await?;
+    let parse = |row: Vec<Option<String>>| {
+        let [database, is_here, owned, given] = row.try_into().ok()?;
+        Some(Holdings {
+            database: database?,
+            is_here: is_here.as_deref() == Some("t"),
+            owned: owned?.parse().ok()?,
+            given: given?.parse().ok()?,
+        })
+    };
+    rows.into_iter().map(parse).collect::<Option<Vec<_>>>().ok_or_else(crate::role::not_understood)
+}
+
+/// Does in another database what is done here. If it cannot be entered, what is owned there stops the rotation; what was only
+/// given there does not.
+async fn visit(turn: &Turn<'_>, held: &Holdings, take: bool) -> Result<()> {
+    let database = held.database.as_str();
+    let session = match admin_session(turn.job, turn.admin, database).await {
+        Ok(session) => session,
+        Err(error) if held.owned > 0 => return Err(by_hand(turn, database).cause(error.report())),
+        Err(error) => {
+            tracing::warn!(database, reason = error.report(), "what the alternate was given there stays");
+            return Ok(());
+        }
+    };
+    let begin = statement::begin_elsewhere(PATIENCE, IDLE);
+    session.run(turn.job, "begin in another database", &begin, &explain).await?;
+    if held.owned > 0 {
+        hand_over(turn, &session, database).await?;
+    }
+    if held.given > 0 && take {
+        take_back(turn, &session).await?;
+    }
+    session.run(turn.job, "end in another database", statement::COMMIT, &explain).await.map(drop)
+}
+
+/// Hands over what the alternate owns. The admin has to have both roles for that; what it lacks it gives itself for as long as
+/// the transaction lasts.
+async fn hand_over(turn: &Turn<'_>, session: &Session, database: &str) -> Result<()> {
+    let (from, to) = (turn.pair.alternate.as_str(), turn.owner());
+    tracing::info!(from, to, database, "objects change hands");
+    let mut borrowed = Vec::new();
+    for role in [from, to] {
+        let rows = session.run(turn.job, "compare two roles", &catalog::standing_to(role), &explain).await?;
+        let yes = |column: usize| rows.first().and_then(|row| row.get(column)?.as_deref()) == Some("t");
+        if !yes(0) && !yes(1) {
+            let sql = statement::grant_membership(role, &turn.admin.username, turn.roles.version);
+            if attempt(turn, session, &sql).await?.is_none() {
+                borrowed.push(role);
+            }
+        }
+    }
+    if let Some(words) = attempt(turn, session, &statement::reassign(from, to)).await? {
+        return Err(by_hand(turn, database).cause(words));
+    }
+    for role in borrowed {
+        let sql = statement::revoke_membership(role, &turn.admin.username, false, None);
+        session.run(turn.job, "give back what the admin borrowed", &sql, &explain).await?;
+    }
+    Ok(())
+}
+
+/// Takes away what the alternate was given under its own name; what the original has reaches it by its membership. For what
+/// is not the admin's to take, PostgreSQL only warns, so what is left over is looked for.
+async fn take_back(turn: &Turn<'_>, session: &Session) -> Result<()> {
+    let given = async || {
+        let sql = catalog::revocations(&turn.pair.alternate);
+        let rows = session.run(turn.job, "list what the alternate was given", &sql, &explain).await?;
+        Ok::<_, Error>(rows.into_iter().flatten().flatten().collect::<Vec<_>>())
+    };
+    for sql in given().await? {
+        tracing::info!(statement = sql, "given to the alternate itself; it is taken away");
+        attempt(turn, session, &sql).await?;
+    }
+    for sql in given().await? {
+        tracing::warn!(statement = sql, "the admin may not take this away; run the statement yourself");
+    }
+    Ok(())
+}
+
+async fn attempt(turn: &Turn<'_>, session: &Session, sql: &str) -> Result<Option<String>> {
+    let explain = |code: &str| explain_admin(code, &turn.pair.alternate, &turn.admin.username);
+    Ok(session.attempt(turn.job, "hand objects over", sql, &explain).await?.err())
+}
+
+fn by_hand(turn: &Turn<'_>, database: &str) -> Error {
+    let (from, to) = (&turn.pair.alternate, turn.owner());
+    let place =
+        if database.is_empty() { turn.admin.dbname.as_deref().unwrap_or(crate::DBNAME) } else { database };
+    let what =
+        format!("{from:?} owns objects in the database {place:?} that the admin cannot hand to {to:?}");
+    Error::new(Kind::ServerRefused, what).remedy(format!(
+        "in the database {place:?}, as a superuser or a member of both roles, run: {}; then rotate again",
+        statement::reassign(from, to)
+    ))
+}

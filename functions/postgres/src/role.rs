@@ -1,0 +1,90 @@
+//! What the catalogs say about the two accounts of a pair.
+
+use rotation::error::{Error, Kind, Result};
+use rotation::job::Job;
+
+use crate::connect::Session;
+use crate::statement::catalog;
+use crate::writer::explain;
+
+/// An account's attributes: the keyword, and whether who acts as the account has it too. (PostgreSQL asks the *acting* role
+/// for all but REPLICATION, which it asks at login.)
+pub(crate) const ATTRIBUTES: [(&str, bool); 5] = [
+    ("SUPERUSER", true),
+    ("CREATEROLE", true),
+    ("CREATEDB", true),
+    ("REPLICATION", false),
+    ("BYPASSRLS", true),
+];
+
+/// One account.
+pub(crate) struct Role {
+    pub(crate) name: String,
+    /// In the order of `ATTRIBUTES`.
+    pub(crate) attributes: [bool; 5],
+    pub(crate) inherits: bool,
+    pub(crate) connection_limit: String,
+    pub(crate) valid_until: String,
+    pub(crate) expired: bool,
+    pub(crate) comment: String,
+    /// The role that its sessions act as in this database.
+    pub(crate) acts_as: String,
+}
+
+/// Both accounts of a pair, as far as they exist.
+pub(crate) struct Roles {
+    pub(crate) original: Role,
+    pub(crate) alternate: Option<Role>,
+    /// The server's major version.
+    pub(crate) version: u32,
+}
+
+impl Roles {
+    /// Reads them; without the original there is nothing to go by.
+    pub(crate) async fn read(
+        job: &Job<'_>,
+        session: &Session,
+        original: &str,
+        alternate: &str,
+    ) -> Result<Roles> {
+        let sql = catalog::roles([original, alternate]);
+        let rows = session.run(job, "say what the accounts are", &sql, &explain).await?;
+        let version = rows.first().and_then(|row| row.last()?.as_deref()?.parse().ok()).unwrap_or_default();
+        let mut roles = rows.into_iter().map(role).collect::<Option<Vec<_>>>().ok_or_else(not_understood)?;
+        let mut take = |name: &str| {
+            roles.iter().position(|role| role.name == name).map(|found| roles.swap_remove(found))
+        };
+        let alternate = take(alternate);
+        let original = take(original).ok_or_else(|| {
+            let what = format!("the original account {original:?}, which the pair is made after, does not exist");
+            Error::new(Kind::NotOurs, what).remedy(
+                "if the secret's user is itself the original, name the other one: put \"alternate_username\" into the secret",
+            )
+        })?;
+        Ok(Roles { original, alternate, version })
+    }
+}
+
+fn role(row: Vec<Option<String>>) -> Option<Role> {
+    let mut texts = row.into_iter().map(Option::unwrap_or_default);
+    let name = texts.next()?;
+    let mut flag = || Some(texts.next()? == "t");
+    let attributes = [flag()?, flag()?, flag()?, flag()?, flag()?];
+    let inherits = flag()?;
+    Some(Role {
+        name,
+        attributes,
+        inherits,
+        connection_limit: texts.next()?,
+        valid_until: texts.next()?,
+        expired: texts.next()? == "t",
+        comment: texts.next()?,
+        acts_as: texts.next()?,
+    })
+}
+
+/// The catalogs answer in the shape that was asked for, or this is not PostgreSQL.
+pub(crate) fn not_understood() -> Error {
+    Error::new(Kind::ServerRefused, "the server's catalogs answered in an unknown shape")
+        .remedy("this function rotates PostgreSQL 14 and newer; point the secret at such a server")
+}

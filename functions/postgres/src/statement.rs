@@ -1,0 +1,204 @@
+//! Every SQL text this target sends, and the quoting of what goes into it. What is read from the catalogs is in `catalog`.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+pub mod catalog;
+
+/// What testSecret runs where the secret names nothing.
+pub const CHECK: &str = "SELECT now()";
+
+/// Undoes a guarded statement that was refused.
+pub const UNDO_GUARDED: &str = "ROLLBACK TO SAVEPOINT guarded; RELEASE SAVEPOINT guarded";
+
+/// Ends the transaction, and keeps it.
+pub const COMMIT: &str = "COMMIT";
+
+/// A name in SQL, whatever it contains (PostgreSQL manual, "Identifiers and Key Words").
+pub fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A text in SQL. The escape form is used where there is a backslash, because what a plain one means then depends on a
+/// setting (PostgreSQL manual, "String Constants with C-Style Escapes").
+pub fn literal(text: &str) -> String {
+    let quoted = text.replace('\'', "''");
+    if quoted.contains('\\') {
+        format!(" E'{}'", quoted.replace('\\', "\\\\"))
+    } else {
+        format!("'{quoted}'")
+    }
+}
+
+/// Opens a transaction in which names mean what PostgreSQL's own catalog says, and the session acts as who logged in. Whoever
+/// owns a database decides on these settings for everyone who enters it, and an admin must not run that owner's functions:
+/// so only utility statements, which look nothing up, come before them.
+fn begin(wait: Duration, idle: Duration) -> String {
+    let (wait, idle) = (wait.as_millis(), idle.as_millis());
+    format!(
+        "SET LOCAL search_path TO pg_catalog, pg_temp; SET LOCAL ROLE NONE; \
+         SET LOCAL DateStyle TO ISO; SET LOCAL TimeZone TO 'UTC'; SET LOCAL standard_conforming_strings TO on; \
+         SET LOCAL lock_timeout = {wait}; SET LOCAL statement_timeout = {wait}; \
+         SET LOCAL idle_in_transaction_session_timeout = {idle}; \
+         SET LOCAL tcp_keepalives_idle = 5; SET LOCAL tcp_keepalives_interval = 2; SET LOCAL tcp_keepalives_count = 3"
+    )
+}
+
+/// Opens the transaction that holds the lock until it ends, and reads how the server stores passwords. The transaction form
+/// of the lock survives poolers; the limits free it in seconds when this process is gone without a word.
+pub fn begin_locked(key: i64, wait: Duration, idle: Duration) -> String {
+    format!("BEGIN; {}; SELECT pg_advisory_xact_lock({key}); SHOW password_encryption", begin(wait, idle))
+}
+
+/// The same for an admin, whose transaction changes things even where the database says that transactions only read.
+pub fn begin_locked_as_admin(key: i64, wait: Duration, idle: Duration) -> String {
+    begin_locked(key, wait, idle).replacen("BEGIN", "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE", 1)
+}
+
+/// Opens an admin's transaction in another database, where no lock is needed.
+pub fn begin_elsewhere(wait: Duration, idle: Duration) -> String {
+    format!("BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE; {}", begin(wait, idle))
+}
+
+/// Reads from the catalogs, where names mean what PostgreSQL's own say, in a session whose settings are not ours.
+pub fn reading(sql: &str) -> String {
+    format!("BEGIN; SET LOCAL search_path TO pg_catalog, pg_temp; {sql}; COMMIT")
+}
+
+/// Statements that may fail without harm to the transaction around them.
+pub fn guarded(sql: &str) -> String {
+    format!("SAVEPOINT guarded; {sql}; RELEASE SAVEPOINT guarded")
+}
+
+/// From now on nothing in this transaction waits longer for anybody's lock: what waits for a table holds up all who come later.
+pub fn wait_no_longer_than(limit: Duration) -> String {
+    format!("SET LOCAL lock_timeout = {}", limit.as_millis())
+}
+
+/// Gives the account its new password and ends the transaction: both or neither.
+pub fn set_password(user: &str, password: &str) -> String {
+    format!("ALTER ROLE {} PASSWORD {}; COMMIT", identifier(user), literal(password))
+}
+
+/// The last statement about an alternate: from the commit on it can be used, and by then it is complete.
+pub fn open_alternate(user: &str, password: &str) -> String {
+    format!("ALTER ROLE {} LOGIN PASSWORD {}; COMMIT", identifier(user), literal(password))
+}
+
+/// Makes an account that nobody can log in as yet.
+pub fn create_role(name: &str) -> String {
+    format!("CREATE ROLE {} NOLOGIN", identifier(name))
+}
+
+/// Changes one property of an account.
+pub fn alter_role(name: &str, property: impl Display) -> String {
+    format!("ALTER ROLE {} {property}", identifier(name))
+}
+
+/// Makes one role a member of another that may act as it, without the right to pass that on.
+pub fn grant_membership(role: &str, member: &str, version: u32) -> String {
+    let options = if version >= 16 { " WITH INHERIT TRUE, SET TRUE" } else { "" };
+    format!("GRANT {} TO {}{options}", identifier(role), identifier(member))
+}
+
+/// Takes a membership away, or only the right to pass it on.
+pub fn revoke_membership(role: &str, member: &str, only_admin: bool, grantor: Option<&str>) -> String {
+    let what = if only_admin { "ADMIN OPTION FOR " } else { "" };
+    let by = grantor.map(|grantor| format!(" GRANTED BY {}", identifier(grantor))).unwrap_or_default();
+    format!("REVOKE {what}{} FROM {}{by}", identifier(role), identifier(member))
+}
+
+/// What lets an admin act on a role from PostgreSQL 16 on.
+pub fn grant_admin_option(role: &str, admin: &str) -> String {
+    format!("GRANT {} TO {} WITH ADMIN OPTION", identifier(role), identifier(admin))
+}
+
+/// Gives a role a setting, in one database or everywhere.
+pub fn set_for_role(role: &str, database: &str, name: &str, value: &str) -> String {
+    let values: Vec<String> = match is_list(name) {
+        true => listed(value).iter().map(|element| literal(element)).collect(),
+        false => vec![literal(value)],
+    };
+    alter_role(role, format!("{}SET {} TO {}", within(database), parameter(name), values.join(", ")))
+}
+
+/// Takes a setting away again.
+pub fn reset_for_role(role: &str, database: &str, name: &str) -> String {
+    alter_role(role, format!("{}RESET {}", within(database), parameter(name)))
+}
+
+fn within(database: &str) -> String {
+    if database.is_empty() { String::new() } else { format!("IN DATABASE {} ", identifier(database)) }
+}
+
+/// A setting's name; the parts of an extension's are separated by a dot.
+fn parameter(name: &str) -> String {
+    name.split('.').map(identifier).collect::<Vec<_>>().join(".")
+}
+
+/// The settings whose stored value is a list of quoted names, so that it has to be taken apart before it is set again (in the
+/// server's source: GUC_LIST_QUOTE; extensions cannot define such).
+fn is_list(name: &str) -> bool {
+    ["search_path", "local_preload_libraries", "session_preload_libraries", "temp_tablespaces"]
+        .contains(&name)
+}
+
+/// The elements of such a list.
+fn listed(value: &str) -> Vec<String> {
+    let (mut elements, mut element, mut quoted) = (Vec::new(), String::new(), false);
+    let mut rest = value.chars().peekable();
+    while let Some(character) = rest.next() {
+        match character {
+            '"' if quoted && rest.peek() == Some(&'"') => element.extend(rest.next()),
+            '"' => quoted = !quoted,
+            ',' if !quoted => elements.push(std::mem::take(&mut element)),
+            ' ' if !quoted => {}
+            other => element.push(other),
+        }
+    }
+    elements.push(element);
+    elements
+}
+
+/// Writes an account's comment.
+pub fn comment_on_role(role: &str, comment: &str) -> String {
+    format!("COMMENT ON ROLE {} IS {}", identifier(role), literal(comment))
+}
+
+/// Hands everything that one role owns in this database to another.
+pub fn reassign(from: &str, to: &str) -> String {
+    format!("REASSIGN OWNED BY {} TO {}", identifier(from), identifier(to))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_texts_are_quoted_whatever_they_contain() {
+        assert_eq!(identifier("App"), "\"App\"");
+        assert_eq!(identifier("a\"b; --"), "\"a\"\"b; --\"");
+        assert_eq!(identifier("ü%\\'"), "\"ü%\\'\"");
+        assert_eq!(literal("it's"), "'it''s'");
+        assert_eq!(literal("a\\'b"), " E'a\\\\''b'");
+        assert_eq!(literal(""), "''");
+    }
+
+    #[test]
+    fn settings_are_set_again_as_they_were() {
+        #[track_caller]
+        fn check(name: &str, value: &str, expected: &str) {
+            assert_eq!(set_for_role("r", "", name, value), format!("ALTER ROLE \"r\" SET {expected}"));
+        }
+        check("work_mem", "64MB", "\"work_mem\" TO '64MB'");
+        check("my.tenant", "it's", "\"my\".\"tenant\" TO 'it''s'");
+        check("DateStyle", "ISO, MDY", "\"DateStyle\" TO 'ISO, MDY'");
+        check("search_path", "\"$user\", public", "\"search_path\" TO '$user', 'public'");
+        check("search_path", "\"\"", "\"search_path\" TO ''");
+        check("search_path", "\"a\"\"b, c\", d", "\"search_path\" TO 'a\"b, c', 'd'");
+        assert_eq!(
+            reset_for_role("r", "d", "search_path"),
+            "ALTER ROLE \"r\" IN DATABASE \"d\" RESET \"search_path\""
+        );
+    }
+}

@@ -1,0 +1,153 @@
+//! What is read from the server's catalogs. All of it may be read by everyone, on RDS as well.
+
+use super::literal;
+
+/// The role that a session of `u` acts as in this database: a setting like any other, the nearest one counts (PostgreSQL
+/// manual, ALTER ROLE, "SET").
+const ACTS_AS: &str = "coalesce((SELECT nullif(substr(c, 6), 'none') FROM pg_db_role_setting s, unnest(s.setconfig) AS c \
+    WHERE c LIKE 'role=%' AND s.setrole IN (0, u.oid) \
+      AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())) \
+    ORDER BY s.setrole = 0, s.setdatabase = 0 LIMIT 1), u.rolname::text)";
+
+/// The accounts of these names: attributes, limits, comment, whom they act as; and the server's version.
+pub fn roles(names: [&str; 2]) -> String {
+    let [one, other] = names.map(literal);
+    format!(
+        "SELECT u.rolname, u.rolsuper, u.rolcreaterole, u.rolcreatedb, u.rolreplication, u.rolbypassrls, u.rolinherit, \
+           u.rolconnlimit, coalesce(u.rolvaliduntil, 'infinity')::text, \
+           coalesce(u.rolvaliduntil < now(), false), coalesce(shobj_description(u.oid, 'pg_authid'), ''), {ACTS_AS}, \
+           current_setting('server_version_num')::int / 10000 \
+         FROM pg_roles u WHERE u.rolname IN ({one}, {other})"
+    )
+}
+
+/// An account's memberships: in what, whether it may pass them on, given by whom, whether it inherits and may act; and whether
+/// the original has as much.
+pub fn memberships(member: &str, original: &str) -> String {
+    let (member, original) = (literal(member), literal(original));
+    format!(
+        "SELECT r.rolname, m.admin_option, CASE WHEN to_jsonb(m) ? 'set_option' THEN g.rolname END, \
+           coalesce((to_jsonb(m) ->> 'inherit_option')::bool, true), coalesce((to_jsonb(m) ->> 'set_option')::bool, true), \
+           pg_has_role({original}, r.oid, 'MEMBER'), pg_has_role({original}, r.oid, 'MEMBER WITH ADMIN OPTION') \
+         FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid JOIN pg_roles u ON u.oid = m.member \
+           LEFT JOIN pg_roles g ON g.oid = m.grantor WHERE u.rolname = {member}"
+    )
+}
+
+/// The settings of accounts: whose, in which database (empty for all), which, what.
+pub fn settings(names: [&str; 2]) -> String {
+    let [one, other] = names.map(literal);
+    format!(
+        "SELECT u.rolname, coalesce(d.datname, ''), split_part(c, '=', 1), substr(c, strpos(c, '=') + 1) \
+         FROM pg_db_role_setting s JOIN pg_roles u ON u.oid = s.setrole LEFT JOIN pg_database d ON d.oid = s.setdatabase, \
+           unnest(s.setconfig) AS c WHERE u.rolname IN ({one}, {other})"
+    )
+}
+
+/// In which databases an account owns something, or has been given something itself, and how much. User mappings are left
+/// out: they are the account's by nature, and cannot change hands; so are default privileges, which mean nothing to an
+/// account that makes nothing under its own name. The empty database is what all of them share.
+pub fn holdings(role: &str) -> String {
+    format!(
+        "SELECT coalesce(d.datname, ''), d.datname = current_database(), \
+           count(*) FILTER (WHERE s.deptype = 'o'), count(*) FILTER (WHERE s.deptype = 'a') \
+         FROM pg_shdepend s JOIN pg_roles u ON u.oid = s.refobjid LEFT JOIN pg_database d ON d.oid = s.dbid \
+         WHERE s.refclassid = 'pg_authid'::regclass AND u.rolname = {} AND s.deptype IN ('o', 'a') \
+           AND s.classid NOT IN ('pg_user_mapping'::regclass, 'pg_default_acl'::regclass) GROUP BY 1, 2",
+        literal(role)
+    )
+}
+
+/// What an account has been given itself in this database and in what all databases share, each as the statement that takes it
+/// away. Without CASCADE: what the account has passed on to others is not ours to end.
+pub fn revocations(role: &str) -> String {
+    format!(
+        "SELECT DISTINCT format('REVOKE ALL ON %s %s FROM %I', CASE \
+             WHEN i.type IN ('table', 'view', 'materialized view', 'foreign table') THEN 'TABLE' \
+             WHEN i.type IN ('function', 'procedure', 'aggregate') THEN 'ROUTINE' \
+             WHEN i.type = 'server' THEN 'FOREIGN SERVER' WHEN i.type = 'parameter ACL' THEN 'PARAMETER' \
+             WHEN i.type IN ('sequence', 'schema', 'database', 'type', 'domain', 'language', 'foreign-data wrapper', \
+               'large object', 'tablespace') THEN upper(replace(i.type, '-', ' ')) END, i.identity, u.rolname) \
+         FROM pg_shdepend s JOIN pg_roles u ON u.oid = s.refobjid, pg_identify_object(s.classid, s.objid, 0) AS i \
+         WHERE s.refclassid = 'pg_authid'::regclass AND u.rolname = {} AND s.deptype = 'a' \
+           AND s.classid <> 'pg_default_acl'::regclass \
+           AND s.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())) ORDER BY 1",
+        literal(role)
+    )
+}
+
+/// Whether a role, by its membership, may already do what another owns, and how the admin of this session stands to it: may
+/// do what it may, and has given itself a membership that would have to be restored.
+pub fn standing_to(role: &str) -> String {
+    format!(
+        "SELECT pg_has_role(current_user, u.oid, 'USAGE'), EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles me ON me.oid = m.member \
+           WHERE m.roleid = u.oid AND me.rolname = current_user \
+             AND (m.grantor = me.oid OR NOT to_jsonb(m) ? 'set_option')), current_user \
+         FROM pg_roles u WHERE u.rolname = {}",
+        literal(role)
+    )
+}
+
+/// Whether one role may do everything that another may.
+pub fn inherits(member: &str, role: &str) -> String {
+    format!("SELECT pg_has_role({}, {}, 'USAGE')", literal(member), literal(role))
+}
+
+/// Who this session is: logged in as, acting as, supposed to act as; what the other user of the pair acts as, if it exists; and
+/// whether only that one may replicate, which no membership carries.
+pub fn who(other: &str) -> String {
+    format!(
+        "SELECT session_user, current_user, {ACTS_AS}, o.acts_as, coalesce(o.rolreplication AND NOT u.rolreplication, false) \
+         FROM pg_roles u LEFT JOIN (SELECT {ACTS_AS} AS acts_as, u.rolreplication FROM pg_roles u WHERE u.rolname = {}) AS o ON true \
+         WHERE u.rolname = session_user",
+        literal(other)
+    )
+}
+
+/// What one role may do in this database and another may not, each as the statement that would grant it; the first hundred.
+pub fn lacking(has: &str, lacks: &str) -> String {
+    let (has, lacks_name, lacks) = (literal(has), super::identifier(lacks), literal(lacks));
+    let lacks_name = literal(&lacks_name);
+    let part = |kind: &str, name: &str, from: &str, privileges: &str, test: &str| {
+        format!(
+            "SELECT format('GRANT %s ON {kind} %s TO %s', p, {name}, {lacks_name}) FROM {from}, unnest(ARRAY[{privileges}]) AS p \
+             WHERE {test}({has}::name, o.oid, p) AND NOT {test}({lacks}::name, o.oid, p)"
+        )
+    };
+    let (tables, sequences) = ("relkind IN ('r', 'p', 'v', 'm', 'f')", "relkind = 'S'");
+    let classes =
+        |kinds: &str| format!("(SELECT * FROM pg_class WHERE {kinds} AND relpersistence <> 't') AS o");
+    let parts = [
+        part(
+            "TABLE",
+            "o.oid::regclass",
+            &classes(tables),
+            "'SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER'",
+            "has_table_privilege",
+        ),
+        part(
+            "SEQUENCE",
+            "o.oid::regclass",
+            &classes(sequences),
+            "'USAGE', 'SELECT', 'UPDATE'",
+            "has_sequence_privilege",
+        ),
+        part(
+            "SCHEMA",
+            "quote_ident(o.nspname)",
+            "pg_namespace AS o",
+            "'CREATE', 'USAGE'",
+            "has_schema_privilege",
+        ),
+        part("ROUTINE", "o.oid::regprocedure", "pg_proc AS o", "'EXECUTE'", "has_function_privilege"),
+        part(
+            "DATABASE",
+            "quote_ident(o.datname)",
+            "pg_database AS o",
+            "'CREATE', 'CONNECT', 'TEMPORARY'",
+            "has_database_privilege",
+        ),
+        part("TYPE", "o.oid::regtype", "pg_type AS o", "'USAGE'", "has_type_privilege"),
+    ];
+    format!("{} LIMIT 100", parts.join(" UNION ALL "))
+}

@@ -1,0 +1,23 @@
+//! `rotate-postgres` against real PostgreSQL servers, driven as Secrets Manager drives it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where, and stops")]
+
+mod live {
+    mod alternating;
+    pub(crate) mod app;
+    mod attacks;
+    mod equality;
+    mod failures;
+    mod leaks;
+    mod names;
+    pub(crate) mod pair;
+    mod pair_failures;
+    mod pair_sweep;
+    mod quoting;
+    mod rds;
+    mod shapes;
+    mod single_user;
+    pub(crate) mod standin;
+    pub(crate) mod sweep;
+    mod takeover;
+}

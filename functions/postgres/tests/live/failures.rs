@@ -1,0 +1,284 @@
+//! What AWS's function does wrong, and what goes wrong on the way to a server: each named after what happens.
+
+use std::time::{Duration, Instant};
+
+use lab::proxy::{Protocol, Proxy, Welcome};
+use lab::rotation::Step;
+use lab::servers::{Auth, Postgres, Tls};
+use lab::world::World;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::app::{App, FIRST};
+
+/// The upper bound for telling what is wrong with a host.
+const AT_ONCE: Duration = Duration::from_secs(10);
+
+/// Rotates up to the first error, which must come in time and carry each of these texts; nothing may be promoted.
+async fn fails(world: &World, parts: &[&str]) -> String {
+    let before = world.current();
+    let started = Instant::now();
+    let error = world.rotate().await.expect_err("the rotation fails");
+    assert!(started.elapsed() < AT_ONCE, "after {:?}: {error}", started.elapsed());
+    for part in parts {
+        assert!(error.contains(part), "no {part:?} in: {error}");
+    }
+    assert!(error.contains("What to do: "), "{error}");
+    assert_eq!(world.current(), before);
+    error
+}
+
+async fn on(options: lab::servers::PostgresOptions) -> App {
+    App::on(options.start().await.expect("the server starts").into()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_drops_packets_is_named_with_its_stage() {
+    let app = App::new(16).await;
+    let proxy = Proxy::start(Protocol::Postgres, "127.0.0.1", app.server.port()).await.unwrap();
+    proxy.welcome(Welcome::DropPackets).await.unwrap();
+    let port = proxy.port();
+    let world = app.world_with(&[], |secret| secret["port"] = port.into()).await;
+    fails(&world, &["setSecret: Unreachable:", "a TCP connection to localhost", "security group"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_port_is_named() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let app = App::new(16).await;
+    let world = app.world_with(&[], |secret| secret["port"] = free.into()).await;
+    let place = format!("no TCP connection to localhost:{free}");
+    fails(&world, &["setSecret: Unreachable:", &place, "Connection refused", "nothing listens there"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_accepts_and_says_nothing_is_named() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let app = App::new(16).await;
+    let place = format!("localhost:{port}");
+    let world = app.world_with(&[], |secret| secret["port"] = port.into()).await;
+    fails(&world, &["setSecret: Unreachable:", "an answer to the TLS request", &place, "says nothing"]).await;
+    let world = app.world_with(&[], |secret| {
+        secret["port"] = port.into();
+        secret["ssl"] = json!(false);
+    });
+    let world = world.await;
+    fails(&world, &["setSecret: Unreachable:", "to answer the login", &place]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_does_not_resolve_is_named() {
+    let app = App::new(16).await;
+    let world = app.world_with(&[], |secret| secret["host"] = "no-such-host.invalid".into()).await;
+    fails(&world, &["setSecret: Unreachable:", "no-such-host.invalid", "resolve"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_certificate_a_wrong_name_and_an_expired_one_are_told_apart() {
+    for (tls, parts) in [
+        (Tls::UnknownAuthority, ["authority that is not trusted", "sslrootcert"]),
+        (Tls::WrongName, ["not valid for", "another name"]),
+        (Tls::Expired, ["expired", "renew it"]),
+    ] {
+        let app = on(Postgres::version(16).tls(tls)).await;
+        let world = app.world().await;
+        fails(
+            &world,
+            &[&["setSecret: Unreachable:", "the TLS handshake with localhost:"], &parts[..]].concat(),
+        )
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_tls_is_refused_and_never_sent_anything_in_clear() {
+    // AWS's function tries again in plaintext where the secret says nothing, or anything but yes and no.
+    let app = on(Postgres::version(16).tls(Tls::Off).setting("log_connections", "on")).await;
+    for ssl in [Value::Null, json!("yes"), json!(1), json!("")] {
+        let world = app.world_with(&[], |secret| secret["ssl"] = ssl).await;
+        fails(&world, &["setSecret: Unreachable:", "does not offer TLS", "ssl = on"]).await;
+    }
+    assert!(
+        !app.server.log().contains(&app.user)
+            || !app.server.log().contains("connection authenticated: identity=\"app")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_is_an_answer_and_names_every_version_that_was_tried() {
+    let app = App::new(16).await;
+    let world = app.world_with(&[], |secret| secret["password"] = "not the password at all".into()).await;
+    let error = fails(&world, &["setSecret: LockedOut:", "AWSCURRENT", "28P01", "ADMIN_RESET"]).await;
+    assert!(error.contains("AWSPENDING") && !error.contains("not the password"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_wants_no_password_proves_nothing() {
+    // With `trust` AWS's function finds that pending works already, and rotates nothing at all.
+    let app = on(Postgres::version(16).auth(Auth::Trust)).await;
+    let world = app.world().await;
+    fails(&world, &["setSecret: NotOurs:", "without asking for the password", "trust"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_asks_for_clear_text_gets_it_over_tls_only() {
+    let app = on(Postgres::version(16).auth(Auth::Password)).await;
+    let world = app.world_with(&[], |secret| secret["ssl"] = json!(false)).await;
+    fails(&world, &["setSecret: Unreachable:", "clear text", "\"ssl\": false"]).await;
+    let world = app.world().await;
+    world.rotate().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_pending_label_locks_nobody_out() {
+    // AWS's function never tries a version without a label: after this it cannot log in ever again.
+    let app = App::new(16).await;
+    let world = app.world().await;
+    for lost in 1..=2 {
+        let token = world.begin().unwrap();
+        world.step(&token, Step::CreateSecret).await.unwrap();
+        world.step(&token, Step::SetSecret).await.unwrap_or_else(|error| panic!("round {lost}: {error}"));
+        world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+        assert!(!app.accepts(&world.current()).await);
+    }
+    world.rotate().await.unwrap();
+    assert!(app.accepts(&world.current()).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_the_server_refuses_is_explained_and_can_be_replaced() {
+    let server =
+        Postgres::version(16).setting("shared_preload_libraries", "passwordcheck").start().await.unwrap();
+    let app = App::on(server.into()).await;
+    let world = app.world_with(
+        &[("PASSWORD_FORM", "plaintext"), ("EXCLUDE_NUMBERS", "true"), ("EXCLUDE_PUNCTUATION", "true")],
+        |_| (),
+    );
+    let world = world.await;
+    fails(&world, &["setSecret: ServerRefused:", "22023", "AWSPENDING"]).await;
+    assert!(app.accepts(&world.current()).await);
+    // Dropping the label is what the error says; with a policy that fits, the next rotation goes through.
+    world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+    let fitting = app.world_with(&[("PASSWORD_FORM", "plaintext")], |_| ()).await;
+    fitting.rotate().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn edits_between_the_steps_send_no_password_anywhere_else() {
+    let app = App::new(16).await;
+    for (key, value) in [
+        ("port", json!(1)),
+        ("dbname", json!("other")),
+        ("host", json!("127.0.0.1")),
+        ("username", json!("root")),
+        ("ssl", json!(false)),
+        ("engine", json!("aurora-postgresql")),
+    ] {
+        let world = app.world().await;
+        let token = world.begin().unwrap();
+        world.step(&token, Step::CreateSecret).await.unwrap();
+        let mut pending = world.labelled("AWSPENDING").unwrap();
+        pending[key] = value;
+        world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+        let token = world.begin().unwrap();
+        world.lab.secrets().put(&world.secret, &token, &pending.to_string(), &["AWSPENDING"]).unwrap();
+        let error = world.step(&token, Step::SetSecret).await.unwrap_err().to_string();
+        assert!(error.starts_with("BadSecret:") && error.contains(key), "{key}: {error}");
+        assert!(app.accepts(&json!({"password": FIRST})).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_previous_version_for_another_host_is_never_sent_there() {
+    let app = App::new(16).await;
+    let elsewhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let world = app.world_with(&[], |secret| {
+        secret["host"] = "127.0.0.1".into();
+        secret["port"] = elsewhere.local_addr().unwrap().port().into();
+    });
+    let world = world.await;
+    let mut current = app.secret();
+    current["password"] = "a password that is wrong".into();
+    world
+        .lab
+        .secrets()
+        .put(&world.secret, "00000000-0000-4000-8000-000000000001", &current.to_string(), &["AWSCURRENT"])
+        .unwrap();
+    assert!(world.labelled("AWSPREVIOUS").is_some());
+    fails(&world, &["LockedOut"]).await;
+    let knocked = tokio::time::timeout(Duration::ZERO, elsewhere.accept()).await;
+    assert!(knocked.is_err(), "the old host was contacted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_that_was_overtaken_changes_nothing() {
+    let app = App::new(16).await;
+    let world = app.world().await;
+    let slow = world.begin().unwrap();
+    world.step(&slow, Step::CreateSecret).await.unwrap();
+    world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+    world.rotate().await.unwrap();
+    for step in Step::ALL {
+        let error = world.step(&slow, step).await.unwrap_err().to_string();
+        assert!(error.starts_with("NotRotatable:"), "{}: {error}", step.name());
+    }
+    assert!(app.accepts(&world.current()).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stray_finish_secret_promotes_nothing_that_does_not_log_in() {
+    let app = App::new(16).await;
+    let world = app.world().await;
+    let token = world.begin().unwrap();
+    let error = world.step(&token, Step::FinishSecret).await.unwrap_err().to_string();
+    assert!(error.contains("has no value"), "{error}");
+    world.step(&token, Step::CreateSecret).await.unwrap();
+    let error = world.step(&token, Step::FinishSecret).await.unwrap_err().to_string();
+    assert!(error.starts_with("CredentialRejected:"), "{error}");
+    assert_eq!(world.current()["password"], FIRST);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_is_named_as_the_reason() {
+    let app = App::new(16).await;
+    let user = &app.user;
+    app.server
+        .execute(&format!("ALTER ROLE \"{user}\" SET default_transaction_read_only = on"))
+        .await
+        .unwrap();
+    let world = app.world().await;
+    fails(&world, &["setSecret: ServerRefused:", "25006", "replica"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_that_cannot_be_rotated_are_refused_with_their_fault_and_nothing_is_made() {
+    let app = App::new(16).await;
+    type Case = (&'static str, fn(&mut Value), &'static str);
+    let cases: &[Case] = &[
+        ("another engine", |secret| secret["engine"] = "mysql".into(), "engine"),
+        ("no host", |secret| drop(secret.as_object_mut().unwrap().remove("host")), "\"host\""),
+        ("no password", |secret| secret["password"] = Value::Null, "\"password\""),
+        ("a port that is none", |secret| secret["port"] = "x".into(), "port"),
+        ("an unknown strategy", |secret| secret["strategy"] = "both".into(), "strategy"),
+        ("a root that is none", |secret| secret["sslrootcert"] = "x".into(), "certificate"),
+        ("a host that is none", |secret| secret["host"] = "a b".into(), "host"),
+    ];
+    for (case, change, part) in cases {
+        let world = app.world_with(&[], change).await;
+        let error = world.rotate().await.expect_err(case);
+        assert!(error.contains("BadSecret:") && error.contains(part), "{case}: {error}");
+        assert!(app.accepts(&json!({"password": FIRST})).await, "{case}");
+    }
+    let world = app.world().await;
+    for text in ["word", "[1]", "{\"a\": "] {
+        world
+            .lab
+            .secrets()
+            .put(&world.secret, &format!("{:036}", text.len()), text, &["AWSCURRENT"])
+            .unwrap();
+        let error = world.rotate().await.unwrap_err();
+        assert!(error.contains("createSecret: BadSecret:") && error.contains("JSON"), "{error}");
+        world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+    }
+}

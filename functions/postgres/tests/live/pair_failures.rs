@@ -1,0 +1,267 @@
+//! What goes wrong with two users: AWS's failures that concern them, each named after what happens, and what an admin may not do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lab::rotation::Step;
+use lab::servers::Postgres;
+use lab::world::World;
+
+use super::app::FIRST;
+use super::pair::{Pair, Power, first};
+use super::standin::{Entry, Rds};
+
+/// The first rotation fails with these texts, and leaves no trace of the alternate.
+async fn fails(pair: &Pair, world: &World, parts: &[&str]) -> String {
+    let error = world.rotate().await.expect_err("the rotation fails");
+    for part in parts {
+        assert!(error.contains(part), "no {part:?} in: {error}");
+    }
+    let clone = pair.clone_name();
+    let trace = format!(
+        "SELECT count(*) FROM (SELECT rolname FROM pg_roles UNION ALL SELECT setconfig::text FROM pg_db_role_setting UNION ALL \
+         SELECT description FROM pg_shdescription) AS t (x) WHERE x LIKE '%{clone}%'"
+    );
+    assert_eq!(pair.value(&trace).await.unwrap(), "0", "{error}");
+    assert!(pair.accepts(&world.current()).await);
+    error
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_copied_stops_the_first_rotation_by_name_and_leaves_no_trace() {
+    for (version, change, parts) in [
+        (14, "REPLICATION", ["REPLICATION", "rds_replication"]),
+        (18, "REPLICATION", ["REPLICATION", "rds_replication"]),
+        (14, "SET log_statement = 'none'", ["\"log_statement\"", "cannot be copied"]),
+        (18, "SET log_statement = 'none'", ["\"log_statement\"", "GRANT SET ON PARAMETER log_statement"]),
+        (16, "VALID UNTIL '2001-01-01'", ["AWSCURRENT", "28P01"]),
+    ] {
+        let pair = Pair::new(version, Power::CreateRole).await;
+        let world = pair.world().await;
+        if change.starts_with("VALID") {
+            pair.app.server.execute(&format!("ALTER ROLE {} {change}", pair.app.user)).await.unwrap();
+            let error = world.rotate().await.unwrap_err();
+            assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+            continue;
+        }
+        pair.app.server.execute(&format!("ALTER ROLE {} {change}", pair.app.user)).await.unwrap();
+        fails(&pair, &world, &["setSecret: ServerRefused:", parts[0], parts[1]]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attributes_that_come_with_the_role_do_not_stop_an_admin_who_may_not_copy_them() {
+    let pair = Pair::new(18, Power::CreateRole).await;
+    pair.app.server.execute(&format!("ALTER ROLE {} BYPASSRLS CREATEDB", pair.app.user)).await.unwrap();
+    let world = pair.world().await;
+    world.rotate().await.unwrap();
+    let database = format!("made_{}", pair.app.user);
+    pair.as_user(&world.current(), &format!("CREATE DATABASE {database}")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_without_admin_option_is_told_the_grant_it_needs() {
+    // AWS's function ends with the server's bare refusal from PostgreSQL 16 on.
+    let pair = Pair::new(16, Power::CreateRole).await;
+    let (app, admin) = (&pair.app.user, &pair.admin);
+    pair.app.server.execute(&format!("REVOKE ADMIN OPTION FOR {app} FROM {admin}")).await.unwrap();
+    let grant = format!("GRANT \"{app}\" TO \"{admin}\" WITH ADMIN OPTION");
+    for strategy in ["alternating-users", "admin"] {
+        let world = pair.world_with(&[], |secret| secret["strategy"] = strategy.into()).await;
+        fails(&pair, &world, &["setSecret: ServerRefused:", "42501", &grant, "rds_password"]).await;
+    }
+    pair.app.server.execute(&grant).await.unwrap();
+    let world = pair.world().await;
+    world.rotate().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_original_that_is_a_member_of_its_clone_is_told_apart() {
+    // What people did so that the original can use what the clone of AWS's function makes.
+    let pair = Pair::new(16, Power::Superuser).await;
+    let (app, clone) = (&pair.app.user, pair.clone_name());
+    pair.app
+        .server
+        .execute(&format!("CREATE ROLE {clone} LOGIN PASSWORD '{FIRST}'; GRANT {clone} TO {app}"))
+        .await
+        .unwrap();
+    let world = pair.world().await;
+    let value = first(&clone);
+    let mut previous = world.current();
+    previous["username"] = value["username"].clone();
+    world
+        .lab
+        .secrets()
+        .put(&world.secret, "00000000-0000-4000-8000-0000000000dd", &previous.to_string(), &["older"])
+        .unwrap();
+    let error = world.rotate().await.unwrap_err();
+    let statement = format!("REVOKE \"{clone}\" FROM \"{app}\"");
+    assert!(error.contains("ServerRefused:") && error.contains(&statement), "{error}");
+    pair.app.server.execute(&statement).await.unwrap();
+    let token = world.lab.secrets().version_with(&world.secret, "AWSPENDING").unwrap();
+    world.steps(&token).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_abandoned_rotation_of_the_original_locks_nobody_out() {
+    // The original's live password is in a version without any label; AWS's function would not find it, and set it blindly.
+    let pair = Pair::new(16, Power::CreateRole).await;
+    let world = pair.world().await;
+    world.rotate().await.unwrap();
+    for _ in 0..2 {
+        let token = world.begin().unwrap();
+        world.step(&token, Step::CreateSecret).await.unwrap();
+        world.step(&token, Step::SetSecret).await.unwrap();
+        assert!(pair.accepts(&world.labelled("AWSPENDING").unwrap()).await);
+        world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+        assert!(pair.accepts(&world.current()).await);
+    }
+    world.rotate().await.unwrap();
+    assert_eq!(world.current()["username"], pair.app.user.as_str());
+    assert!(pair.accepts(&world.current()).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_changed_while_a_turn_is_under_way_is_in_force_after_the_next() {
+    let server = Arc::new(Postgres::version(16).start().await.unwrap());
+    let pair = Pair::on(server, Power::CreateRole).await;
+    let world = pair.world().await;
+    let app = &pair.app.user;
+    // Somebody else's transaction, not committed while the alternate is made.
+    let blocker =
+        pair.app.server.connect("postgres", pair.app.server.superuser_password(), "postgres").await.unwrap();
+    blocker
+        .batch_execute(&format!("BEGIN; GRANT pg_monitor TO {app}; ALTER ROLE {app} CONNECTION LIMIT 9"))
+        .await
+        .unwrap();
+    let token = world.begin().unwrap();
+    world.step(&token, Step::CreateSecret).await.unwrap();
+    world.step(&token, Step::SetSecret).await.unwrap();
+    blocker.batch_execute("COMMIT").await.unwrap();
+    world.steps(&token).await.unwrap();
+    let limit = format!(
+        "SELECT string_agg(DISTINCT rolconnlimit::text, ',') FROM pg_roles WHERE rolname IN ('{app}', '{}')",
+        pair.clone_name()
+    );
+    assert_eq!(pair.value(&limit).await.unwrap(), "9");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_rotations_of_one_secret_take_turns_on_the_writer() {
+    let pair = Pair::new(16, Power::Superuser).await;
+    let world = pair.world().await;
+    let token = world.begin().unwrap();
+    world.step(&token, Step::CreateSecret).await.unwrap();
+    let (a, b) = tokio::join!(world.step(&token, Step::SetSecret), world.step(&token, Step::SetSecret));
+    a.unwrap();
+    b.unwrap();
+    let (a, b) = tokio::join!(world.step(&token, Step::FinishSecret), world.step(&token, Step::FinishSecret));
+    a.unwrap();
+    b.unwrap();
+    assert!(pair.accepts(&world.current()).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_is_behind_is_waited_for_by_looking() {
+    // The secret's host: another server, on which the test plays the replication.
+    let pair = Pair::on(Arc::new(Postgres::version(16).start().await.unwrap()), Power::Superuser).await;
+    let replica = Postgres::version(16).setting("log_connections", "on").start().await.unwrap();
+    replica.execute(&format!("CREATE ROLE {} LOGIN PASSWORD '{FIRST}'", pair.app.user)).await.unwrap();
+    let replicated = "<ReadReplicaSourceDBInstanceIdentifier>one</ReadReplicaSourceDBInstanceIdentifier>";
+    let rds = Rds::start(&[
+        Entry::Instance("one", "localhost", ""),
+        Entry::Instance("two", "127.0.0.1", replicated),
+    ])
+    .await;
+    let (url, roots) = (rds.url(), replica.ca_pem().to_owned());
+    let env = [("AWS_ENDPOINT_URL_RDS", url.as_str()), ("EXTRA_CA_PEM", roots.as_str())];
+    let world = pair.world_with(&env, |secret| {
+        secret["host"] = "127.0.0.1".into();
+        secret["port"] = replica.port().into();
+    });
+    let world = world.await;
+    let token = world.begin().unwrap();
+    for step in [Step::CreateSecret, Step::SetSecret] {
+        world.step(&token, step).await.unwrap();
+    }
+    let pending = world.labelled("AWSPENDING").unwrap();
+    let clone = pair.clone_name();
+    let replay = async {
+        // Not before the function has been refused.
+        while !replica.log().contains(&format!("password authentication failed for user \"{clone}\"")) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let password = pending["password"].as_str().unwrap().replace('\'', "''");
+        let sql = format!(
+            "CREATE ROLE {clone} LOGIN PASSWORD '{password}'; GRANT {app} TO {clone}; ALTER ROLE {clone} SET role TO {app}",
+            app = pair.app.user
+        );
+        replica.execute(&sql).await.unwrap();
+    };
+    let (tested, ()) = tokio::join!(world.step(&token, Step::TestSecret), replay);
+    tested.unwrap();
+    world.step(&token, Step::FinishSecret).await.unwrap();
+    assert_eq!(world.current()["username"], clone.as_str());
+    // A password that the writer refuses as well is refused at once.
+    let token = world.begin().unwrap();
+    world.step(&token, Step::CreateSecret).await.unwrap();
+    let error = world.step(&token, Step::TestSecret).await.unwrap_err().to_string();
+    assert!(error.starts_with("CredentialRejected:"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lock_is_taken_in_the_secrets_own_database_whoever_acts() {
+    // An advisory lock is one per database: a single user's function and an admin's have to mean the same one.
+    let pair = Pair::on(
+        Arc::new(
+            Postgres::version(16)
+                .setting("log_statement", "all")
+                .setting("log_line_prefix", "%u@%d ")
+                .start()
+                .await
+                .unwrap(),
+        ),
+        Power::Superuser,
+    )
+    .await;
+    pair.app.server.execute("CREATE DATABASE own").await.unwrap();
+    let world = pair.world_with(&[], |secret| secret["dbname"] = "own".into()).await;
+    world.rotate().await.unwrap();
+    let log = pair.app.server.log();
+    let locks: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("statement: BEGIN") && line.contains("pg_advisory_xact_lock"))
+        .collect();
+    assert!(locks.len() == 2 && locks.iter().all(|line| line.starts_with("postgres@own ")), "{locks:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_at_the_limit_are_refused_before_anything_is_made_and_odd_ones_rotate() {
+    let server = Postgres::shared(17).await.unwrap();
+    for name in ["A b\"c'd\\", "用户们", "x.y;--", &"n".repeat(57)] {
+        let app = super::app::App::named(server.clone(), name).await;
+        let pair = Pair {
+            app,
+            admin: server.superuser().into(),
+            admin_password: server.superuser_password().into(),
+        };
+        let world = pair.world().await;
+        for _ in 0..3 {
+            world.rotate().await.unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert!(pair.accepts(&world.current()).await, "{name}");
+        }
+    }
+    let long = "l".repeat(58);
+    let app = super::app::App::named(server.clone(), &long).await;
+    let pair =
+        Pair { app, admin: server.superuser().into(), admin_password: server.superuser_password().into() };
+    let world = pair.world().await;
+    let error = world.rotate().await.unwrap_err();
+    assert!(
+        error.contains("createSecret: BadSecret:")
+            && error.contains("64 bytes")
+            && error.contains("alternate_username"),
+        "{error}"
+    );
+    assert!(world.lab.secrets().value(&world.secret, "AWSPENDING").is_none());
+}

@@ -1,0 +1,131 @@
+//! The crash sweep where an admin acts: every turn of two users, with and without an owner role, a clone of AWS's function
+//! being taken over, and one user alone.
+
+use std::sync::Arc;
+
+use lab::proxy::{Protocol, Proxy};
+use lab::servers::Postgres;
+use lab::sweep::{self, Stage};
+use serde_json::{Value, json};
+
+use super::app::FIRST;
+use super::pair::{ADMIN_SECRET, Pair, Power};
+
+/// What is set up before the rotation that is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    /// Nothing: the alternate is made.
+    Nothing,
+    /// This many rotations.
+    Rotations(usize),
+    /// An owner role that both users act as, and one rotation.
+    OwnerRole,
+    /// What AWS's function leaves: a clone with a table of its own, in use.
+    Aws,
+    /// The strategy `admin` instead.
+    Admin,
+}
+
+async fn stage(before: Before) -> std::io::Result<Stage> {
+    let server = Postgres::version(16).setting("max_connections", "200").shared().await?;
+    let pair = Arc::new(Pair::on(server, Power::CreateRole).await);
+    let proxy = Arc::new(Proxy::start(Protocol::Postgres, "127.0.0.1", pair.app.server.port()).await?);
+    let (port, app) = (proxy.port(), pair.app.user.clone());
+    let behind_proxy = |secret: &mut Value| {
+        secret["port"] = port.into();
+        secret["ssl"] = json!(false);
+    };
+    let mut owner = app.clone();
+    if before == Before::OwnerRole {
+        owner = format!("owner_of_{app}");
+        let sql =
+            format!("CREATE ROLE {owner}; GRANT {owner} TO {app}; ALTER ROLE {app} SET role TO {owner}");
+        pair.app.server.execute(&sql).await?;
+    }
+    let world = pair.app.world_with(&[], |secret| {
+        secret["masterarn"] = ADMIN_SECRET.into();
+        behind_proxy(secret);
+        match before {
+            Before::OwnerRole => secret["owner_role"] = owner.as_str().into(),
+            Before::Admin => secret["strategy"] = "admin".into(),
+            Before::Nothing | Before::Rotations(_) | Before::Aws => {}
+        }
+    });
+    let world = world.await;
+    pair.add_admin(&world, ADMIN_SECRET, behind_proxy);
+    let rotations = match before {
+        Before::Rotations(count) => count,
+        Before::OwnerRole => 1,
+        Before::Nothing | Before::Aws | Before::Admin => 0,
+    };
+    for _ in 0..rotations {
+        world.rotate().await.map_err(std::io::Error::other)?;
+    }
+    if before == Before::Aws {
+        let clone = pair.clone_name();
+        let admin = pair.app.server.connect(&pair.admin, &pair.admin_password, "postgres").await;
+        let sql = format!("CREATE ROLE {clone} LOGIN PASSWORD '{FIRST}'; GRANT {app} TO {clone}");
+        admin.map_err(std::io::Error::other)?.batch_execute(&sql).await.map_err(std::io::Error::other)?;
+        pair.app
+            .server
+            .execute(&format!("CREATE TABLE t_{app} (); ALTER TABLE t_{app} OWNER TO {clone}"))
+            .await?;
+        let mut value = world.current();
+        value["username"] = clone.into();
+        let token = "00000000-0000-4000-8000-0000000000ee";
+        let put = world.lab.secrets().put(&world.secret, token, &value.to_string(), &["AWSCURRENT"]);
+        put.map_err(std::io::Error::other)?;
+    }
+    let (secrets, secret, used) = (world.lab.secrets(), world.secret.clone(), Arc::clone(&pair));
+    let epilogue = move || {
+        let (current, pair, owner) = (secrets.value(&secret, "AWSCURRENT"), Arc::clone(&used), owner.clone());
+        Box::pin(async move {
+            let current =
+                serde_json::from_str(&current.unwrap_or_default()).map_err(|error| format!("{error}"))?;
+            let acts_as = pair.as_user(&current, "SELECT current_user").await?;
+            if acts_as == [owner.as_str()] { Ok(()) } else { Err(format!("{current} acts as {acts_as:?}")) }
+        }) as sweep::Answer<Result<(), String>>
+    };
+    let accepts = move |value: Value| {
+        let pair = Arc::clone(&pair);
+        Box::pin(async move { pair.accepts(&value).await }) as sweep::Answer<bool>
+    };
+    let (accepts, epilogue): (sweep::Accepts, sweep::Epilogue) = (Arc::new(accepts), Arc::new(epilogue));
+    let overlaps = before != Before::Admin;
+    Ok(Stage { world, proxy: Some(proxy), accepts, overlaps, epilogue: Some(epilogue) })
+}
+
+async fn survives(before: Before) {
+    let swept = sweep::check(&format!("two users, before them {before:?}"), move || stage(before), 3).await;
+    swept.unwrap_or_else(|failures| panic!("{failures}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn making_the_alternate_survives_a_cut_anywhere() {
+    survives(Before::Nothing).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_originals_turn_survives_a_cut_anywhere() {
+    survives(Before::Rotations(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_alternates_second_turn_survives_a_cut_anywhere() {
+    survives(Before::Rotations(2)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_role_survives_a_cut_anywhere() {
+    survives(Before::OwnerRole).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn taking_over_a_clone_survives_a_cut_anywhere() {
+    survives(Before::Aws).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_for_one_user_survives_a_cut_anywhere() {
+    survives(Before::Admin).await;
+}

@@ -1,0 +1,327 @@
+//! The strategy `alternating-users`: the user whose turn it is gets the pending password, and if that is the alternate, it is
+//! first made equal to the original, in every database. There is no transaction around it: each statement is committed by
+//! itself, whatever is cut is done again by the next try, and the password comes last.
+
+use rotate_postgres::connect::Session;
+use rotation::database::account::Account;
+use rotation::database::admin::Admin;
+use rotation::database::alternation::{Alternation, Equality};
+use rotation::database::guard::{self, Standing};
+use rotation::error::{Error, Kind, Result};
+use rotation::gate::{self, Gate};
+use rotation::job::Job;
+use rotation::target::Held;
+use rotation::version::Stage;
+
+use crate::Redshift;
+use crate::catalog::{self, Seen};
+use crate::connect::{self, explain};
+use crate::right::{Deed, Difference, Frame, Right, Rights, Terms, queries};
+use crate::statement::{self, identifier};
+use crate::user::{self, User};
+use crate::writer::Writer;
+
+/// One turn: who acts, and for whom.
+struct Turn<'a> {
+    job: &'a Job<'a>,
+    admin: &'a Admin,
+    writer: &'a Writer,
+    pair: &'a Alternation,
+    mark: String,
+}
+
+/// Makes the server accept pending.
+pub(crate) async fn apply(
+    job: &Job<'_>,
+    writer: &Writer,
+    admin: &Admin,
+    current: &Held<Account>,
+    pending: &Held<Account>,
+) -> Result<()> {
+    let pair = current.account.alternation.as_ref().ok_or_else(|| {
+        Error::new(Kind::Bug, "two users were to take turns, and the secret was not read for two")
+    })?;
+    let turn = Turn { job, admin, writer, pair, mark: user::mark(&writer.secret_arn) };
+    turn.must_be_superuser().await?;
+    let names = [&*pair.original, &*pair.alternate];
+    let mut users = user::read(job, &writer.session, names, &turn.mark).await?;
+    let original = users.iter().position(|user| user.name == pair.original).map(|at| users.swap_remove(at));
+    let (Some(original), alternate) = (original, users.pop()) else {
+        let what = format!("the original user {:?} does not exist", pair.original);
+        return Err(Error::new(Kind::BadSecret, what)
+            .remedy("it is what the other user is made equal to: make it, or name the pair with \"alternate_username\""));
+    };
+    if pending.account.username == pair.original {
+        turn.guard(current, Some(&original), &pair.original).await?;
+        return writer.set_password(job, &pending.account, None).await;
+    }
+    turn.guard(current, alternate.as_ref(), &pair.alternate).await?;
+    turn.equalize(&original, alternate).await?;
+    // Copying can take long, and there is no lock: whoever was overtaken meanwhile must not change the password any more.
+    let labels = job.store.describe().await?;
+    if gate::check(&labels, &job.token)? == Gate::Promoted {
+        return Ok(());
+    }
+    if labels.holder(Stage::Current) != Some(&current.id) {
+        return Err(Error::new(Kind::Conflict, "AWSCURRENT moved while privileges were copied"));
+    }
+    writer.set_password(job, &pending.account, Some(&original.valid_until)).await
+}
+
+/// What the alternate lacks, in every database, as statements that would give it.
+pub(crate) async fn lacking(job: &Job<'_>, admin: &Admin, pair: &Alternation) -> Result<Vec<String>> {
+    let session = connect::admin(job, admin, None).await?;
+    let mut lacking = Vec::new();
+    for (_, seen) in everywhere(job, admin, &session, pair).await? {
+        let difference = Difference::between(&wanted(&seen, pair), &seen.alternate.rights);
+        let firm = difference.missing.into_iter().filter(|(_, terms)| !terms.by_owning);
+        lacking.extend(queries(firm.map(|(right, _)| right), Deed::Give, &pair.alternate));
+    }
+    Ok(lacking)
+}
+
+/// The cluster's own privileges, and those of every database that the admin can log in to.
+async fn everywhere(
+    job: &Job<'_>,
+    admin: &Admin,
+    session: &Session,
+    pair: &Alternation,
+) -> Result<Vec<(Option<Session>, Seen)>> {
+    let users = [&*pair.original, &*pair.alternate];
+    let databases = catalog::databases(job, session).await?;
+    let mut all = vec![(None, catalog::of_cluster(job, session, users, &databases).await?)];
+    for database in &databases {
+        let there = match connect::admin(job, admin, Some(database)).await {
+            Ok(session) => session,
+            Err(error) if matches!(error.kind(), Kind::BadSecret | Kind::ServerRefused) => {
+                let reason = error.report();
+                tracing::warn!(
+                    database,
+                    reason,
+                    "the admin cannot log in to this database; nothing in it was copied"
+                );
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let seen = catalog::of_database(job, &there, users, database).await?;
+        all.push((Some(there), seen));
+    }
+    Ok(all)
+}
+
+/// What the alternate should have: what the original has, and that what it makes itself is the original's to use. (The
+/// second is what keeps an application working that makes tables: Redshift has no sessions that act as somebody else.)
+fn wanted(seen: &Seen, pair: &Alternation) -> Rights {
+    let mut wanted = seen.original.rights.clone();
+    if seen.is_of_database {
+        for (kind, privileges) in [
+            ("TABLES", &["SELECT", "INSERT", "UPDATE", "DELETE", "DROP", "REFERENCES"][..]),
+            ("FUNCTIONS", &["EXECUTE"]),
+            ("PROCEDURES", &["EXECUTE"]),
+        ] {
+            for privilege in privileges {
+                let frame = Frame::OwnDefaults(String::new(), kind);
+                let right =
+                    Right { frame, object: identifier(&pair.original), privilege: (*privilege).to_owned() };
+                wanted.insert(right, Terms { option: false, by_owning: true });
+            }
+        }
+    }
+    wanted
+}
+
+impl Turn<'_> {
+    /// The views show the rows of others to superusers only, and only they may give default privileges for others.
+    async fn must_be_superuser(&self) -> Result<()> {
+        let doing = "say whether the admin is a superuser";
+        let rows = self.writer.session.run(self.job, doing, statement::IS_SUPERUSER, &explain).await?;
+        if rows.into_iter().flatten().flatten().next().as_deref() == Some("t") {
+            return Ok(());
+        }
+        let what = format!("the admin {:?} is no superuser", self.admin.username);
+        Err(Error::new(Kind::ServerRefused, what)
+            .remedy("only superusers see all privileges and may copy them: name another admin in \"masterarn\", or ALTER USER ... CREATEUSER"))
+    }
+
+    /// Refuses a user that is not the secret's own.
+    async fn guard(&self, current: &Held<Account>, user: Option<&User>, name: &str) -> Result<()> {
+        let standing = match user {
+            None => Standing::Absent,
+            Some(user) if user.marked => Standing::Marked,
+            Some(_) => Standing::Unmarked,
+        };
+        if standing != Standing::Unmarked || self.writer.proven.as_deref() == Some(name) {
+            return Ok(());
+        }
+        let is_it = |other: &Account| other.username == name;
+        if guard::some_version_opens(&Redshift, self.job, self.admin, current, is_it).await? {
+            return Ok(());
+        }
+        if self.writer.proven.is_none() && self.job.settings.admin_reset {
+            tracing::warn!(
+                user = name,
+                "ADMIN_RESET lets the admin set this user's password without any proof"
+            );
+            return Ok(());
+        }
+        let marking =
+            format!("{}; {};", statement::create_mark(&self.mark), statement::mark(name, &self.mark));
+        Err(guard::not_ours(name, &marking))
+    }
+
+    /// Makes the alternate, if there is none, and makes it equal to the original.
+    async fn equalize(&self, original: &User, alternate: Option<User>) -> Result<()> {
+        let sync = self.pair.sync;
+        let alternate = match alternate {
+            Some(_) if sync == Equality::Untouched => return Ok(()),
+            Some(alternate) => alternate,
+            None => self.make().await?,
+        };
+        if !alternate.marked {
+            self.make_mark().await?;
+            self.must("mark the alternate", &statement::mark(&alternate.name, &self.mark)).await?;
+        }
+        let all = everywhere(self.job, self.admin, &self.writer.session, self.pair).await?;
+        self.refuse_other_policies(&all)?;
+        for (session, seen) in &all {
+            self.equalize_rights(session.as_ref().unwrap_or(&self.writer.session), seen).await?;
+        }
+        for option in alternate.options_to_become(original, sync) {
+            self.must("copy a user's option", &statement::alter_user(&alternate.name, &option)).await?;
+        }
+        if !original.external_id.is_empty() {
+            tracing::warn!(
+                "the original is known to an identity provider (EXTERNALID); that cannot be copied"
+            );
+        }
+        Ok(())
+    }
+
+    async fn make(&self) -> Result<User> {
+        let name = &self.pair.alternate;
+        if !self.pair.create {
+            let what = format!("the user {name:?} does not exist, and \"create_users\" is false");
+            return Err(Error::new(Kind::BadSecret, what).remedy("make it, or let it be made"));
+        }
+        self.make_mark().await?;
+        self.must("make the alternate", &statement::create_marked(name, &self.mark)).await?;
+        tracing::info!(
+            user = name,
+            mark = self.mark,
+            "made the alternate, a member of the group that marks it"
+        );
+        Ok(User::fresh(name))
+    }
+
+    /// There may be one from an earlier rotation.
+    async fn make_mark(&self) -> Result<()> {
+        let sql = format!("SELECT groname FROM pg_group WHERE groname = {}", statement::literal(&self.mark));
+        let found = self.writer.session.run(self.job, "look for the mark", &sql, &explain).await?;
+        if found.is_empty() {
+            self.must("make the mark", &statement::create_mark(&self.mark)).await?;
+        }
+        Ok(())
+    }
+
+    /// A policy decides which rows and which values a user sees. Leaving one out would show the alternate more.
+    fn refuse_other_policies(&self, all: &[(Option<Session>, Seen)]) -> Result<()> {
+        for (_, seen) in all {
+            let (mut ours, mut theirs) = (seen.original.policies.clone(), seen.alternate.policies.clone());
+            ours.sort();
+            theirs.sort();
+            if ours != theirs {
+                let what = "row-level security or masking policies are attached to one of the two users and not to the other";
+                return Err(Error::new(Kind::ServerRefused, what)
+                    .cause(format!("{:?}: {}; {:?}: {}", self.pair.original, ours.join(", "), self.pair.alternate, theirs.join(", ")))
+                    .remedy("attach them to a role that the original has (it is copied), or to both users by hand"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what is beyond first: a privilege on columns and one on the whole table exclude each other.
+    async fn equalize_rights(&self, session: &Session, seen: &Seen) -> Result<()> {
+        let mark = Right { frame: Frame::Group, object: identifier(&self.mark), privilege: String::new() };
+        let mut difference = Difference::between(&wanted(seen, self.pair), &seen.alternate.rights);
+        difference.beyond.retain(|right| *right != mark);
+        difference.missing.retain(|(right, _)| *right != mark);
+        let name = &self.pair.alternate;
+        if self.pair.sync == Equality::Exact {
+            let taken = queries(difference.beyond, Deed::Take, name);
+            for sql in taken.into_iter().chain(queries(difference.options_beyond, Deed::TakeOption, name)) {
+                tracing::info!(
+                    statement = shortened(&sql),
+                    "the alternate has this beyond the original; it is taken away"
+                );
+                self.may(session, "take away what the original does not have", &sql).await?;
+            }
+        }
+        for (deed, option) in [(Deed::Give, false), (Deed::GiveWithOption, true)] {
+            let chosen = |by_owning: bool| {
+                let missing = difference
+                    .missing
+                    .iter()
+                    .filter(move |(_, terms)| terms.option == option && terms.by_owning == by_owning);
+                queries(missing.map(|(right, _)| right.clone()), deed, name)
+            };
+            for sql in chosen(false) {
+                session.run(self.job, "copy privileges", &sql, &explain).await?;
+            }
+            for sql in chosen(true) {
+                self.may(session, "copy what stands for ownership", &sql).await?;
+            }
+        }
+        self.report(seen);
+        Ok(())
+    }
+
+    /// Says what cannot be copied.
+    fn report(&self, seen: &Seen) {
+        if !seen.original.owned.is_empty() {
+            let (count, first) = (seen.original.owned.len() as u64, &seen.original.owned[0]);
+            tracing::info!(
+                count,
+                first,
+                "the original owns these; ownership cannot be copied, every privilege on them was"
+            );
+        }
+        if !seen.alternate.owned.is_empty() {
+            let (count, first) = (seen.alternate.owned.len() as u64, &seen.alternate.owned[0]);
+            tracing::info!(
+                count,
+                first,
+                "the alternate owns these; the original may use them by default privileges, and does not own them"
+            );
+        }
+        for what in &seen.not_understood {
+            tracing::warn!(what, "the original has this, and it cannot be copied");
+        }
+    }
+
+    async fn must(&self, doing: &str, sql: &str) -> Result<()> {
+        self.writer.session.run(self.job, doing, sql, &explain).await.map(drop)
+    }
+
+    /// Runs a statement that may be refused, and says so if it is.
+    async fn may(&self, session: &Session, doing: &str, sql: &str) -> Result<()> {
+        match session.run(self.job, doing, sql, &explain).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == Kind::ServerRefused => {
+                tracing::warn!(
+                    statement = shortened(sql),
+                    reason = error.report(),
+                    "the server refused this; do it yourself"
+                );
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The beginning of a statement, for the log.
+fn shortened(sql: &str) -> String {
+    let short: String = sql.chars().take(300).collect();
+    if short.len() < sql.len() { format!("{short}...") } else { short }
+}

@@ -1,0 +1,137 @@
+//! What two users may do, read from Redshift's system views. The views list what was granted explicitly; what a user owns is
+//! added from the catalog tables, as the privileges that stand for it.
+
+mod query;
+mod row;
+
+use std::collections::HashSet;
+
+use rotate_postgres::connect::Session;
+use rotation::error::Result;
+use rotation::job::Job;
+
+use crate::connect::explain;
+use crate::right::{Frame, Right, Rights, Terms};
+use query::{About, Source};
+use row::Row;
+
+/// One of two users, in one database.
+#[derive(Default)]
+pub(crate) struct Holdings {
+    /// What it was granted, and what stands for what it owns.
+    pub(crate) rights: Rights,
+    /// What it owns, as statements spell it.
+    pub(crate) owned: Vec<String>,
+    /// Row-level security and masking policies attached to it.
+    pub(crate) policies: Vec<String>,
+}
+
+/// Two users' holdings.
+#[derive(Default)]
+pub(crate) struct Seen {
+    /// The first user's.
+    pub(crate) original: Holdings,
+    /// The second user's.
+    pub(crate) alternate: Holdings,
+    /// What was granted to the first and is not understood here; it cannot be copied.
+    pub(crate) not_understood: Vec<String>,
+    /// Whether this is about one database, and not about the cluster.
+    pub(crate) is_of_database: bool,
+}
+
+/// Reads what belongs to the cluster and not to one of these databases: groups, roles, databases, datashares, IAM roles.
+pub(crate) async fn of_cluster(
+    job: &Job<'_>,
+    session: &Session,
+    users: [&str; 2],
+    databases: &[String],
+) -> Result<Seen> {
+    read(job, session, &About { users, databases }, query::CLUSTER).await
+}
+
+/// Reads what belongs to this database, which the session is in.
+pub(crate) async fn of_database(
+    job: &Job<'_>,
+    session: &Session,
+    users: [&str; 2],
+    database: &String,
+) -> Result<Seen> {
+    let about = About { users, databases: std::slice::from_ref(database) };
+    let seen = read(job, session, &about, query::DATABASE).await?;
+    Ok(Seen { is_of_database: true, ..seen })
+}
+
+/// The cluster's own databases that users can connect to. Databases made from a datashare have their privileges in these.
+pub(crate) async fn databases(job: &Job<'_>, session: &Session) -> Result<Vec<String>> {
+    let rows = session.run(job, "list its databases", query::DATABASES, &explain).await?;
+    Ok(rows.into_iter().flatten().flatten().collect())
+}
+
+async fn read(
+    job: &Job<'_>,
+    session: &Session,
+    about: &About<'_>,
+    sources: &[(&str, &str, Source)],
+) -> Result<Seen> {
+    let mut seen = Seen::default();
+    let procedures = procedures(job, session).await?;
+    for (doing, sql, source) in sources {
+        let rows = session.run(job, doing, &about.fill(sql), &explain).await?;
+        for columns in rows {
+            let row = Row::new(columns);
+            let is_original = row.text(0) == about.users[0];
+            let (right, terms) = match source.understand(&row, &procedures) {
+                Some(found) => found,
+                None => {
+                    if is_original {
+                        seen.not_understood.push(format!("{doing}: {}", row.all()));
+                    }
+                    continue;
+                }
+            };
+            let holdings = if is_original { &mut seen.original } else { &mut seen.alternate };
+            match source {
+                Source::Policy => holdings.policies.push(right.object),
+                Source::Owned(_) => holdings.own(right),
+                // The same privilege from two grantors counts once, with the better terms.
+                _ => holdings.rights.entry(right).or_default().option |= terms.option,
+            }
+        }
+    }
+    settle_ownership(&mut seen);
+    Ok(seen)
+}
+
+/// Which functions are procedures: the privilege view does not say.
+async fn procedures(job: &Job<'_>, session: &Session) -> Result<HashSet<String>> {
+    let rows = session.run(job, "tell procedures from functions", query::PROCEDURES, &explain).await?;
+    Ok(rows.into_iter().map(Row::new).map(|row| row.signature(0)).collect())
+}
+
+impl Holdings {
+    /// Adds an owned object, with everything that could be granted on it.
+    fn own(&mut self, right: Right) {
+        self.owned.push(format!("{} {}", right.frame.keyword(), right.object));
+        for privilege in right.privilege.split(", ") {
+            let right = Right { privilege: privilege.to_owned(), ..right.clone() };
+            self.rights.insert(right, Terms { option: true, by_owning: true });
+        }
+    }
+}
+
+/// An owner needs no privileges on what it owns, and cannot be given less.
+fn settle_ownership(seen: &mut Seen) {
+    let own: HashSet<&String> = seen.alternate.owned.iter().collect();
+    let is_owned = |right: &Right| own.contains(&format!("{} {}", right.frame.keyword(), right.object));
+    seen.original.rights.retain(|right, _| !is_owned(right));
+    seen.alternate.rights.retain(|right, _| !is_owned(right));
+}
+
+impl Frame {
+    fn keyword(&self) -> &str {
+        match self {
+            Frame::On(keyword) => keyword,
+            _ => "",
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Admin secrets that Redshift made hold no host: the API says where the cluster or workgroup is.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use lab::world::World;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::app::{ADMIN_SECRET, App};
+
+/// What the API knows.
+#[derive(Clone)]
+struct Api {
+    /// Where everything is.
+    port: u16,
+    /// What is answered instead, if anything.
+    refusal: Option<&'static str>,
+    calls: Arc<Mutex<Vec<String>>>,
+}
+
+/// How many namespaces and workgroups there are, 100 on a page. The last ones are ours.
+const MANY: usize = 250;
+
+impl Api {
+    /// Starts it; the URL it listens on.
+    async fn start(self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let url = format!("http://{}", listener.local_addr().expect("it listens"));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let api = self.clone();
+                let service = service_fn(move |request| {
+                    let api = api.clone();
+                    async move { Ok::<_, Infallible>(api.answer(request).await) }
+                });
+                let server = hyper::server::conn::http1::Builder::new();
+                tokio::spawn(async move {
+                    server.serve_connection(TokioIo::new(stream), service).await.map_err(drop)
+                });
+            }
+        });
+        url
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let target = request
+            .headers()
+            .get("x-amz-target")
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let body = request.into_body().collect().await.expect("a whole request").to_bytes();
+        let text = String::from_utf8_lossy(&body).into_owned();
+        self.calls.lock().expect("nobody panicked").push(target.clone().unwrap_or_else(|| text.clone()));
+        let (status, body) = match (target, self.refusal) {
+            (None, Some(code)) => (
+                400,
+                format!(
+                    "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>no</Message></Error></ErrorResponse>"
+                ),
+            ),
+            (None, None) => (200, self.clusters(&text)),
+            (Some(_), Some(code)) => (400, json!({"__type": code, "message": "no"}).to_string()),
+            (Some(target), None) => {
+                (200, self.serverless(&target, serde_json::from_str(&text).expect("JSON")).to_string())
+            }
+        };
+        Response::builder().status(status).body(Full::new(Bytes::from(body))).expect("a response")
+    }
+
+    /// DescribeClusters, in the query protocol.
+    fn clusters(&self, asked: &str) -> String {
+        assert!(asked.contains("Action=DescribeClusters"), "{asked}");
+        let cluster = if asked.contains("ClusterIdentifier=warehouse") {
+            format!(
+                "<Cluster><ClusterIdentifier>warehouse</ClusterIdentifier><Endpoint><Address>localhost</Address><Port>{}</Port></Endpoint></Cluster>",
+                self.port
+            )
+        } else {
+            "<Cluster><ClusterIdentifier>paused</ClusterIdentifier></Cluster>".to_owned()
+        };
+        format!(
+            "<DescribeClustersResponse><DescribeClustersResult><Clusters>{cluster}</Clusters></DescribeClustersResult></DescribeClustersResponse>"
+        )
+    }
+
+    /// ListNamespaces and ListWorkgroups, page by page.
+    fn serverless(&self, target: &str, asked: Value) -> Value {
+        let from: usize =
+            asked["nextToken"].as_str().map_or(0, |token| token.parse().expect("a token of ours"));
+        let to = MANY.min(from + 100);
+        let (key, items): (_, Vec<Value>) = match target {
+            "RedshiftServerless.ListNamespaces" => (
+                "namespaces",
+                (from..to).map(|n| json!({"namespaceName": format!("space-{n}"), "namespaceArn": namespace(n)})).collect(),
+            ),
+            "RedshiftServerless.ListWorkgroups" => (
+                "workgroups",
+                // The last namespace but one has no workgroup.
+                (from..to)
+                    .filter(|n| *n != MANY - 2)
+                    .map(|n| json!({"namespaceName": format!("space-{n}"), "endpoint": {"address": "localhost", "port": self.port}}))
+                    .collect(),
+            ),
+            other => panic!("{other}"),
+        };
+        let mut page = json!({ key: items });
+        if to < MANY {
+            page["nextToken"] = to.to_string().into();
+        }
+        page
+    }
+}
+
+fn namespace(n: usize) -> String {
+    format!("arn:aws:redshift-serverless:us-east-1:000000000000:namespace/{n:08}")
+}
+
+/// A world whose admin secret Redshift made for what this tag names.
+async fn world(
+    app: &App,
+    tag: &str,
+    value: &str,
+    refusal: Option<&'static str>,
+) -> (World, Arc<Mutex<Vec<String>>>) {
+    let calls = Arc::<Mutex<Vec<String>>>::default();
+    let url = Api { port: app.server.port(), refusal, calls: calls.clone() }.start().await;
+    // Roots for the admin's connection come from the environment: its secret has no field for them.
+    let env = [
+        ("AWS_ENDPOINT_URL_REDSHIFT", url.as_str()),
+        ("AWS_ENDPOINT_URL_REDSHIFT_SERVERLESS", &url),
+        ("EXTRA_CA_PEM", app.server.ca_pem()),
+    ];
+    let world = app.world_with(&env, |secret| secret["masterarn"] = ADMIN_SECRET.into()).await;
+    let admin = json!({"username": app.server.admin(), "password": app.server.admin_password()});
+    world.lab.secrets().create(ADMIN_SECRET, &admin.to_string()).expect("the admin secret is made");
+    world.lab.secrets().tag_as_service(ADMIN_SECRET, tag, value).expect("it is tagged");
+    (world, calls)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provisioned_cluster_is_found_by_the_tag() {
+    let app = App::new().await;
+    let arn = "arn:aws:redshift:us-east-1:000000000000:cluster:warehouse";
+    let (world, calls) = world(&app, "aws:redshift:primaryClusterArn", arn, None).await;
+    world.rotate().await.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(world.current()["username"], app.clone_name());
+    assert!(calls.lock().unwrap()[0].contains("ClusterIdentifier=warehouse"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workgroup_on_the_third_page_is_found() {
+    // AWS's function reads one page of a hundred.
+    let app = App::new().await;
+    let (world, calls) =
+        world(&app, "aws:redshift-serverless:namespaceArn", &namespace(MANY - 1), None).await;
+    world.rotate().await.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(world.current()["username"], app.clone_name());
+    let listed = calls.lock().unwrap().iter().take(6).filter(|call| call.ends_with("ListWorkgroups")).count();
+    assert_eq!(listed, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_missing_is_named() {
+    let app = App::new().await;
+    let serverless = "aws:redshift-serverless:namespaceArn";
+    for (tag, value, refusal, parts) in [
+        (serverless, namespace(MANY), None, ["BadSecret:", "no endpoint for the namespace"]),
+        (serverless, namespace(MANY - 2), None, ["BadSecret:", "without a workgroup"]),
+        (
+            serverless,
+            namespace(1),
+            Some("AccessDeniedException"),
+            ["AccessDenied:", "allow redshift-serverless:ListNamespaces"],
+        ),
+        (
+            "aws:redshift:primaryClusterArn",
+            "arn:cluster:paused".into(),
+            None,
+            ["BadSecret:", "no endpoint for the cluster"],
+        ),
+        (
+            "aws:redshift:primaryClusterArn",
+            "arn:cluster:x".into(),
+            Some("ClusterNotFound"),
+            ["BadSecret:", "does not exist"],
+        ),
+        (
+            "aws:redshift:primaryClusterArn",
+            "arn:cluster:x".into(),
+            Some("AccessDenied"),
+            ["AccessDenied:", "allow redshift:DescribeClusters"],
+        ),
+        ("some:other:tag", "x".into(), None, ["BadSecret:", "names no host"]),
+    ] {
+        let (world, _) = world(&app, tag, &value, refusal).await;
+        let error = world.rotate().await.unwrap_err();
+        for part in parts {
+            assert!(error.contains(part), "{tag} {value}: no {part:?} in {error}");
+        }
+    }
+}

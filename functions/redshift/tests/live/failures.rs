@@ -1,0 +1,209 @@
+//! What AWS's function for Redshift does wrong, and what goes wrong on the way to a cluster: each named after what happens.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lab::rotation::Step;
+use lab::servers::{Redshift, Tls};
+use lab::world::World;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::app::{App, FIRST};
+
+/// How a secret is spoilt.
+type Change = fn(&mut Value);
+
+/// The upper bound for telling what is wrong with a host.
+const AT_ONCE: Duration = Duration::from_secs(10);
+
+/// Rotates up to the first error, which must come in time and carry each of these texts; nothing may be promoted.
+async fn fails(world: &World, parts: &[&str]) -> String {
+    let before = world.current();
+    let started = Instant::now();
+    let error = world.rotate().await.expect_err("the rotation fails");
+    assert!(started.elapsed() < AT_ONCE, "after {:?}: {error}", started.elapsed());
+    for part in parts {
+        assert!(error.contains(part), "no {part:?} in: {error}");
+    }
+    assert!(error.contains("What to do: "), "{error}");
+    assert_eq!(world.current(), before);
+    error
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_port_a_silent_server_and_an_unknown_name_are_told_apart() {
+    let app = App::new().await;
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let world = app.world_with(&[], |secret| secret["port"] = free.into()).await;
+    fails(&world, &["setSecret: Unreachable:", "Connection refused", "nothing listens there"]).await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let world = app.world_with(&[], |secret| secret["port"] = port.into()).await;
+    fails(&world, &["setSecret: Unreachable:", "an answer to the TLS request", "says nothing"]).await;
+    let world = app.world_with(&[], |secret| secret["host"] = "no-such-host.invalid".into()).await;
+    fails(&world, &["setSecret: Unreachable:", "no-such-host.invalid", "resolve"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_verified_in_every_respect() {
+    // AWS's function takes any certificate, and none at all.
+    for (tls, part) in [
+        (Tls::UnknownAuthority, "authority that is not trusted"),
+        (Tls::WrongName, "another name"),
+        (Tls::Expired, "expired"),
+        (Tls::Off, "does not offer TLS"),
+    ] {
+        let app = App::on(Arc::new(Redshift::start(tls).await.unwrap())).await;
+        let world = app.world().await;
+        fails(&world, &["setSecret: Unreachable:", part]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_is_an_answer_and_names_every_version_that_was_tried() {
+    // Redshift's code for it is the one PostgreSQL has for a closed door.
+    let app = App::new().await;
+    let world = app.world_with(&[], |secret| secret["password"] = "not the password at all".into()).await;
+    let error = fails(&world, &["setSecret: LockedOut:", "AWSCURRENT", "28000", "ADMIN_RESET"]).await;
+    assert!(error.contains("AWSPENDING") && !error.contains("not the password"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_not_there_is_named() {
+    let app = App::new().await;
+    let world = app.world_with(&[], |secret| secret["dbname"] = "nowhere".into()).await;
+    fails(&world, &["setSecret: BadSecret:", "nowhere", "dbname"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_pending_label_locks_nobody_out() {
+    // AWS's function never tries a version without a label: after this it cannot log in ever again.
+    for strategy in ["single-user", "admin"] {
+        let app = App::new().await;
+        let world = app.pair_world_with(&[], |secret| secret["strategy"] = strategy.into()).await;
+        for _ in 0..2 {
+            let token = world.begin().unwrap();
+            world.step(&token, Step::CreateSecret).await.unwrap();
+            world.step(&token, Step::SetSecret).await.unwrap();
+            world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+            assert!(!app.accepts(&world.current()).await);
+        }
+        world.rotate().await.unwrap();
+        assert!(app.accepts(&world.current()).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn edits_between_the_steps_send_no_password_anywhere_else() {
+    // AWS's function compares the host and the user only.
+    let app = App::new().await;
+    for (key, value) in [
+        ("port", json!(1)),
+        ("dbname", json!("other")),
+        ("host", json!("127.0.0.1")),
+        ("username", json!("root")),
+        ("ssl", json!(false)),
+    ] {
+        let world = app.world().await;
+        let token = world.begin().unwrap();
+        world.step(&token, Step::CreateSecret).await.unwrap();
+        let mut pending = world.labelled("AWSPENDING").unwrap();
+        pending[key] = value;
+        world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+        let token = world.begin().unwrap();
+        world.lab.secrets().put(&world.secret, &token, &pending.to_string(), &["AWSPENDING"]).unwrap();
+        let error = world.step(&token, Step::SetSecret).await.unwrap_err().to_string();
+        assert!(error.starts_with("BadSecret:") && error.contains(key), "{key}: {error}");
+        assert!(app.server.can_login(&app.user, FIRST).await.unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_previous_version_for_another_host_is_never_sent_there() {
+    let app = App::new().await;
+    let elsewhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let world = app.world_with(&[], |secret| {
+        secret["host"] = "127.0.0.1".into();
+        secret["port"] = elsewhere.local_addr().unwrap().port().into();
+    });
+    let world = world.await;
+    let mut current = app.secret();
+    current["password"] = "a password that is wrong".into();
+    let token = "00000000-0000-4000-8000-000000000001";
+    world.lab.secrets().put(&world.secret, token, &current.to_string(), &["AWSCURRENT"]).unwrap();
+    fails(&world, &["LockedOut"]).await;
+    let knocked = tokio::time::timeout(Duration::ZERO, elsewhere.accept()).await;
+    assert!(knocked.is_err(), "the old host was contacted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_that_was_overtaken_changes_nothing() {
+    let app = App::new().await;
+    let world = app.pair_world().await;
+    let slow = world.begin().unwrap();
+    world.step(&slow, Step::CreateSecret).await.unwrap();
+    world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+    world.rotate().await.unwrap();
+    for step in Step::ALL {
+        let error = world.step(&slow, step).await.unwrap_err().to_string();
+        assert!(error.starts_with("NotRotatable:"), "{}: {error}", step.name());
+    }
+    assert!(app.accepts(&world.current()).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_the_server_refuses_is_explained_and_can_be_replaced() {
+    let app = App::new().await;
+    let world = app.world_with(&[("PASSWORD_FORM", "plaintext")], |_| ()).await;
+    let token = world.begin().unwrap();
+    let mut pending = world.current();
+    pending["password"] = "all-lower-case-and-1-digit".into();
+    world.lab.secrets().put(&world.secret, &token, &pending.to_string(), &["AWSPENDING"]).unwrap();
+    let error = world.step(&token, Step::SetSecret).await.unwrap_err().to_string();
+    for part in ["ServerRefused:", "22023", "uppercase", "AWSPENDING"] {
+        assert!(error.contains(part), "no {part:?} in {error}");
+    }
+    world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+    world.rotate().await.unwrap();
+    assert!(app.accepts(&world.current()).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stray_finish_secret_promotes_nothing_that_does_not_log_in() {
+    for strategy in ["single-user", "alternating-users"] {
+        let app = App::new().await;
+        let world = app.pair_world_with(&[], |secret| secret["strategy"] = strategy.into()).await;
+        let token = world.begin().unwrap();
+        world.step(&token, Step::CreateSecret).await.unwrap();
+        let error = world.step(&token, Step::FinishSecret).await.unwrap_err().to_string();
+        assert!(error.starts_with("CredentialRejected:"), "{error}");
+        assert_eq!(world.current()["password"], FIRST);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_that_cannot_be_rotated_are_refused_with_their_fault() {
+    let app = App::new().await;
+    let cases: &[(&str, Change, &str)] = &[
+        ("another engine", |secret| secret["engine"] = "postgres".into(), "engine"),
+        ("no host", |secret| drop(secret.as_object_mut().unwrap().remove("host")), "\"host\""),
+        ("no password", |secret| secret["password"] = Value::Null, "\"password\""),
+        ("a port that is none", |secret| secret["port"] = "x".into(), "port"),
+        ("a strategy of others", |secret| secret["strategy"] = "dual-password".into(), "alternating-users"),
+        ("no admin", |secret| secret["strategy"] = "admin".into(), "masterarn"),
+        (
+            "a sync that is none",
+            |secret| {
+                secret["masterarn"] = "x".into();
+                secret["sync"] = "all".into();
+            },
+            "sync",
+        ),
+    ];
+    for (case, change, part) in cases {
+        let world = app.world_with(&[], change).await;
+        let error = world.rotate().await.expect_err(case);
+        assert!(error.contains("createSecret: BadSecret:") && error.contains(part), "{case}: {error}");
+    }
+}

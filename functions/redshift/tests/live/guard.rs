@@ -1,0 +1,130 @@
+//! An admin changes nobody but the secret's own users, and nowhere but on the secret's own cluster.
+
+use serde_json::json;
+
+use super::app::{ADMIN_SECRET, App, FIRST};
+
+/// How an admin's secret is spoilt.
+type Change = fn(&mut serde_json::Value);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_for_somebodys_clone_does_not_take_over_somebody() {
+    // AWS's function sets the password of `victim` and stores it in the secret.
+    let app = App::new().await;
+    let victim = app.user.clone();
+    app.execute(&format!(
+        "CREATE USER {victim}_clone PASSWORD '{FIRST}'; ALTER USER {victim} PASSWORD 'Another-password-1'"
+    ))
+    .await;
+    let world =
+        app.pair_world_with(&[], |secret| secret["username"] = format!("{victim}_clone").into()).await;
+    let error = world.rotate().await.unwrap_err();
+    assert!(
+        error.contains("NotOurs:") && error.contains(&victim) && error.contains("ALTER GROUP"),
+        "{error}"
+    );
+    assert!(app.server.can_login(&victim, "Another-password-1").await.unwrap());
+    assert!(app.accepts(&world.current()).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alternate_that_somebody_else_made_is_not_taken_over_until_an_admin_says_so() {
+    let app = App::new().await;
+    let other = app.clone_name();
+    app.execute(&format!("CREATE USER {other} PASSWORD 'Another-password-1'")).await;
+    let world = app.pair_world().await;
+    let error = world.rotate().await.unwrap_err();
+    assert!(error.contains("NotOurs:"), "{error}");
+    assert!(app.server.can_login(&other, "Another-password-1").await.unwrap());
+    // The error has the statements with which an admin says so.
+    let from = error.find("CREATE GROUP").unwrap();
+    let to = error[from..].find("; if it is not").unwrap();
+    app.execute(&error[from..from + to]).await;
+    world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+    world.rotate().await.unwrap();
+    assert_eq!(world.current()["username"], other.as_str());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_abandoned_rotation_does_not_lock_the_alternate_out() {
+    let app = App::new().await;
+    let world = app.pair_world().await;
+    for _ in 0..2 {
+        let token = world.begin().unwrap();
+        world.step(&token, lab::rotation::Step::CreateSecret).await.unwrap();
+        world.step(&token, lab::rotation::Step::SetSecret).await.unwrap();
+        world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+        assert!(app.accepts(&world.current()).await);
+    }
+    world.rotate().await.unwrap();
+    assert!(app.accepts(&world.current()).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_of_another_cluster_an_unknown_one_and_the_user_itself_are_refused() {
+    let app = App::new().await;
+    let cases: &[(&str, Change, &str)] = &[
+        ("another host", |secret| secret["host"] = "127.0.0.1".into(), "the secret's host"),
+        ("another engine", |secret| secret["engine"] = "postgres".into(), "BadSecret:"),
+        ("a wrong password", |secret| secret["password"] = "wrong".into(), "the admin secret"),
+    ];
+    for (case, change, part) in cases {
+        let world = app.world_with(&[], |secret| secret["masterarn"] = ADMIN_SECRET.into()).await;
+        let mut admin = app.admin_secret();
+        change(&mut admin);
+        world.lab.secrets().create(ADMIN_SECRET, &admin.to_string()).unwrap();
+        let error = world.rotate().await.expect_err(case);
+        assert!(error.contains(part), "{case}: {error}");
+    }
+    let world = app.world_with(&[], |secret| secret["masterarn"] = ADMIN_SECRET.into()).await;
+    world.lab.secrets().create(ADMIN_SECRET, &app.secret().to_string()).unwrap();
+    let error = world.rotate().await.unwrap_err();
+    assert!(error.contains("is the admin itself"), "{error}");
+    let world = app.world_with(&[], |secret| secret["masterarn"] = "prod/none".into()).await;
+    let error = world.rotate().await.unwrap_err();
+    assert!(error.contains("prod/none"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_that_is_no_superuser_is_refused_for_two_users_and_named() {
+    // The views would show it only its own privileges, and the copy would be empty.
+    let app = App::new().await;
+    let admin = format!("admin_{}", app.user);
+    app.execute(&format!("CREATE USER {admin} PASSWORD '{FIRST}'")).await;
+    let world = app.world_with(&[], |secret| secret["masterarn"] = ADMIN_SECRET.into()).await;
+    let mut secret = app.secret();
+    secret["username"] = admin.as_str().into();
+    world.lab.secrets().create(ADMIN_SECRET, &secret.to_string()).unwrap();
+    let error = world.rotate().await.unwrap_err();
+    assert!(
+        error.contains("ServerRefused:") && error.contains("no superuser") && error.contains(&admin),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn create_users_false_and_a_missing_original_are_told() {
+    let app = App::new().await;
+    let world = app.pair_world_with(&[], |secret| secret["create_users"] = json!(false)).await;
+    let error = world.rotate().await.unwrap_err();
+    assert!(error.contains("does not exist") && error.contains("create_users"), "{error}");
+    let clone = App::named(app.server.clone(), &format!("{}x_clone", app.user)).await;
+    let error = clone.pair_world().await.rotate().await.unwrap_err();
+    assert!(error.contains("the original user") && error.contains("does not exist"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_passwords_can_be_reset_by_the_admin_if_the_deployment_allows_it() {
+    for strategy in ["admin", "alternating-users"] {
+        let app = App::new().await;
+        app.execute(&format!("ALTER USER {} PASSWORD 'Changed-by-hand-1'", app.user)).await;
+        let locked = app.pair_world_with(&[], |secret| secret["strategy"] = strategy.into()).await;
+        let error = locked.rotate().await.unwrap_err();
+        assert!(error.contains("LockedOut:") && error.contains("28000"), "{error}");
+        let allowed =
+            app.pair_world_with(&[("ADMIN_RESET", "true")], |secret| secret["strategy"] = strategy.into());
+        let allowed = allowed.await;
+        allowed.rotate().await.unwrap();
+        assert!(app.accepts(&allowed.current()).await && allowed.output().contains("ADMIN_RESET"));
+    }
+}

@@ -1,0 +1,25 @@
+//! The lab: everything a rotation function touches in AWS and around it, on one machine, real where it can be.
+//!
+//! It knows no rotation function; functions are processes that speak the Lambda runtime API.
+//!
+//! - [`secrets`]: a Secrets Manager over HTTP that keeps the service's rules, with faults, latency and a call log
+//! - [`runtime`]: a Lambda runtime API that starts any process and calls it
+//! - [`rotation`]: what the service does after RotateSecret: four events, retries, giving up, schedules
+//! - [`servers`]: real PostgreSQL, MySQL and MariaDB servers: found, fetched, started on free ports
+//! - [`certs`]: certificates made at run time, good and bad ones
+//! - [`world`]: one secret under rotation with all of the above around it
+//! - [`sweep`]: cuts a rotation at every call and message, and sees that it converges
+//! - [`continuity`]: clients that log in all the while, and what becomes of them
+//! - [`leaks`]: finds a password in any text, in whatever form it hides
+//! - [`proxy`]: a TCP proxy with faults that understands where database messages begin
+
+pub mod certs;
+pub mod continuity;
+pub mod leaks;
+pub mod proxy;
+pub mod rotation;
+pub mod runtime;
+pub mod secrets;
+pub mod servers;
+pub mod sweep;
+pub mod world;

@@ -1,0 +1,263 @@
+//! A TCP proxy in front of a database or an HTTP server, with faults; it knows where messages begin, not what they say.
+//!
+//! Plain PostgreSQL and MySQL traffic is taken message by message, so that a fault lies exactly between two of them.
+//! What is encrypted, or another protocol, is taken as it arrives: each read is one message.
+
+mod framing;
+mod pump;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::runtime::locked;
+pub use framing::Protocol;
+
+/// Which way a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From the client to the server.
+    ToServer,
+    /// From the server to the client.
+    ToClient,
+}
+
+/// A message that came to the proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Message {
+    /// Which way it goes.
+    pub direction: Direction,
+    /// Its number among all messages of this direction, over all connections, from 1.
+    pub number: usize,
+    /// The connection it is part of, from 1.
+    pub connection: usize,
+    /// The protocol's own type of it: PostgreSQL's type byte (0 where there is none), MySQL's first byte of payload,
+    /// the first byte of anything else.
+    pub kind: u8,
+    /// Its length on the wire in bytes.
+    pub length: usize,
+}
+
+/// The moment just before or just after a message is passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Point {
+    direction: Direction,
+    number: usize,
+    is_after: bool,
+}
+
+impl Point {
+    /// When message `number` has come to the proxy and has not been passed on.
+    pub fn before(direction: Direction, number: usize) -> Point {
+        Point { direction, number, is_after: false }
+    }
+
+    /// When message `number` has been passed on, and nothing after it.
+    pub fn after(direction: Direction, number: usize) -> Point {
+        Point { direction, number, is_after: true }
+    }
+}
+
+/// What becomes of a new connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Welcome {
+    /// It is connected with the server.
+    Pass,
+    /// It is refused: nobody listens.
+    Refuse,
+    /// It is accepted and closed at once.
+    Close,
+    /// It is accepted, and nothing is ever said.
+    Silence,
+    /// It is not even answered, as if a firewall dropped the packets.
+    DropPackets,
+}
+
+/// The proxy. Dropping it ends its connections.
+pub struct Proxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    door: tokio::sync::Mutex<JoinHandle<()>>,
+}
+
+/// What all connections share.
+struct Shared {
+    protocol: Protocol,
+    server: (String, u16),
+    log: Mutex<Log>,
+    delay_micros: AtomicU64,
+    connections: Mutex<JoinSet<()>>,
+}
+
+#[derive(Default)]
+struct Log {
+    connections: usize,
+    /// How many messages went each way.
+    to_server: usize,
+    to_client: usize,
+    messages: Vec<Message>,
+    traps: Vec<(Point, Trap)>,
+}
+
+/// What happens at a point, once.
+enum Trap {
+    Cut(Box<dyn FnOnce() + Send>),
+    Hold { reached: oneshot::Sender<()>, release: oneshot::Receiver<()> },
+}
+
+impl Proxy {
+    /// Listens on a free port of 127.0.0.1, in front of this server.
+    pub async fn start(protocol: Protocol, host: &str, port: u16) -> io::Result<Proxy> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            protocol,
+            server: (host.to_owned(), port),
+            log: Mutex::default(),
+            delay_micros: AtomicU64::new(0),
+            connections: Mutex::default(),
+        });
+        let door = tokio::sync::Mutex::new(tokio::spawn(pass(listener, Arc::clone(&shared))));
+        Ok(Proxy { address, shared, door })
+    }
+
+    /// The port it listens on, whatever happens.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Decides what becomes of connections from now on; those that exist stay.
+    pub async fn welcome(&self, welcome: Welcome) -> io::Result<()> {
+        let mut door = self.door.lock().await;
+        let old = std::mem::replace(&mut *door, tokio::spawn(std::future::ready(())));
+        old.abort();
+        // The listener is closed when the task has ended; it was aborted, so its end says nothing.
+        let _ = old.await;
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseaddr(true)?; // or connections that just ended would keep the port
+        socket.bind(self.address)?;
+        let shared = Arc::clone(&self.shared);
+        *door = match welcome {
+            Welcome::Pass => tokio::spawn(pass(socket.listen(1024)?, shared)),
+            // A socket that is bound and does not listen keeps the port, and connections to it are refused.
+            Welcome::Refuse => tokio::spawn(keep(socket)),
+            Welcome::Close => tokio::spawn(close(socket.listen(1024)?)),
+            // The kernel completes connections by itself as long as there is room for those not accepted.
+            Welcome::Silence => tokio::spawn(keep(socket.listen(1024)?)),
+            // One connection fills a queue of length 0; the kernel drops the packets of all others.
+            Welcome::DropPackets => {
+                let listener = socket.listen(0)?;
+                let only = TcpStream::connect(self.address).await?;
+                tokio::spawn(keep((listener, only)))
+            }
+        };
+        Ok(())
+    }
+
+    /// Cuts the connection at this point, once.
+    pub fn cut(&self, at: Point) {
+        self.cut_with(at, || {});
+    }
+
+    /// At this point, once: runs the hook, then cuts the connection. (So a process killed by the hook is dead when the
+    /// server learns that its client is gone.)
+    pub fn cut_with(&self, at: Point, hook: impl FnOnce() + Send + 'static) {
+        locked(&self.shared.log).traps.push((at, Trap::Cut(Box::new(hook))));
+    }
+
+    /// Stops the traffic of this direction and connection at this point, once, until it is released.
+    pub fn hold(&self, at: Point) -> Held {
+        let (reach, reached) = oneshot::channel();
+        let (let_go, release) = oneshot::channel();
+        locked(&self.shared.log).traps.push((at, Trap::Hold { reached: reach, release }));
+        Held { reached, let_go }
+    }
+
+    /// Whether a cut or hold is left that was not reached.
+    pub fn is_armed(&self) -> bool {
+        !locked(&self.shared.log).traps.is_empty()
+    }
+
+    /// Cuts every connection that exists, and returns when they are closed.
+    pub async fn cut_all(&self) {
+        let mut connections = std::mem::take(&mut *locked(&self.shared.connections));
+        connections.shutdown().await;
+    }
+
+    /// Makes every message wait before it is passed on.
+    pub fn delay(&self, delay: Duration) {
+        let micros = delay.as_micros().try_into().expect("a delay is shorter than 500,000 years");
+        self.shared.delay_micros.store(micros, Ordering::SeqCst);
+    }
+
+    /// How many connections were passed on.
+    pub fn connections(&self) -> usize {
+        locked(&self.shared.log).connections
+    }
+
+    /// All messages that came, in their order.
+    pub fn messages(&self) -> Vec<Message> {
+        locked(&self.shared.log).messages.clone()
+    }
+
+    /// Forgets messages, cuts and holds; the next message has number 1 again.
+    ///
+    /// It may be the goodbye of a connection that is about to end: [`Proxy::cut_all`] first makes the numbers certain.
+    pub fn clear(&self) {
+        let mut log = locked(&self.shared.log);
+        *log = Log { connections: log.connections, ..Log::default() };
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.door.get_mut().abort();
+        locked(&self.shared.connections).abort_all();
+    }
+}
+
+/// A point where traffic will stop, or has stopped. Dropping it lets the traffic go on.
+pub struct Held {
+    reached: oneshot::Receiver<()>,
+    let_go: oneshot::Sender<()>,
+}
+
+impl Held {
+    /// Waits until the traffic stands at the point.
+    pub async fn reached(&mut self) {
+        // An error means that the proxy, or the point, is no more: then nothing will ever stand there.
+        if (&mut self.reached).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Lets the traffic go on.
+    pub fn release(self) {
+        // An error means that the connection has ended.
+        let _ = self.let_go.send(());
+    }
+}
+
+async fn pass(listener: TcpListener, shared: Arc<Shared>) {
+    while let Ok((client, _)) = listener.accept().await {
+        let mut connections = locked(&shared.connections);
+        while connections.try_join_next().is_some() {} // those that have ended
+        connections.spawn(pump::connection(client, Arc::clone(&shared)));
+    }
+}
+
+async fn close(listener: TcpListener) {
+    while let Ok((client, _)) = listener.accept().await {
+        drop(client);
+    }
+}
+
+async fn keep<T>(_kept: T) {
+    std::future::pending().await
+}

@@ -1,0 +1,113 @@
+//! One connection through the proxy: two streams of messages, each message passed on or not.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+
+use super::framing::Framing;
+use super::{Direction, Message, Point, Shared, Trap};
+use crate::runtime::locked;
+
+/// Passes messages on until both sides have ended or a trap cuts; both sockets are closed then.
+pub(super) async fn connection(mut client: TcpStream, shared: Arc<Shared>) {
+    let Ok(mut server) = TcpStream::connect((&*shared.server.0, shared.server.1)).await else {
+        return; // The client sees its connection close: what a proxy can say of a server that is not there.
+    };
+    // Each message leaves as it came, so that the other side meets the same packets as without the proxy.
+    if client.set_nodelay(true).is_err() || server.set_nodelay(true).is_err() {
+        return;
+    }
+    let number = {
+        let mut log = locked(&shared.log);
+        log.connections += 1;
+        log.connections
+    };
+    let framing = Mutex::new(Framing::new(shared.protocol));
+    let (client_reads, client_writes) = client.split();
+    let (server_reads, server_writes) = server.split();
+    let way = |direction| Way { direction, connection: number, framing: &framing, shared: &shared };
+    let (up, down) = (way(Direction::ToServer), way(Direction::ToClient));
+    // An error is a cut or a side that broke off; the end of the connection is all there is to say about it.
+    let _ = tokio::try_join!(up.pass(client_reads, server_writes), down.pass(server_reads, client_writes));
+}
+
+/// One direction of a connection.
+struct Way<'a> {
+    direction: Direction,
+    connection: usize,
+    framing: &'a Mutex<Framing>,
+    shared: &'a Shared,
+}
+
+impl Way<'_> {
+    async fn pass(&self, mut from: ReadHalf<'_>, mut to: WriteHalf<'_>) -> io::Result<()> {
+        let mut bytes = BytesMut::new();
+        loop {
+            bytes.reserve(16 * 1024);
+            if from.read_buf(&mut bytes).await? == 0 {
+                break;
+            }
+            loop {
+                let Some((length, kind)) = locked(self.framing).first_message(self.direction, &bytes) else {
+                    break;
+                };
+                let message = bytes.split_to(length);
+                self.pass_message(&message, kind, &mut to).await?;
+            }
+        }
+        to.write_all(&bytes).await?; // half a message, if the sender broke off in it
+        to.shutdown().await
+    }
+
+    async fn pass_message(&self, message: &[u8], kind: u8, to: &mut WriteHalf<'_>) -> io::Result<()> {
+        let delay = self.shared.delay_micros.load(Ordering::SeqCst);
+        if delay > 0 {
+            tokio::time::sleep(Duration::from_micros(delay)).await;
+        }
+        let number = self.record(kind, message.len());
+        self.spring(Point::before(self.direction, number)).await?;
+        to.write_all(message).await?;
+        self.spring(Point::after(self.direction, number)).await
+    }
+
+    fn record(&self, kind: u8, length: usize) -> usize {
+        let mut log = locked(&self.shared.log);
+        let Way { direction, connection, .. } = *self;
+        let count = match direction {
+            Direction::ToServer => &mut log.to_server,
+            Direction::ToClient => &mut log.to_client,
+        };
+        *count += 1;
+        let number = *count;
+        log.messages.push(Message { direction, number, connection, kind, length });
+        number
+    }
+
+    /// Does what is to be done at this point; an error is a cut.
+    async fn spring(&self, at: Point) -> io::Result<()> {
+        let trap = {
+            let mut log = locked(&self.shared.log);
+            log.traps.iter().position(|(point, _)| *point == at).map(|index| log.traps.remove(index).1)
+        };
+        match trap {
+            None => Ok(()),
+            Some(Trap::Cut(hook)) => {
+                hook();
+                Err(io::ErrorKind::ConnectionAborted.into())
+            }
+            Some(Trap::Hold { reached, release }) => {
+                let _ = reached.send(());
+                // Released, or nobody holds it any more.
+                let _ = release.await;
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! What the service does after RotateSecret: four events, retries, giving up, schedules.
+//!
+//! Functions are attached by ARN through [`Invoke`]; whether a process, a closure or something else stands behind one
+//! is not known here.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::secrets::moment::Moment;
+use crate::secrets::state::Key;
+
+mod calendar;
+mod drive;
+mod rules;
+mod schedule;
+mod scheduler;
+
+pub(crate) use drive::{Rotator, drive, step};
+pub(crate) use rules::{Rules, Window};
+pub(crate) use scheduler::keep_schedules;
+
+/// A rotation function as the service sees it: something that takes an event.
+pub trait Invoke: Send + Sync {
+    /// Invokes the function and waits for what it returns.
+    fn invoke(&self, event: Value) -> Pin<Box<dyn Future<Output = Result<Value, InvokeError>> + Send + '_>>;
+}
+
+/// A closure that takes the event is a function, too.
+impl<F, R> Invoke for F
+where
+    F: Fn(Value) -> R + Send + Sync,
+    R: Future<Output = Result<Value, InvokeError>> + Send + 'static,
+{
+    fn invoke(&self, event: Value) -> Pin<Box<dyn Future<Output = Result<Value, InvokeError>> + Send + '_>> {
+        Box::pin(self(event))
+    }
+}
+
+/// Why an invocation failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InvokeError {
+    /// The function ran and said so.
+    Function {
+        /// Lambda's `errorType`.
+        error_type: String,
+        /// Lambda's `errorMessage`.
+        error_message: String,
+    },
+    /// The function could not be run, or said nothing.
+    NotInvokable(String),
+}
+
+impl fmt::Display for InvokeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Function { error_type, error_message } => write!(f, "{error_type}: {error_message}"),
+            Self::NotInvokable(text) => write!(f, "the function could not be invoked: {text}"),
+        }
+    }
+}
+
+impl std::error::Error for InvokeError {}
+
+impl From<crate::secrets::Refusal> for InvokeError {
+    /// A function that acts on the lab passes on what it is refused.
+    fn from(refusal: crate::secrets::Refusal) -> Self {
+        Self::Function { error_type: refusal.kind, error_message: refusal.message }
+    }
+}
+
+/// The steps of a rotation, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// Make the new credential and store it.
+    CreateSecret,
+    /// Make the target accept it.
+    SetSecret,
+    /// Log in with it.
+    TestSecret,
+    /// Make it the current one.
+    FinishSecret,
+}
+
+impl Step {
+    /// All four, in order.
+    pub const ALL: [Self; 4] = [Self::CreateSecret, Self::SetSecret, Self::TestSecret, Self::FinishSecret];
+
+    /// The name in the event.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CreateSecret => "createSecret",
+            Self::SetSecret => "setSecret",
+            Self::TestSecret => "testSecret",
+            Self::FinishSecret => "finishSecret",
+        }
+    }
+}
+
+/// One invocation of the function.
+#[derive(Clone, Debug)]
+pub struct StepRun {
+    /// 1 for the first try; every try begins with createSecret again.
+    pub attempt: usize,
+    /// Which step.
+    pub step: Step,
+    /// When it began, counted from the beginning of the rotation.
+    pub at: Duration,
+    /// How long the function took.
+    pub duration: Duration,
+    /// What came of it.
+    pub result: Result<(), InvokeError>,
+}
+
+/// A rotation that has come to its end, good or bad.
+#[derive(Clone, Debug)]
+pub struct Rotation {
+    /// The secret's ARN.
+    pub secret: String,
+    /// The version that was to become current.
+    pub token: String,
+    /// Every invocation, in order.
+    pub steps: Vec<StepRun>,
+    /// How it ended.
+    pub end: End,
+}
+
+impl Rotation {
+    /// Did it succeed?
+    #[must_use]
+    pub fn succeeded(&self) -> bool {
+        self.end == End::Succeeded
+    }
+}
+
+/// How a rotation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The version is current.
+    Succeeded,
+    /// Every try failed; AWSPENDING stays where it is.
+    GivenUp,
+    /// CancelRotateSecret or the secret's deletion ended it.
+    Cancelled,
+}
+
+/// An event as the service publishes it.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// When, by the lab's clock.
+    pub at: Moment,
+    /// What.
+    pub kind: EventKind,
+    /// The secret's ARN.
+    pub secret: String,
+    /// The version that is rotated to.
+    pub token: String,
+}
+
+/// What the service tells of rotations ("Secrets Manager events", CloudTrail log entries).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// A rotation began.
+    RotationStarted,
+    /// It succeeded.
+    RotationSucceeded,
+    /// It was given up.
+    RotationFailed,
+    /// It was cancelled.
+    RotationAbandoned,
+    /// A test of the configuration began (`RotateImmediately` false).
+    TestRotationStarted,
+    /// It succeeded.
+    TestRotationSucceeded,
+    /// It failed.
+    TestRotationFailed,
+}
+
+/// How often a failed rotation is tried, and how long the lab waits between two tries.
+#[derive(Clone, Copy, Debug)]
+pub struct Retries {
+    /// Tries in all; at least one is made.
+    pub attempts: usize,
+    /// The wait before the second try; it doubles each time.
+    pub backoff: Duration,
+}
+
+impl Default for Retries {
+    fn default() -> Self {
+        Self { attempts: 3, backoff: Duration::from_millis(50) }
+    }
+}
+
+/// How a secret rotates.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    pub(crate) enabled: bool,
+    pub(crate) function: Option<String>,
+    pub(crate) rules: Rules,
+    pub(crate) last: Option<Moment>,
+    pub(crate) next: Option<Window>,
+    /// Days between the latest windows of a schedule expression, told once it has rotated.
+    pub(crate) interval_days: Option<u64>,
+    pub(crate) under_way: Option<UnderWay>,
+}
+
+/// A rotation that has begun and not succeeded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct UnderWay {
+    pub(crate) token: String,
+    pub(crate) rotation_token: String,
+    /// False for a test of the configuration.
+    pub(crate) immediately: bool,
+    pub(crate) given_up: bool,
+}
+
+/// A rotation that was begun and wants to be driven.
+#[derive(Clone, Debug)]
+pub(crate) struct Begun {
+    pub(crate) key: Key,
+    pub(crate) token: String,
+}

@@ -1,0 +1,141 @@
+//! Resource policies: their form, and whether they let another account in.
+//!
+//! Conditions are not evaluated: an Allow with a condition lets nobody in, a Deny with one keeps nobody out.
+
+use serde_json::Value;
+
+use super::refusal::Refusal;
+use super::secret::Secret;
+
+pub(crate) struct Policy(Vec<Statement>);
+
+struct Statement {
+    allows: bool,
+    /// Accounts, or `*`.
+    principals: Vec<String>,
+    actions: Vec<String>,
+    resources: Vec<String>,
+    conditional: bool,
+}
+
+/// An account may use its own secrets unless a policy denies it, and another account's only if a policy allows it.
+pub(crate) fn authorize(secret: &Secret, region: &str, account: &str, action: &str) -> Result<(), Refusal> {
+    let own = secret.account == account;
+    let statements = secret.policy.as_deref().and_then(|text| Policy::parse(text).ok());
+    let arn = secret.arn_in(region);
+    let applies = |allows: bool| {
+        let mut statements = statements.iter().flat_map(|policy| &policy.0);
+        statements.any(|s| s.allows == allows && !s.conditional && s.covers(account, action, &arn))
+    };
+    let reason = match (applies(false), own || applies(true)) {
+        (true, _) => "with an explicit deny in a resource-based policy".to_owned(),
+        (false, true) => return Ok(()),
+        (false, false) => {
+            format!("because no resource-based policy allows the secretsmanager:{action} action")
+        }
+    };
+    Err(Refusal::new(
+        "AccessDeniedException",
+        format!(
+            "User: arn:aws:iam::{account}:root is not authorized to perform: secretsmanager:{action} on resource: {arn} {reason}"
+        ),
+    ))
+}
+
+impl Policy {
+    pub(crate) fn parse(text: &str) -> Result<Self, Refusal> {
+        let malformed = |what: &str| {
+            Refusal::new("MalformedPolicyDocumentException", format!("This resource policy {what}."))
+        };
+        let policy: Value = serde_json::from_str(text).map_err(|_| malformed("contains invalid Json"))?;
+        let statements = match &policy["Statement"] {
+            Value::Array(list) if !list.is_empty() => list.iter().collect(),
+            one @ Value::Object(_) => vec![one],
+            _ => return Err(malformed("has no Statement")),
+        };
+        let statements = statements.into_iter().map(|statement| {
+            let allows = match statement["Effect"].as_str() {
+                Some("Allow") => true,
+                Some("Deny") => false,
+                _ => return Err(malformed("has a statement without the Effect Allow or Deny")),
+            };
+            let principals = principals(&statement["Principal"])
+                .ok_or_else(|| malformed("has a statement without a valid Principal"))?;
+            let actions = texts(&statement["Action"])
+                .ok_or_else(|| malformed("has a statement without a valid Action"))?;
+            let resources = texts(&statement["Resource"])
+                .ok_or_else(|| malformed("has a statement without a valid Resource"))?;
+            let conditional = statement.get("Condition").is_some();
+            Ok(Statement { allows, principals, actions, resources, conditional })
+        });
+        statements.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Does it let everybody in?
+    pub(crate) fn is_public(&self) -> bool {
+        self.0.iter().any(|s| s.allows && !s.conditional && s.principals.iter().any(|who| who == "*"))
+    }
+}
+
+impl Statement {
+    fn covers(&self, account: &str, action: &str, arn: &str) -> bool {
+        let action = format!("secretsmanager:{action}");
+        self.principals.iter().any(|who| who == "*" || who == account)
+            && self.actions.iter().any(|pattern| like(&pattern.to_lowercase(), &action.to_lowercase()))
+            && self.resources.iter().any(|pattern| like(pattern, arn))
+    }
+}
+
+/// The accounts a `Principal` names: `*`, an account, or any ARN of an account.
+fn principals(principal: &Value) -> Option<Vec<String>> {
+    let account = |text: &str| match text.split(':').nth(4) {
+        Some(account) if text.starts_with("arn:") => account.to_owned(),
+        _ => text.to_owned(),
+    };
+    match principal {
+        Value::String(text) if text == "*" => Some(vec![text.clone()]),
+        // Services and federated users are principals too, but none of them calls the lab.
+        Value::Object(kinds) if !kinds.is_empty() => match kinds.get("AWS") {
+            Some(names) => Some(texts(names)?.iter().map(|text| account(text)).collect()),
+            None => Some(Vec::new()),
+        },
+        _ => None,
+    }
+}
+
+fn texts(value: &Value) -> Option<Vec<String>> {
+    match value {
+        Value::String(text) => Some(vec![text.clone()]),
+        Value::Array(list) if !list.is_empty() => {
+            list.iter().map(|text| text.as_str().map(ToOwned::to_owned)).collect()
+        }
+        _ => None,
+    }
+}
+
+/// Does the text match a pattern of `*` and `?`?
+fn like(pattern: &str, text: &str) -> bool {
+    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+    let (mut p, mut t) = (0, 0);
+    // Where to go on if what follows the last star does not fit here.
+    let mut star = None;
+    while t < text.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                star = Some((p, t));
+                p += 1;
+            }
+            Some(letter) if *letter == b'?' || *letter == text[t] => {
+                p += 1;
+                t += 1;
+            }
+            _ => {
+                let Some((at, from)) = star else { return false };
+                star = Some((at, from + 1));
+                p = at + 1;
+                t = from + 1;
+            }
+        }
+    }
+    pattern[p..].iter().all(|letter| *letter == b'*')
+}

@@ -1,0 +1,208 @@
+//! The service behind the HTTP server and the library's handle: one state, one lock, one order of effects.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::task::JoinSet;
+
+use super::Options;
+use super::call::{Call, CallLog};
+use super::disk::Disk;
+use super::fault::Faults;
+use super::input::Input;
+use super::moment::Clock;
+use super::name::partition;
+use super::operation::{self, Caller, Context};
+use super::refusal::Refusal;
+use super::state::State;
+use crate::rotation::{self, Begun, Rotator};
+
+type OnCall = Arc<dyn Fn(Call) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+/// What can be changed while the lab runs.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace {
+    pub(crate) latency: Duration,
+    pub(crate) value_lag: Duration,
+    pub(crate) metadata_lag: Duration,
+}
+
+/// The state, and the file that holds it if there is one; one lock, so that the file has the order of the effects.
+struct Durable {
+    state: State,
+    disk: Option<Disk>,
+    closed: bool,
+}
+
+pub(crate) struct Service {
+    pub(crate) options: Options,
+    pub(crate) clock: Clock,
+    pub(crate) calls: CallLog,
+    pub(crate) faults: Faults,
+    pub(crate) rotator: Rotator,
+    pace: Mutex<Pace>,
+    pub(crate) on_call: Mutex<Option<OnCall>>,
+    state: Mutex<Durable>,
+    /// Rotations under way; they end with the lab.
+    tasks: Mutex<JoinSet<()>>,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Service {
+    pub(crate) fn new(options: Options, state: State, disk: Option<Disk>) -> Self {
+        let pace = Pace {
+            latency: options.latency,
+            value_lag: options.value_lag,
+            metadata_lag: options.metadata_lag,
+        };
+        let service = Self {
+            clock: Clock::new(),
+            calls: CallLog::new(),
+            faults: Faults::default(),
+            rotator: Rotator::new(options.retries),
+            pace: Mutex::new(pace),
+            on_call: Mutex::new(None),
+            state: Mutex::new(Durable { state, disk, closed: false }),
+            tasks: Mutex::default(),
+            runtime: tokio::runtime::Handle::current(),
+            options,
+        };
+        service.set_pace(pace);
+        service
+    }
+
+    pub(crate) fn pace(&self) -> Pace {
+        *self.pace.lock().expect("nothing panics while it holds the pace")
+    }
+
+    pub(crate) fn set_pace(&self, pace: Pace) {
+        self.state().state.remember = pace.value_lag.max(pace.metadata_lag);
+        *self.pace.lock().expect("nothing panics while it holds the pace") = pace;
+    }
+
+    /// Who calls without a signature, and the library itself.
+    pub(crate) fn unsigned(&self) -> Caller {
+        Caller {
+            access_key: String::new(),
+            account: self.options.account.clone(),
+            region: self.options.region.clone(),
+        }
+    }
+
+    /// The ARN of a function that is attached under a name.
+    pub(crate) fn function_arn(&self, name: &str) -> String {
+        let Options { region, account, .. } = &self.options;
+        format!("arn:{}:lambda:{region}:{account}:function:{name}", partition(region))
+    }
+
+    /// Performs one operation. When this returns, its effect is durable.
+    pub(crate) fn perform(
+        self: &Arc<Self>,
+        caller: &Caller,
+        operation: &str,
+        input: &Input,
+    ) -> Result<Value, Refusal> {
+        let mut begun = None;
+        let answer = self.with(caller, |cx| {
+            let answer = operation::perform(cx, operation, input);
+            begun = cx.begun.take();
+            answer
+        });
+        if let Some(begun) = begun {
+            self.drive(begun);
+        }
+        answer
+    }
+
+    /// Drives a rotation in the background.
+    pub(crate) fn drive(self: &Arc<Self>, begun: Begun) {
+        let service = Arc::clone(self);
+        let mut tasks = self.tasks();
+        // Reaps those that have ended.
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn_on(
+            async move {
+                rotation::drive(&service, &begun).await;
+            },
+            &self.runtime,
+        );
+    }
+
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&State) -> Result<T, Refusal>) -> Result<T, Refusal> {
+        look(&self.state().state)
+    }
+
+    /// Changes the state as the service itself, not on behalf of a caller.
+    pub(crate) fn change<T>(
+        &self,
+        change: impl FnOnce(&mut Context<'_>) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        self.with(&self.unsigned(), change)
+    }
+
+    fn with<T>(
+        &self,
+        caller: &Caller,
+        work: impl FnOnce(&mut Context<'_>) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let Pace { value_lag, metadata_lag, .. } = self.pace();
+        let invokable = |arn: &str| self.rotator.function(arn).is_some();
+        let mut durable = self.state();
+        durable.check()?;
+        let mut cx = Context {
+            state: &mut durable.state,
+            now: self.clock.now(),
+            caller,
+            value_lag,
+            metadata_lag,
+            invokable: &invokable,
+            begun: None,
+        };
+        let answer = work(&mut cx);
+        durable.save()?;
+        answer
+    }
+
+    /// Lets go of the state file; nothing is answered after this, because nothing would be kept.
+    pub(crate) fn close(&self) {
+        let mut durable = self.state();
+        durable.closed = true;
+        durable.disk = None;
+    }
+
+    fn state(&self) -> MutexGuard<'_, Durable> {
+        self.state.lock().expect("no operation panics")
+    }
+
+    pub(crate) fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.tasks.lock().expect("nothing panics while it holds the tasks")
+    }
+}
+
+impl Durable {
+    fn check(&self) -> Result<(), Refusal> {
+        match (&self.disk, self.closed) {
+            (_, true) => Err(internal("The lab has ended.")),
+            (Some(disk), false) if disk.is_broken() => {
+                Err(internal("An earlier write to the lab's state file failed."))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes what has changed. Once that fails, no call is answered any more: the file would not have its effect.
+    fn save(&mut self) -> Result<(), Refusal> {
+        let changes = self.state.take_changes();
+        let Some(disk) = self.disk.as_mut().filter(|_| !changes.is_empty()) else { return Ok(()) };
+        let saved = disk.append(changes).and_then(|()| match disk.wants_compaction() {
+            true => disk.compact(self.state.all().map(|(_, secret)| &**secret)),
+            false => Ok(()),
+        });
+        saved.map_err(|error| internal(&format!("The lab's state file could not be written: {error}.")))
+    }
+}
+
+fn internal(message: &str) -> Refusal {
+    Refusal { kind: "InternalServiceError".into(), message: message.into(), status: 500 }
+}

@@ -1,0 +1,110 @@
+//! Programs from Debian's packages, unpacked into the cache together with every library they need.
+//!
+//! Nothing is installed, no right of root is needed, and the suite need not be this machine's: the programs run through
+//! the dynamic loader that was unpacked with them.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{account, cache};
+
+/// The folder that holds a package and its dependencies, unpacked.
+pub(super) fn unpacked(suite: &str, package: &str) -> io::Result<PathBuf> {
+    cache::entry(&format!("{package}-{suite}"), |folder| {
+        cache::announce(&format!("fetching {package} of Debian {suite}"));
+        let work = tempfile::tempdir()?;
+        let mut failures = Vec::new();
+        for mirror in mirrors()? {
+            match fetch(&mirror, suite, package, work.path()) {
+                Ok(()) => return unpack(&work.path().join("archives"), folder),
+                Err(error) => failures.push(error.to_string()),
+            }
+        }
+        Err(io::Error::other(format!(
+            "no package source of this machine has {package}:\n{}",
+            failures.join("\n")
+        )))
+    })
+}
+
+/// The words that start a program of an unpacked package.
+pub(super) fn command(root: &Path, program: &str) -> io::Result<Vec<OsString>> {
+    let missing = || io::Error::other(format!("{} holds no C library", root.display()));
+    let libraries = fs::read_dir(root.join("usr/lib"))?.flatten().map(|entry| entry.path());
+    let libraries = libraries
+        .into_iter()
+        .find(|path| path.to_string_lossy().ends_with("-linux-gnu"))
+        .ok_or_else(missing)?;
+    let files = fs::read_dir(&libraries)?.flatten().map(|entry| entry.path());
+    let is_loader =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("ld-linux"));
+    let loader = files.into_iter().find(is_loader).ok_or_else(missing)?;
+    Ok(vec![loader.into(), "--library-path".into(), libraries.into(), root.join(program).into()])
+}
+
+/// Where this machine gets its own packages from. Not all of them are Debian's; those that are have all suites.
+fn mirrors() -> io::Result<Vec<String>> {
+    let known = || -> io::Result<Vec<String>> {
+        let format = ["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"];
+        let printed = cache::run(Command::new("apt-get").args(format))?;
+        let mut mirrors: Vec<String> =
+            printed.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
+        mirrors.dedup();
+        Ok(mirrors)
+    };
+    let mirrors = known()?;
+    if mirrors.is_empty() && account::is_root() {
+        cache::run(Command::new("apt-get").arg("update"))?;
+        return known();
+    }
+    Ok(mirrors)
+}
+
+/// Downloads a package and what it depends on, as if nothing were installed, into `archives`.
+fn fetch(mirror: &str, suite: &str, package: &str, work: &Path) -> io::Result<()> {
+    let keyring = Path::new("/usr/share/keyrings/debian-archive-keyring.gpg");
+    let signed_by =
+        if keyring.exists() { format!("[signed-by={}] ", keyring.display()) } else { String::new() };
+    fs::create_dir_all(work.join("archives/partial"))?;
+    fs::create_dir_all(work.join("lists/partial"))?;
+    fs::write(work.join("status"), "")?;
+    fs::write(work.join("sources.list"), format!("deb {signed_by}{mirror} {suite} main\n"))?;
+    let path = work.display();
+    let settings = format!(
+        r#"
+        Dir::State::Lists "{path}/lists";
+        Dir::State::status "{path}/status";
+        Dir::Cache "{path}";
+        Dir::Etc::sourcelist "{path}/sources.list";
+        Dir::Etc::sourceparts "/dev/null";
+        Dir::Etc::preferences "/dev/null";
+        Dir::Etc::preferencesparts "/dev/null";
+        Acquire::Languages "none";
+        // A mirror may be a frozen copy, older than its signature says it should be.
+        Acquire::Check-Valid-Until "false";
+        APT::Install-Recommends "false";
+        APT::Sandbox::User "";
+        Debug::NoLocking "true";
+        "#
+    );
+    fs::write(work.join("apt.conf"), settings)?;
+    let apt = |arguments: &[&str]| {
+        cache::run(Command::new("apt-get").args(arguments).env("APT_CONFIG", work.join("apt.conf")))
+    };
+    apt(&["update", "--error-on=any"])?;
+    apt(&["install", "--yes", "--download-only", package]).map(drop)
+}
+
+fn unpack(archives: &Path, folder: &Path) -> io::Result<()> {
+    for archive in fs::read_dir(archives)?.flatten().map(|entry| entry.path()) {
+        let name = archive.file_name().unwrap_or_default().to_string_lossy();
+        // Perl is for scripts that are not run here, and is half of all.
+        if name.ends_with(".deb") && !name.starts_with("perl") && !name.starts_with("libperl") {
+            cache::run(Command::new("dpkg-deb").arg("--extract").arg(&archive).arg(folder))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! Servers in containers of the official images, for machines that have Docker and nothing else.
+//!
+//! A container gets the network, the server's folder and the account of this machine and only brings the programs, so
+//! all that holds for servers without Docker (ports, logs, certificates, readiness) holds here. The daemon has to
+//! be on this machine. The official images were never seen by those who wrote this: the same commands were run with images
+//! made from Debian's and npm's packages.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::{account, cache};
+
+/// Whether servers are to be run by Docker even where they could be had without.
+pub(super) fn is_forced() -> bool {
+    std::env::var_os("TURNLOCK_DOCKER").is_some_and(|value| value == "1")
+}
+
+/// What there is natively, or else by Docker if that is here; by Docker alone when forced.
+pub(super) fn otherwise<T>(
+    what: &str,
+    native: impl FnOnce() -> io::Result<T>,
+    container: impl FnOnce() -> io::Result<T>,
+) -> io::Result<T> {
+    let container = || container().map_err(|error| io::Error::other(format!("{what} by Docker: {error}")));
+    if is_forced() {
+        return container();
+    }
+    native().or_else(|error| match answers() {
+        true => container().map_err(|also| io::Error::other(format!("{error}; {also}"))),
+        false => Err(error),
+    })
+}
+
+/// Makes sure that the image is there.
+pub(super) fn image(name: &str) -> io::Result<()> {
+    if cache::run(Command::new("docker").args(["image", "inspect", "--format", "there", name])).is_ok() {
+        return Ok(());
+    }
+    cache::announce(&format!("fetching the image {name}"));
+    cache::run(Command::new("docker").args(["pull", "--quiet", name])).map(drop)
+}
+
+/// The words that run a program of an image as the account, for a server in this folder.
+pub(super) fn command(image: &str, program: &str, folder: &Path) -> Vec<OsString> {
+    let (user, group) = account::ids();
+    let folder = folder.display();
+    let options = [
+        format!("--user={user}:{group}"),
+        // initdb wants to know the account's name.
+        "--volume=/etc/passwd:/etc/passwd:ro".to_owned(),
+        format!("--volume={folder}:{folder}"),
+        format!("--workdir={folder}"),
+        "--env=LC_ALL=C".to_owned(),
+        "--env=TZ=UTC".to_owned(),
+        format!("--entrypoint={program}"),
+    ];
+    let words = ["docker", "run", "--rm", "--interactive", "--network=host"].map(str::to_owned);
+    words.into_iter().chain(options).chain([image.to_owned()]).map(OsString::from).collect()
+}
+
+/// The words that run a server, which writes into `log` by itself: what Docker's client passes on comes too late for
+/// a test that reads the log.
+pub(super) fn server_command(image: &str, program: &str, folder: &Path) -> Vec<OsString> {
+    let mut words = command(image, "sh", folder);
+    words.extend(["-c", "exec \"$0\" \"$@\" >>log 2>&1", program].map(OsString::from));
+    words
+}
+
+fn answers() -> bool {
+    let version = Command::new("docker")
+        .args(["version", "--format", "{{.Server.Version}}"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    version.is_ok_and(|status| status.success())
+}

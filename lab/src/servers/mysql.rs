@@ -1,0 +1,220 @@
+//! MySQL and MariaDB servers.
+
+mod layout;
+mod programs;
+mod session;
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use super::Tls;
+use super::handed;
+use super::server::Server;
+use super::shared::Shared;
+
+/// Which of the two relatives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Flavor {
+    /// Oracle's.
+    MySql,
+    /// The MariaDB Foundation's.
+    MariaDb,
+}
+
+/// A release series, such as MySQL 9.7 or MariaDB 10.11.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Release {
+    /// Whose it is.
+    pub flavor: Flavor,
+    /// The first two numbers of the version.
+    pub version: (u32, u32),
+}
+
+impl Release {
+    /// MySQL 8.4, with long-term support; to be had by Docker alone.
+    pub const MYSQL_8: Release = Release { flavor: Flavor::MySql, version: (8, 4) };
+    /// MySQL 9.7, with long-term support.
+    pub const MYSQL_9: Release = Release { flavor: Flavor::MySql, version: (9, 7) };
+    /// MariaDB 10.11, with long-term support.
+    pub const MARIADB_10: Release = Release { flavor: Flavor::MariaDb, version: (10, 11) };
+    /// MariaDB 11.8, with long-term support.
+    pub const MARIADB_11: Release = Release { flavor: Flavor::MariaDb, version: (11, 8) };
+
+    /// The release that `SELECT VERSION()` or `mysqld --version` names.
+    fn parse(text: &str) -> Option<Release> {
+        let flavor = if text.contains("MariaDB") { Flavor::MariaDb } else { Flavor::MySql };
+        let version =
+            text.split_whitespace().find(|word| word.starts_with(|first: char| first.is_ascii_digit()))?;
+        let mut numbers = version.split('.').map(str::parse);
+        let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else { return None };
+        Some(Release { flavor, version: (major, minor) })
+    }
+}
+
+impl fmt::Display for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Release { flavor, version: (major, minor) } = self;
+        match flavor {
+            Flavor::MySql => write!(f, "MySQL {major}.{minor}"),
+            Flavor::MariaDb => write!(f, "MariaDB {major}.{minor}"),
+        }
+    }
+}
+
+/// What a server is to be like.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct MySqlOptions {
+    release: Release,
+    tls: Tls,
+    settings: Vec<(String, String)>,
+}
+
+impl MySqlOptions {
+    /// How it does TLS; `Good` unless told. Whatever this is, clients may also connect without.
+    pub fn tls(mut self, tls: Tls) -> MySqlOptions {
+        self.tls = tls;
+        self
+    }
+
+    /// A system variable, such as `general_log` or `require_secure_transport`.
+    pub fn setting(mut self, name: &str, value: &str) -> MySqlOptions {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts a server and waits until it takes connections.
+    pub async fn start(self) -> io::Result<MySql> {
+        let (release, has_tls) = (self.release, self.tls != Tls::Off);
+        let server = Server::start(move || layout::prepare(&self)).await?;
+        Ok(MySql { server, release, has_tls })
+    }
+
+    /// The server of these options that all tests of this process share, started by the first that asks.
+    ///
+    /// For default options it is the one of this release that `TURNLOCK_TEST_MYSQL_URL` or
+    /// `TURNLOCK_TEST_MARIADB_URL` hands over, if there is one.
+    pub async fn shared(self) -> io::Result<Arc<MySql>> {
+        static SHARED: Shared<MySqlOptions, MySql> = Shared::new();
+        let start = async || {
+            if self == MySql::release(self.release) {
+                let mut handed = MySql::handed_over(self.release.flavor).await?.into_iter();
+                if let Some(server) = handed.find(|server| server.release == self.release) {
+                    return Ok(server);
+                }
+            }
+            self.clone().start().await
+        };
+        SHARED.server(&self, start).await
+    }
+}
+
+/// A MySQL or MariaDB server. Dropping it stops it and removes its data.
+pub struct MySql {
+    server: Server,
+    release: Release,
+    has_tls: bool,
+}
+
+impl MySql {
+    /// A server of this release, with TLS.
+    pub fn release(release: Release) -> MySqlOptions {
+        MySqlOptions { release, tls: Tls::Good, settings: Vec::new() }
+    }
+
+    /// The server of this release and default options that all tests of this process share.
+    pub async fn shared(release: Release) -> io::Result<Arc<MySql>> {
+        MySql::release(release).shared().await
+    }
+
+    /// The releases that tests have to run on: of each flavor those handed over if there are any, else all that can be
+    /// had here.
+    pub async fn releases() -> io::Result<Vec<Release>> {
+        let mut releases = Vec::new();
+        for flavor in [Flavor::MySql, Flavor::MariaDb] {
+            let handed = MySql::handed_over(flavor).await?;
+            match handed.is_empty() {
+                true => releases.extend(programs::releases(flavor)),
+                false => releases.extend(handed.iter().map(|server| server.release)),
+            }
+        }
+        Ok(releases)
+    }
+
+    /// Whether this is MySQL or MariaDB.
+    pub fn flavor(&self) -> Flavor {
+        self.release.flavor
+    }
+
+    /// The general log, which has every statement when the setting `general_log` is `1`.
+    pub fn general_log(&self) -> String {
+        let log = self.server.file("general.log").map(|log| fs::read(log).unwrap_or_default());
+        String::from_utf8_lossy(&log.unwrap_or_default()).into_owned()
+    }
+
+    /// The bytes of all binary logs, which are always written.
+    pub fn binary_log(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        for entry in self.server.file("data").map(fs::read_dir).transpose()?.into_iter().flatten() {
+            let path = entry?.path();
+            if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("binlog.")) {
+                bytes.extend(fs::read(path)?);
+            }
+        }
+        Ok(bytes)
+    }
+
+    async fn handed_over(flavor: Flavor) -> io::Result<Vec<MySql>> {
+        let variable = match flavor {
+            Flavor::MySql => "TURNLOCK_TEST_MYSQL_URL",
+            Flavor::MariaDb => "TURNLOCK_TEST_MARIADB_URL",
+        };
+        let mut servers = Vec::new();
+        for handed in handed::servers(variable)? {
+            let has_tls = !handed.ca_pem.is_empty();
+            // The release is not known before it is asked for.
+            let release = Release { flavor, version: (0, 0) };
+            let mut server = MySql { server: Server::handed("mysql", handed), release, has_tls };
+            let rows = server.query("SELECT VERSION()").await?;
+            let release = rows.into_iter().flatten().flatten().next().and_then(|text| Release::parse(&text));
+            server.release = release.ok_or_else(|| io::Error::other("a server without a version"))?;
+            servers.push(server);
+        }
+        Ok(servers)
+    }
+}
+
+impl Deref for MySql {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
+    }
+}
+
+impl DerefMut for MySql {
+    fn deref_mut(&mut self) -> &mut Server {
+        &mut self.server
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, release: Release) {
+        assert_eq!(Release::parse(text), Some(release));
+    }
+
+    #[test]
+    fn versions_are_read_as_servers_print_them() {
+        check("9.7.4", Release::MYSQL_9);
+        check("mysqld  Ver 9.7.4-2 for Linux on x86_64 ((Debian))", Release::MYSQL_9);
+        check("10.11.19-MariaDB-0+deb12u1-log", Release::MARIADB_10);
+        check("mariadbd  Ver 10.11.19-MariaDB-0+deb12u1 for debian-linux-gnu on x86_64", Release::MARIADB_10);
+        assert_eq!(Release::parse("no version at all"), None);
+    }
+}

@@ -1,0 +1,148 @@
+//! PostgreSQL servers, 14 to 18.
+
+mod binaries;
+mod layout;
+mod session;
+
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use super::Tls;
+use super::handed;
+use super::server::Server;
+use super::shared::Shared;
+pub(super) use session::{connect, failed, rows};
+
+/// How clients prove who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Auth {
+    /// SCRAM-SHA-256, and passwords are stored for it.
+    Scram,
+    /// MD5, and passwords are stored for it.
+    Md5,
+    /// The password itself, in clear.
+    Password,
+    /// Not at all. (The superuser has to, all the same.)
+    Trust,
+}
+
+/// What a server is to be like.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PostgresOptions {
+    version: u32,
+    tls: Tls,
+    auth: Auth,
+    settings: Vec<(String, String)>,
+    rules: Vec<String>,
+}
+
+impl PostgresOptions {
+    /// How it does TLS; `Good` unless told. Whatever this is, clients may also connect without.
+    pub fn tls(mut self, tls: Tls) -> PostgresOptions {
+        self.tls = tls;
+        self
+    }
+
+    /// How users other than the superuser log in; `Scram` unless told.
+    pub fn auth(mut self, auth: Auth) -> PostgresOptions {
+        self.auth = auth;
+        self
+    }
+
+    /// A setting of `postgresql.conf`.
+    pub fn setting(mut self, name: &str, value: &str) -> PostgresOptions {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A line of `pg_hba.conf` that comes before the usual ones, such as `hostnossl all all all reject`.
+    pub fn rule(mut self, line: &str) -> PostgresOptions {
+        self.rules.push(line.to_owned());
+        self
+    }
+
+    /// Starts a server and waits until it takes connections.
+    pub async fn start(self) -> io::Result<Postgres> {
+        let server = Server::start(move || layout::prepare(&self)).await?;
+        Ok(Postgres { server })
+    }
+
+    /// The server of these options that all tests of this process share, started by the first that asks.
+    ///
+    /// For default options it is the one that `TURNLOCK_TEST_POSTGRES_URL` hands over, if it has this version.
+    pub async fn shared(self) -> io::Result<Arc<Postgres>> {
+        static SHARED: Shared<PostgresOptions, Postgres> = Shared::new();
+        let start = async || {
+            if self == Postgres::version(self.version) {
+                let handed = Postgres::handed_over().await?;
+                if let Some((_, server)) = handed.into_iter().find(|(version, _)| *version == self.version) {
+                    return Ok(server);
+                }
+            }
+            self.clone().start().await
+        };
+        SHARED.server(&self, start).await
+    }
+}
+
+/// A PostgreSQL server. Dropping it stops it and removes its data.
+pub struct Postgres {
+    server: Server,
+}
+
+impl Postgres {
+    /// A server of this major version, with TLS and SCRAM.
+    pub fn version(version: u32) -> PostgresOptions {
+        PostgresOptions {
+            version,
+            tls: Tls::Good,
+            auth: Auth::Scram,
+            settings: Vec::new(),
+            rules: Vec::new(),
+        }
+    }
+
+    /// The server of this version and default options that all tests of this process share.
+    pub async fn shared(version: u32) -> io::Result<Arc<Postgres>> {
+        Postgres::version(version).shared().await
+    }
+
+    /// The versions that tests have to run on: those handed over if there are any, else all that can be had here.
+    pub async fn versions() -> io::Result<Vec<u32>> {
+        let handed = Postgres::handed_over().await?;
+        let handed: Vec<u32> = handed.into_iter().map(|(version, _)| version).collect();
+        Ok(if handed.is_empty() { binaries::versions() } else { handed })
+    }
+
+    /// The version that is had soonest here, for whoever needs just any: the newest installed, else the newest published.
+    pub fn any() -> u32 {
+        binaries::installed().into_iter().max().or(binaries::versions().into_iter().max()).unwrap_or(16)
+    }
+
+    /// The servers of `TURNLOCK_TEST_POSTGRES_URL`, each with its major version.
+    async fn handed_over() -> io::Result<Vec<(u32, Postgres)>> {
+        let mut servers = Vec::new();
+        for handed in handed::servers("TURNLOCK_TEST_POSTGRES_URL")? {
+            let server = Postgres { server: Server::handed("postgres", handed) };
+            let rows = server.query("SELECT current_setting('server_version_num')::int / 10000").await?;
+            let version = rows.into_iter().flatten().flatten().next().and_then(|text| text.parse().ok());
+            servers.push((version.ok_or_else(|| io::Error::other("a server without a version"))?, server));
+        }
+        Ok(servers)
+    }
+}
+
+impl Deref for Postgres {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
+    }
+}
+
+impl DerefMut for Postgres {
+    fn deref_mut(&mut self) -> &mut Server {
+        &mut self.server
+    }
+}

@@ -1,0 +1,128 @@
+//! What all database servers have in common once they run: where they are, who may do anything, what they log.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use super::folder::Folder;
+use super::handed::Handed;
+use super::instance::{Instance, Plan};
+use crate::certs::Authority;
+
+/// A running server. Dropping it stops it and removes its data.
+pub struct Server {
+    scheme: &'static str,
+    host: String,
+    port: u16,
+    superuser: String,
+    password: String,
+    ca_pem: String,
+    /// What it printed, unless it is not known where that is.
+    log: Option<PathBuf>,
+    /// None for a server that somebody else started.
+    instance: Option<Instance>,
+}
+
+/// A server whose folder is ready.
+pub(super) struct LaidOut {
+    pub(super) scheme: &'static str,
+    pub(super) superuser: &'static str,
+    pub(super) password: String,
+    pub(super) authority: Authority,
+    pub(super) plan: Plan,
+    pub(super) folder: Folder,
+}
+
+impl Server {
+    /// Starts a server and waits until it takes connections.
+    pub(super) async fn start(
+        prepare: impl FnOnce() -> io::Result<LaidOut> + Send + 'static,
+    ) -> io::Result<Server> {
+        // Fetching, unpacking and copying would hold up everything else in an async task.
+        let laid_out = tokio::task::spawn_blocking(prepare).await.map_err(io::Error::other)??;
+        let LaidOut { scheme, superuser, password, authority, plan, folder } = laid_out;
+        let ca_pem = authority.pem();
+        folder.write("ca.pem", &ca_pem)?;
+        let mut instance = Instance::new(plan, folder);
+        instance.start().await?;
+        Ok(Server {
+            scheme,
+            host: "localhost".to_owned(),
+            port: instance.port(),
+            superuser: superuser.to_owned(),
+            password,
+            ca_pem,
+            log: Some(instance.log()),
+            instance: Some(instance),
+        })
+    }
+
+    /// A server that runs already.
+    pub(super) fn handed(scheme: &'static str, handed: Handed) -> Server {
+        let Handed { host, port, user, password, ca_pem, log } = handed;
+        Server { scheme, host, port, superuser: user, password, ca_pem, log, instance: None }
+    }
+
+    /// The name that the certificate is for.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port it listens on, the same after a restart.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The user that may do anything.
+    pub fn superuser(&self) -> &str {
+        &self.superuser
+    }
+
+    /// The superuser's password.
+    pub fn superuser_password(&self) -> &str {
+        &self.password
+    }
+
+    /// The authority that a client has to trust, PEM. (It did not sign the certificate of `UnknownAuthority`.)
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// All that the server printed until now; empty for one that was handed over without a log.
+    pub fn log(&self) -> String {
+        let log = self.log.as_ref().map(|log| fs::read(log).unwrap_or_default());
+        String::from_utf8_lossy(&log.unwrap_or_default()).into_owned()
+    }
+
+    /// What hands this server on to another process, in `TURNLOCK_TEST_POSTGRES_URL` or the like; none if it was
+    /// handed over itself.
+    pub fn url(&self) -> Option<String> {
+        let (ca, log) = (self.file("ca.pem")?, self.file("log")?);
+        let Server { scheme, host, port, superuser, password, .. } = self;
+        let files = format!("sslrootcert={}&log={}", ca.display(), log.display());
+        Some(format!("{scheme}://{superuser}:{password}@{host}:{port}/?{files}"))
+    }
+
+    /// A file in the server's folder; none if the server was handed over.
+    pub(super) fn file(&self, name: &str) -> Option<PathBuf> {
+        self.instance.as_ref().map(|instance| instance.file(name))
+    }
+
+    /// Stops the server, ending all sessions; its data and port stay.
+    pub fn stop(&mut self) -> io::Result<()> {
+        self.instance()?.stop()
+    }
+
+    /// Stops the server if it runs, and starts it again.
+    pub async fn restart(&mut self) -> io::Result<()> {
+        let instance = self.instance()?;
+        instance.stop()?;
+        instance.start().await
+    }
+
+    fn instance(&mut self) -> io::Result<&mut Instance> {
+        self.instance
+            .as_mut()
+            .ok_or_else(|| io::Error::other("a server that was handed over is not ours to stop"))
+    }
+}

@@ -1,0 +1,128 @@
+//! The crash sweep: a rotation is recorded once; then, for every external call and database message in it, it is cut exactly
+//! there, and what the service would do next must bring it to its end. Knows no target: a [`Stage`] says what logs in.
+
+mod case;
+mod plan;
+
+use std::env;
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::proxy::Proxy;
+use crate::world::World;
+
+pub use case::violation;
+pub use plan::{Aftermath, Case, Cut, Recording};
+
+/// Whether the target accepts the credential in a secret's value.
+pub type Accepts = Arc<dyn Fn(Value) -> Answer<bool> + Send + Sync>;
+/// What must hold at the end of a case beyond labels and logins, such as equal privileges or no key left over.
+pub type Epilogue = Arc<dyn Fn() -> Answer<Result<(), String>> + Send + Sync>;
+/// A future that somebody else can wait for.
+pub type Answer<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// One secret, its function and its account, all fresh.
+pub struct Stage {
+    /// Lab, secret and function.
+    pub world: World,
+    /// What the function's traffic with the target passes through, if it is to be cut as well.
+    pub proxy: Option<Arc<Proxy>>,
+    /// What logs in.
+    pub accepts: Accepts,
+    /// Whether AWSCURRENT has to log in at every instant.
+    pub overlaps: bool,
+    /// What else must hold at the end.
+    pub epilogue: Option<Epilogue>,
+}
+
+/// What a sweep came to.
+#[derive(Debug)]
+pub struct Report {
+    /// How many cases were run.
+    pub cases: usize,
+    /// What went wrong, with the case it went wrong in.
+    pub failures: Vec<String>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report { cases, failures, took } = self;
+        write!(f, "{cases} cases in {:.1} s, {} failed", took.as_secs_f64(), failures.len())
+    }
+}
+
+/// A sweep as a test: a sample of the cases, or all of them if `TURNLOCK_SWEEP=all`, and some pairs of cuts. The sample is that
+/// of `TURNLOCK_SEED`, or of a seed that is printed. What was run is printed; what failed is the error.
+#[expect(clippy::print_stdout, reason = "the number of cases, the time and the seed are what one sweeps for")]
+pub async fn check<F, S>(name: &str, make: F, at_once: usize) -> Result<(), String>
+where
+    F: Fn() -> S + Send + Sync + 'static,
+    S: Future<Output = io::Result<Stage>> + Send + 'static,
+{
+    let recording = record(&make).await?;
+    let seed = env::var("TURNLOCK_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = seed.unwrap_or_else(rand::random);
+    let cases = match env::var("TURNLOCK_SWEEP").as_deref() {
+        Ok("all") => [recording.all(), recording.pairs(60, seed)].concat(),
+        _ => [recording.sample(20, seed), recording.pairs(4, seed)].concat(),
+    };
+    let report = run(make, cases, at_once).await;
+    println!("sweep of {name}: {report} (TURNLOCK_SEED={seed})");
+    if report.failures.is_empty() { Ok(()) } else { Err(report.failures.join("\n")) }
+}
+
+/// Records one rotation without any fault, with every promise checked after every call.
+pub async fn record<F, S>(make: &F) -> Result<Recording, String>
+where
+    F: Fn() -> S + Sync,
+    S: Future<Output = io::Result<Stage>> + Send,
+{
+    let stage = make().await.map_err(|error| format!("no stage: {error}"))?;
+    case::record(&stage).await
+}
+
+/// Runs cases, some at a time.
+pub async fn run<F, S>(make: F, cases: Vec<Case>, at_once: usize) -> Report
+where
+    F: Fn() -> S + Send + Sync + 'static,
+    S: Future<Output = io::Result<Stage>> + Send + 'static,
+{
+    let started = Instant::now();
+    let (make, places) = (Arc::new(make), Arc::new(Semaphore::new(at_once)));
+    let mut running = JoinSet::new();
+    let count = cases.len();
+    for case in cases {
+        let (make, places) = (Arc::clone(&make), Arc::clone(&places));
+        running.spawn(async move {
+            let _place = places.acquire_owned().await;
+            let outcome = match make().await {
+                Ok(stage) => {
+                    let outcome = case::run(&stage, &case).await;
+                    // The lab's hooks hold the lab, so its functions would live as long as this process.
+                    stage.world.function.kill();
+                    outcome
+                }
+                Err(error) => Err(format!("no stage: {error}")),
+            };
+            outcome.map_err(|error| format!("{case}: {error}"))
+        });
+    }
+    let mut failures = Vec::new();
+    while let Some(ended) = running.join_next().await {
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(Err(failure)) => failures.push(failure),
+            Err(panic) => failures.push(panic.to_string()),
+        }
+    }
+    Report { cases: count, failures, took: started.elapsed() }
+}

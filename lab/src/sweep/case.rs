@@ -1,0 +1,241 @@
+//! One case: cut, go on as the service would, and check the promises all along.
+
+use std::sync::{Arc, Mutex};
+
+use super::plan::{Aftermath, Case, Cut, Recording};
+use super::{Accepts, Stage};
+use crate::proxy::Point;
+use crate::rotation::Step;
+use crate::runtime::locked;
+use crate::secrets::{At, Fault, Hook, Secrets, Verdict, What};
+
+type Outcome<T = ()> = Result<T, String>;
+
+/// What is broken now: nothing stored logs in, or, with an overlap strategy, AWSCURRENT does not.
+pub async fn violation(secrets: &Secrets, secret: &str, accepts: &Accepts, overlaps: bool) -> Option<String> {
+    let parse = |text: String| serde_json::from_str(&text).ok();
+    if let Some(current) = secrets.value(secret, "AWSCURRENT").and_then(parse)
+        && accepts(current).await
+    {
+        return None;
+    }
+    if overlaps {
+        return Some("AWSCURRENT does not log in".into());
+    }
+    for version in secrets.versions(secret).ok()? {
+        if let Some(value) = secrets.value_of(secret, &version.id).and_then(parse)
+            && accepts(value).await
+        {
+            return None;
+        }
+    }
+    Some("no stored version logs in".into())
+}
+
+pub(super) async fn record(stage: &Stage) -> Outcome<Recording> {
+    let watch = Watch::over(stage, true);
+    let world = &stage.world;
+    world.lab.clear_calls();
+    if let Some(proxy) = &stage.proxy {
+        proxy.clear();
+    }
+    world.rotate().await?;
+    watch.verdict().await?;
+    finished(stage, None).await?;
+    let messages = stage.proxy.as_ref().map(|proxy| proxy.messages()).unwrap_or_default();
+    Ok(Recording::new(world.lab.calls().len() as u64, &messages))
+}
+
+pub(super) async fn run(stage: &Stage, case: &Case) -> Outcome {
+    let watch = Watch::over(stage, false);
+    let token = stage.world.begin().map_err(|refusal| refusal.to_string())?;
+    let end = match case.aftermath {
+        Aftermath::Doubled | Aftermath::Overtaken => pause(stage, case, &token).await?,
+        _ => crash(stage, case, &token).await?,
+    };
+    watch.verdict().await?;
+    finished(stage, end.as_deref()).await
+}
+
+/// Cuts, then goes on alone. The token that must be current at the end.
+async fn crash(stage: &Stage, case: &Case, token: &str) -> Outcome<Option<String>> {
+    cut(stage, case.cut, case.aftermath != Aftermath::Disconnected, token).await?;
+    if let Aftermath::KilledAgain(second) = case.aftermath {
+        cut(stage, second, true, token).await?;
+    }
+    if case.aftermath == Aftermath::Abandoned {
+        return anew(stage).await.map(Some);
+    }
+    go_through(stage, token).await?;
+    Ok(Some(token.to_owned()))
+}
+
+/// Runs the steps until the cut, and looks whether somebody can log in right after it.
+async fn cut(stage: &Stage, cut: Cut, kills: bool, token: &str) -> Outcome {
+    let world = &stage.world;
+    arm(stage, cut, kills).await;
+    // Every step runs until one fails, or none does because the loss could be made good.
+    let end = world.steps(token).await;
+    disarm(stage);
+    match violation(&world.lab.secrets(), &world.secret, &stage.accepts, stage.overlaps).await {
+        Some(broken) => Err(format!("right after the cut {cut} ({end:?}): {broken}")),
+        None => Ok(()),
+    }
+}
+
+/// Tries again as the service does, with the same token. Once is enough, unless the function says that it clashed with what
+/// the lost connection was still doing at the server: then the service tries once more.
+async fn go_through(stage: &Stage, token: &str) -> Outcome {
+    let outcome = match stage.world.steps(token).await {
+        Err(error) if error.contains(": Conflict:") => stage.world.steps(token).await,
+        outcome => outcome,
+    };
+    outcome.map_err(|error| format!("the same token does not go through again: {error}"))
+}
+
+/// Takes the label away and rotates anew.
+async fn anew(stage: &Stage) -> Outcome<String> {
+    let world = &stage.world;
+    let secrets = world.lab.secrets();
+    if secrets.version_with(&world.secret, "AWSPENDING") != secrets.version_with(&world.secret, "AWSCURRENT")
+    {
+        secrets.remove_label(&world.secret, "AWSPENDING").map_err(|refusal| refusal.to_string())?;
+    }
+    world.rotate().await.map_err(|error| format!("a new token does not go through: {error}"))
+}
+
+/// Tries the pending token again, as the service does. If the first process has been promoted meanwhile, a pending that was made
+/// for the current before can only be dropped, as in the model.
+async fn again(stage: &Stage) -> Outcome<String> {
+    let world = &stage.world;
+    let token = world.lab.secrets().version_with(&world.secret, "AWSPENDING").ok_or("nothing is pending")?;
+    match world.steps(&token).await {
+        Ok(()) => Ok(token),
+        Err(refused) => anew(stage).await.map_err(|error| format!("{refused}; and then: {error}")),
+    }
+}
+
+/// Holds the first process at the cut, lets a second one do everything, and then lets the first go on.
+async fn pause(stage: &Stage, case: &Case, token: &str) -> Outcome<Option<String>> {
+    let world = &stage.world;
+    let Cut::Call { number, after } = case.cut else {
+        return Err("only calls can be held".into());
+    };
+    let (hook, mut held) = Hook::hold();
+    let what = if after { What::After(hook) } else { What::Before(hook) };
+    world.lab.faults().set(vec![Fault::new(At::Call(number), what)]);
+    let slow = async {
+        for step in Step::ALL {
+            if world.step(token, step).await.is_err() {
+                return;
+            }
+        }
+    };
+    let others = async {
+        if held.reached().await.is_none() {
+            return Ok(None);
+        }
+        let end = match case.aftermath {
+            Aftermath::Overtaken => anew(stage).await.map(Some),
+            // While the first one stands there holding the lock, the second may be turned away; it is tried again below.
+            _ => Ok(world.steps(token).await.err().map(|_| token.to_owned())),
+        };
+        held.release();
+        end
+    };
+    let ((), end) = tokio::join!(slow, others);
+    disarm(stage);
+    if case.aftermath == Aftermath::Overtaken {
+        return match end {
+            Ok(token) => Ok(token),
+            // Turned away while the first one held the lock: the service tries the newer token again.
+            Err(first) => again(stage).await.map(Some).map_err(|error| format!("{first}; and then: {error}")),
+        };
+    }
+    end?;
+    go_through(stage, token).await?;
+    Ok(Some(token.to_owned()))
+}
+
+async fn arm(stage: &Stage, cut: Cut, kills: bool) {
+    let function = Arc::clone(&stage.world.function);
+    match cut {
+        Cut::Call { number, after } => {
+            let hook = Hook::new(move |_| {
+                if kills {
+                    function.kill();
+                }
+                async { Verdict::Cut }
+            });
+            let what = if after { What::After(hook) } else { What::Before(hook) };
+            stage.world.lab.faults().set(vec![Fault::new(At::Call(number), what)]);
+        }
+        Cut::Message { direction, number, after } => {
+            let Some(proxy) = &stage.proxy else { return };
+            // The goodbye of an earlier connection must not count as the first message.
+            proxy.cut_all().await;
+            proxy.clear();
+            let at = if after { Point::after(direction, number) } else { Point::before(direction, number) };
+            proxy.cut_with(at, move || {
+                if kills {
+                    function.kill();
+                }
+            });
+        }
+    }
+}
+
+fn disarm(stage: &Stage) {
+    stage.world.lab.faults().clear();
+    if let Some(proxy) = &stage.proxy {
+        proxy.clear();
+    }
+}
+
+/// The end that every case must come to.
+async fn finished(stage: &Stage, token: Option<&str>) -> Outcome {
+    let world = &stage.world;
+    let current = world.lab.secrets().version_with(&world.secret, "AWSCURRENT");
+    if token.is_some() && current.as_deref() != token {
+        return Err(format!("AWSCURRENT is {current:?} and not {token:?}"));
+    }
+    if !(stage.accepts)(world.current()).await {
+        return Err("at the end AWSCURRENT does not log in".into());
+    }
+    match &stage.epilogue {
+        Some(epilogue) => epilogue().await,
+        None => Ok(()),
+    }
+}
+
+/// Looks at the promises after each call, while its answer is held back.
+struct Watch(Arc<Mutex<Vec<String>>>);
+
+impl Watch {
+    /// Watches every call, or only those that change something.
+    fn over(stage: &Stage, every: bool) -> Watch {
+        let found = Arc::new(Mutex::new(Vec::new()));
+        let (secrets, secret) = (stage.world.lab.secrets(), stage.world.secret.clone());
+        let (accepts, overlaps) = (Arc::clone(&stage.accepts), stage.overlaps);
+        let seen = Arc::clone(&found);
+        stage.world.lab.on_call(move |call| {
+            let (secrets, secret, accepts, seen) =
+                (secrets.clone(), secret.clone(), Arc::clone(&accepts), Arc::clone(&seen));
+            async move {
+                let changes =
+                    ["PutSecretValue", "UpdateSecretVersionStage"].contains(&call.operation.as_str());
+                if (every || changes)
+                    && let Some(broken) = violation(&secrets, &secret, &accepts, overlaps).await
+                {
+                    locked(&seen).push(format!("after call {} ({}): {broken}", call.number, call.operation));
+                }
+            }
+        });
+        Watch(found)
+    }
+
+    async fn verdict(&self) -> Outcome {
+        let found = locked(&self.0);
+        if found.is_empty() { Ok(()) } else { Err(found.join("; ")) }
+    }
+}

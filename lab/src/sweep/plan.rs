@@ -1,0 +1,144 @@
+//! Where a rotation can be cut, and what may happen afterwards.
+
+use std::fmt;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+
+use crate::proxy::{Direction, Message};
+
+/// One place in a rotation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// A call to Secrets Manager.
+    Call {
+        /// Which, from 1.
+        number: u64,
+        /// After its effect, or before.
+        after: bool,
+    },
+    /// A message between function and target.
+    Message {
+        /// Which way.
+        direction: Direction,
+        /// Which, from 1.
+        number: usize,
+        /// After it was passed on, or before.
+        after: bool,
+    },
+}
+
+/// What happens at the cut, and who goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aftermath {
+    /// The process is killed; the service tries again with the same token.
+    Killed,
+    /// The process is killed; an operator takes AWSPENDING away and rotates anew.
+    Abandoned,
+    /// Only the connection is lost; the service tries again with the same token.
+    Disconnected,
+    /// The process is killed, and when the service tries again with the same token, killed a second time here.
+    KilledAgain(Cut),
+    /// The process stands still; a second one does all steps with the same token; then the first goes on.
+    Doubled,
+    /// The process stands still; an operator takes AWSPENDING away and a second process rotates anew; then the first goes on.
+    Overtaken,
+}
+
+/// One case of a sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// Where.
+    pub cut: Cut,
+    /// And then.
+    pub aftermath: Aftermath,
+}
+
+/// Where a rotation can be cut.
+///
+/// Of the messages only those count after which the other side has its turn: one side's messages in a row, such as the rows of
+/// an answer, take effect together, and a cut in the middle of them is a cut before the last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recording {
+    /// Calls to Secrets Manager.
+    pub calls: u64,
+    /// Messages from the function to the target, by their numbers.
+    pub to_server: Vec<usize>,
+    /// Messages back.
+    pub to_client: Vec<usize>,
+}
+
+impl Recording {
+    pub(super) fn new(calls: u64, messages: &[Message]) -> Recording {
+        let ends_turn = |(at, message): (usize, &Message)| {
+            let next = messages[at + 1..].iter().find(|next| next.connection == message.connection);
+            next.is_none_or(|next| next.direction != message.direction)
+        };
+        let last = |direction| {
+            let all = messages.iter().enumerate().filter(|(_, message)| message.direction == direction);
+            all.filter(|found| ends_turn(*found)).map(|(_, message)| message.number).collect()
+        };
+        Recording { calls, to_server: last(Direction::ToServer), to_client: last(Direction::ToClient) }
+    }
+
+    /// Every place, before and after.
+    fn cuts(&self) -> impl Iterator<Item = Cut> {
+        let both = [false, true];
+        let calls = (1..=self.calls).flat_map(move |number| both.map(|after| Cut::Call { number, after }));
+        let messages = [(Direction::ToServer, &self.to_server), (Direction::ToClient, &self.to_client)];
+        let messages = messages
+            .into_iter()
+            .flat_map(|(direction, numbers)| numbers.iter().map(move |number| (direction, *number)));
+        calls.chain(
+            messages.flat_map(move |(direction, number)| {
+                both.map(|after| Cut::Message { direction, number, after })
+            }),
+        )
+    }
+
+    /// Every cut with every aftermath.
+    pub fn all(&self) -> Vec<Case> {
+        use Aftermath::{Abandoned, Disconnected, Doubled, Killed, Overtaken};
+        let aftermaths = |cut: Cut| match cut {
+            Cut::Call { .. } => &[Killed, Abandoned, Disconnected, Doubled, Overtaken][..],
+            Cut::Message { .. } => &[Killed, Abandoned, Disconnected],
+        };
+        let cases = |cut| aftermaths(cut).iter().map(move |aftermath| Case { cut, aftermath: *aftermath });
+        self.cuts().flat_map(cases).collect()
+    }
+
+    /// Some pairs of cuts, the same for the same seed.
+    pub fn pairs(&self, count: usize, seed: u64) -> Vec<Case> {
+        let (cuts, mut random) = (self.cuts().collect::<Vec<_>>(), StdRng::seed_from_u64(seed));
+        let mut any = || *cuts.choose(&mut random).expect("a rotation calls Secrets Manager");
+        (0..count).map(|_| Case { cut: any(), aftermath: Aftermath::KilledAgain(any()) }).collect()
+    }
+
+    /// Some of them, the same for the same seed.
+    pub fn sample(&self, count: usize, seed: u64) -> Vec<Case> {
+        let all = self.all();
+        all.sample(&mut StdRng::seed_from_u64(seed), count).copied().collect()
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.aftermath {
+            Aftermath::KilledAgain(second) => write!(f, "Killed {}, and again {second}", self.cut),
+            aftermath => write!(f, "{aftermath:?} {}", self.cut),
+        }
+    }
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let when = |after| if after { "after" } else { "before" };
+        match *self {
+            Cut::Call { number, after } => write!(f, "{} call {number}", when(after)),
+            Cut::Message { direction, number, after } => {
+                write!(f, "{} message {number} {direction:?}", when(after))
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! One secret under rotation and everything around it: a lab, a function's process, and the steps as the service calls them.
+//! What tests, demos and sweeps of any target begin with.
+
+use std::io;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::rotation::{Invoke, InvokeError, Rotation, Step};
+use crate::runtime::{self, Function, RunningFunction};
+use crate::secrets::{Lab, Options, Refusal};
+
+/// A lab with one secret and the function that rotates it.
+pub struct World {
+    /// The Secrets Manager.
+    pub lab: Lab,
+    /// The function.
+    pub function: Arc<RunningFunction>,
+    /// The secret's name.
+    pub secret: String,
+}
+
+impl World {
+    /// Starts a workspace package's binary as the function of a new secret with this value.
+    pub async fn new(package: &str, env: &[(&str, &str)], value: &Value) -> io::Result<World> {
+        World::with(Options::default(), package, env, value).await
+    }
+
+    /// The same in a lab with options.
+    pub async fn with(
+        options: Options,
+        package: &str,
+        env: &[(&str, &str)],
+        value: &Value,
+    ) -> io::Result<World> {
+        let lab = Lab::start(options).await?;
+        let mut function = Function::new(package, [Function::build(package)?])
+            .env("SECRETS_MANAGER_ENDPOINT", lab.endpoint());
+        for (name, value) in env {
+            function = function.env(name, value);
+        }
+        let function = Arc::new(function.start().await?);
+        lab.attach(package, function.clone());
+        let secret = "prod/app".to_owned();
+        let made = lab.secrets().create(&secret, &value.to_string());
+        made.and_then(|_| lab.secrets().enable_rotation(&secret, package)).map_err(io::Error::other)?;
+        Ok(World { lab, function, secret })
+    }
+
+    /// Rotates once, as the service does, without its retries.
+    pub async fn rotate(&self) -> Result<String, String> {
+        let token = self.begin().map_err(|refusal| refusal.to_string())?;
+        self.steps(&token).await.map(|()| token)
+    }
+
+    /// Rotates as the service does, retries included.
+    pub async fn rotate_with_retries(&self) -> Result<Rotation, Refusal> {
+        self.lab.rotate(&self.secret).await
+    }
+
+    /// Makes the empty pending version of a new rotation, and returns its token.
+    pub fn begin(&self) -> Result<String, Refusal> {
+        self.lab.secrets().begin_rotation(&self.secret)
+    }
+
+    /// Calls the four steps in order until one fails; after the last the service tidies its labels.
+    pub async fn steps(&self, token: &str) -> Result<(), String> {
+        for step in Step::ALL {
+            self.step(token, step).await.map_err(|error| format!("{}: {error}", step.name()))?;
+        }
+        self.lab.secrets().end_rotation(&self.secret).map_err(|refusal| refusal.to_string())
+    }
+
+    /// Calls one step.
+    pub async fn step(&self, token: &str, step: Step) -> Result<(), InvokeError> {
+        self.lab.step(&self.secret, token, step).await
+    }
+
+    /// The value under a label.
+    pub fn labelled(&self, label: &str) -> Option<Value> {
+        let text = self.lab.secrets().value(&self.secret, label)?;
+        serde_json::from_str(&text).ok()
+    }
+
+    /// The value that clients use.
+    ///
+    /// # Panics
+    /// If there is none, or it is not JSON.
+    pub fn current(&self) -> Value {
+        self.labelled("AWSCURRENT").expect("there is a current value, and it is JSON")
+    }
+
+    /// Every value that any version holds.
+    pub fn values(&self) -> Vec<Value> {
+        let secrets = self.lab.secrets();
+        let versions = secrets.versions(&self.secret).unwrap_or_default();
+        let texts = versions.iter().filter_map(|version| secrets.value_of(&self.secret, &version.id));
+        texts.filter_map(|text| serde_json::from_str(&text).ok()).collect()
+    }
+
+    /// Everything that the function has written.
+    pub fn output(&self) -> String {
+        String::from_utf8_lossy(&self.function.output()).into_owned()
+    }
+}
+
+impl Invoke for RunningFunction {
+    fn invoke(
+        &self,
+        event: Value,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Value, InvokeError>> + Send + '_>> {
+        Box::pin(async move {
+            RunningFunction::invoke(self, event).await.map_err(|error| match error {
+                runtime::InvokeError::Function(error) => {
+                    InvokeError::Function { error_type: error.error_type, error_message: error.error_message }
+                }
+                other => InvokeError::NotInvokable(other.to_string()),
+            })
+        })
+    }
+}

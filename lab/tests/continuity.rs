@@ -1,0 +1,89 @@
+//! Clients that log in all the while: what they count, and how a cache makes them late.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use lab::continuity::{Clients, Habits, Login};
+use lab::secrets::Lab;
+use serde_json::Value;
+
+/// A server that knows one password.
+#[derive(Clone, Default)]
+struct Server(Arc<Mutex<String>>);
+
+impl Server {
+    fn set(&self, password: &str) {
+        *self.0.lock().expect("nobody panicked") = password.to_owned();
+    }
+
+    fn login(&self) -> Login {
+        let server = self.clone();
+        Arc::new(move |value: Value| {
+            let known = server.0.lock().expect("nobody panicked").clone();
+            Box::pin(async move {
+                if known.is_empty() {
+                    Err(io::Error::other("silence"))
+                } else {
+                    Ok(value["password"] == known.as_str())
+                }
+            })
+        })
+    }
+}
+
+async fn world() -> (Lab, Server) {
+    let lab = Lab::start(Default::default()).await.expect("a lab starts");
+    lab.secrets().create("app", r#"{"password": "old"}"#).expect("the secret is made");
+    let server = Server::default();
+    server.set("old");
+    (lab, server)
+}
+
+fn put(lab: &Lab, password: &str) {
+    let (token, value) = (format!("{password:0>32}"), format!(r#"{{"password": "{password}"}}"#));
+    lab.secrets().put("app", &token, &value, &["AWSCURRENT"]).expect("it is put");
+}
+
+fn habits(cache: Duration) -> Habits {
+    Habits { clients: 3, cache, pause: Duration::from_millis(1) }
+}
+
+#[tokio::test]
+async fn a_gap_lasts_from_the_first_refusal_to_the_next_acceptance() {
+    let (lab, server) = world().await;
+    // A cache that outlives the test: only a refusal makes a client read again.
+    let clients = Clients::start(&lab.secrets(), "app", habits(Duration::from_secs(600)), server.login());
+    clients.until(|tally| tally.accepted >= 9).await;
+    server.set("new");
+    clients.until(|tally| tally.refused >= 9).await;
+    let during = clients.tally();
+    put(&lab, "new");
+    clients.until(|tally| tally.by_version.len() == 2).await;
+    let tally = clients.stop().await;
+    assert_eq!(tally.unanswered, 0);
+    assert_eq!(tally.accepted, tally.by_version.iter().map(|(_, count)| count).sum::<u64>());
+    assert!(tally.refused >= during.refused && tally.gap >= during.gap && !during.gap.is_zero(), "{tally:?}");
+}
+
+#[tokio::test]
+async fn clients_pick_up_a_new_version_when_their_copy_is_old() {
+    let (lab, server) = world().await;
+    let clients = Clients::start(&lab.secrets(), "app", habits(Duration::from_millis(20)), server.login());
+    clients.until(|tally| tally.accepted >= 9).await;
+    // Nobody is refused: the server's password has not changed, and the value is another version of the same.
+    lab.secrets().put("app", &"v".repeat(32), r#"{"password": "old", "note": 1}"#, &["AWSCURRENT"]).unwrap();
+    clients.until(|tally| tally.by_version.len() == 2).await;
+    let tally = clients.stop().await;
+    assert_eq!((tally.refused, tally.unanswered, tally.gap), (0, 0, Duration::ZERO));
+}
+
+#[tokio::test]
+async fn silence_is_not_a_refusal() {
+    let (lab, server) = world().await;
+    server.set("");
+    let clients = Clients::start(&lab.secrets(), "app", habits(Duration::ZERO), server.login());
+    clients.until(|tally| tally.unanswered >= 9).await;
+    let tally = clients.stop().await;
+    assert_eq!((tally.accepted, tally.refused, tally.trouble.as_deref()), (0, 0, Some("silence")));
+}

@@ -1,0 +1,252 @@
+//! A database account as a secret describes it: AWS's own JSON structure, read once into types.
+
+use super::alternation::Alternation;
+use crate::document::{Document, Fields};
+use crate::error::{Error, Kind, Result};
+use crate::net;
+use crate::password::{Policy, Rules};
+use crate::secret::Secret;
+use crate::settings::Settings;
+use crate::strategy::Strategy;
+
+/// What one kind of database fixes for all its accounts.
+pub struct Engine {
+    /// The values of "engine" that this target rotates.
+    pub names: &'static [&'static str],
+    /// The port where the secret names none.
+    pub port: u16,
+    /// The strategies, the default first.
+    pub strategies: &'static [Strategy],
+    /// The longest user name, in bytes; the server cuts or refuses longer ones.
+    pub username_limit: usize,
+    /// What passwords the server takes.
+    pub rules: Rules,
+}
+
+/// Where an account lives.
+#[derive(Clone)]
+pub struct Server {
+    /// The host's name or address.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// How to talk to it.
+    pub tls: Tls,
+}
+
+/// Whether the connection is encrypted; there is no "if possible".
+#[derive(Clone)]
+pub enum Tls {
+    /// Verified against the compiled-in roots and these.
+    Verified {
+        /// PEM that the secret or the deployment adds.
+        roots: Vec<String>,
+    },
+    /// The secret says `"ssl": false`.
+    Plaintext,
+}
+
+/// One account on one server.
+pub struct Account {
+    /// The kind of database, as the secret spells it.
+    pub engine: String,
+    /// Where.
+    pub server: Server,
+    /// The database to log in to; `None` is the target's default.
+    pub dbname: Option<String>,
+    /// Whom.
+    pub username: String,
+    /// With what.
+    pub password: Secret,
+    /// How it is rotated.
+    pub strategy: Strategy,
+    /// The admin's secret.
+    pub admin: Option<String>,
+    /// What testSecret runs.
+    pub statement: Option<String>,
+    /// The two users, with the strategy `alternating-users`.
+    pub alternation: Option<Alternation>,
+}
+
+/// The keys that hold nothing secret; every other text is masked in errors and logs.
+const PUBLIC: &[&str] = &[
+    "engine",
+    "host",
+    "port",
+    "dbname",
+    "username",
+    "masterarn",
+    "ssl",
+    "sslrootcert",
+    "strategy",
+    "test_statement",
+    "dbInstanceIdentifier",
+    "dbClusterIdentifier",
+    "alternate_username",
+    "original_username",
+    "create_users",
+    "owner_role",
+    "sync",
+    "hosts",
+    "discard_old",
+];
+
+impl Account {
+    /// Reads and checks an account.
+    pub fn read(document: &Document, settings: &Settings, engine: &Engine) -> Result<Account> {
+        let fields = document.fields()?;
+        let name = fields.required("engine")?;
+        if !engine.names.contains(&name.as_str()) {
+            return Err(Error::new(
+                Kind::BadSecret,
+                format!("the secret's engine {name:?} is not one of this function's"),
+            )
+            .remedy(format!(
+                "this function rotates {}; attach the function for this engine",
+                engine.names.join(", ")
+            )));
+        }
+        let username = fields.required("username")?;
+        let strategy = Strategy::choose(fields, settings, engine.strategies)?;
+        let alternation = match strategy {
+            Strategy::AlternatingUsers => Some(Alternation::read(fields, &username, engine.username_limit)?),
+            _ => None,
+        };
+        let account = Account {
+            engine: name,
+            server: server(fields, settings, engine.port)?,
+            dbname: fields.text("dbname")?,
+            username,
+            password: fields.secret("password")?,
+            strategy,
+            admin: fields.text("masterarn")?,
+            statement: fields.text("test_statement")?,
+            alternation,
+        };
+        fits(&account.username, engine.username_limit)?;
+        if account.dbname.as_deref().is_some_and(|name| name.contains('\0')) {
+            return Err(Error::new(Kind::BadSecret, "the secret's \"dbname\" has a NUL character"));
+        }
+        if matches!(account.strategy, Strategy::Admin | Strategy::AlternatingUsers) && account.admin.is_none()
+        {
+            return Err(crate::document::missing("masterarn").cause(format!(
+                "the strategy {} lets an admin act, whose secret it names",
+                account.strategy.name()
+            )));
+        }
+        Ok(account)
+    }
+
+    /// Whether another version is for the same server and database, and its user one of these.
+    pub fn agree(&self, other: &Account, users: &[&str]) -> Result<()> {
+        differs("engine", &self.engine, &other.engine)?;
+        differs("host", &folded(&self.server.host), &folded(&other.server.host))?;
+        differs("port", &self.server.port.to_string(), &other.server.port.to_string())?;
+        differs(
+            "dbname",
+            self.dbname.as_deref().unwrap_or_default(),
+            other.dbname.as_deref().unwrap_or_default(),
+        )?;
+        differs(
+            "masterarn",
+            self.admin.as_deref().unwrap_or_default(),
+            other.admin.as_deref().unwrap_or_default(),
+        )?;
+        if matches!(other.server.tls, Tls::Plaintext) && !matches!(self.server.tls, Tls::Plaintext) {
+            return Err(differing("ssl", "true", "false"));
+        }
+        if users.contains(&other.username.as_str()) {
+            Ok(())
+        } else {
+            Err(differing("username", &users.join(" or "), &other.username))
+        }
+    }
+
+    /// The users that versions of this secret may be for: the account itself, or both of a pair.
+    pub fn users(&self) -> Vec<&str> {
+        match &self.alternation {
+            Some(pair) => vec![&pair.original, &pair.alternate],
+            None => vec![&self.username],
+        }
+    }
+
+    /// The user of the version that follows this one.
+    pub fn next_user(&self) -> &str {
+        match &self.alternation {
+            Some(pair) => pair.after(&self.username),
+            None => &self.username,
+        }
+    }
+
+    /// The value that follows this one: a new password, of a pair the other user, and everything else as it was.
+    pub fn renewed(&self, document: &Document, settings: &Settings, rules: &Rules) -> Result<Document> {
+        let password = Policy::new(&settings.password, rules)?.generate(&mut rand::rngs::SysRng)?;
+        let mut fields = document.fields()?.copy();
+        if let Some(pair) = &self.alternation {
+            fields.put("username", self.next_user());
+            if pair.named {
+                fields.put("original_username", &pair.original);
+            }
+        }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "exposes the new password to the document that Secrets Manager will hold"
+        )]
+        fields.put("password", password.expose());
+        Ok(Document::Object(fields))
+    }
+}
+
+/// The secret texts of a value: whatever is not known to be public.
+pub fn secrets(document: &Document) -> Vec<Secret> {
+    match document {
+        Document::Object(fields) => fields.secrets(PUBLIC),
+        Document::Plain(secret) => vec![secret.share()],
+    }
+}
+
+/// A host name as it is compared: DNS knows no case and ends in a dot.
+pub fn folded(host: &str) -> String {
+    host.trim_end_matches('.').to_ascii_lowercase()
+}
+
+pub(super) fn server(fields: &Fields, settings: &Settings, port: u16) -> Result<Server> {
+    let host = fields.required("host")?;
+    net::server_name(&host)?;
+    let tls = match fields.value("ssl") {
+        Some(serde_json::Value::Bool(false)) => Tls::Plaintext,
+        Some(serde_json::Value::String(text)) if text.eq_ignore_ascii_case("false") => Tls::Plaintext,
+        _ => {
+            let own = fields.text("sslrootcert")?;
+            Tls::Verified { roots: own.into_iter().chain(settings.extra_roots.clone()).collect() }
+        }
+    };
+    Ok(Server { host, port: fields.port(port)?, tls })
+}
+
+pub(super) fn fits(username: &str, limit: usize) -> Result<()> {
+    if username.contains('\0') {
+        return Err(Error::new(Kind::BadSecret, "the secret's \"username\" has a NUL character"));
+    }
+    if username.len() > limit {
+        let what = format!(
+            "the user name {username:?} is {} bytes long, and the server's limit is {limit}",
+            username.len()
+        );
+        return Err(Error::new(Kind::BadSecret, what));
+    }
+    Ok(())
+}
+
+fn differs(key: &str, ours: &str, theirs: &str) -> Result<()> {
+    if ours == theirs { Ok(()) } else { Err(differing(key, ours, theirs)) }
+}
+
+fn differing(key: &str, ours: &str, theirs: &str) -> Error {
+    let what = format!(
+        "the versions do not belong together: \"{key}\" is {ours:?} in AWSCURRENT and {theirs:?} in the other"
+    );
+    Error::new(Kind::BadSecret, what).remedy(
+        "do not edit the secret while it rotates; remove AWSPENDING from the other version and rotate again",
+    )
+}

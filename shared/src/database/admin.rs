@@ -1,0 +1,85 @@
+//! The admin: whose secret `masterarn` names, read as AWS's functions read it.
+
+use super::account::{Account, Engine, Server, Tls, secrets, server};
+use crate::document::Fields;
+use crate::error::{Error, Kind, Result};
+use crate::job::Job;
+use crate::secret::Secret;
+use crate::version::{Labels, Stage};
+
+/// Who acts where a user cannot act for itself, and where.
+pub struct Admin {
+    /// The admin's own secret.
+    pub secret_name: String,
+    /// The server that will be changed.
+    pub server: Server,
+    /// Whom to log in as.
+    pub username: String,
+    /// With what.
+    pub password: Secret,
+    /// The database of the secret that is rotated, where the admin works; `None` is the target's default.
+    pub dbname: Option<String>,
+}
+
+/// Where a server is, for admin secrets that do not say so themselves.
+pub struct Endpoint {
+    /// The host's name.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// The kind of database.
+    pub engine: String,
+}
+
+impl Admin {
+    /// Reads the admin that an account's secret names. A secret of exactly `username` and `password` was made by RDS or
+    /// Redshift; then `managed` finds the server, from the labels and tags of the admin's secret.
+    pub async fn read(
+        job: &Job<'_>,
+        account: &Account,
+        engine: &Engine,
+        managed: impl AsyncFnOnce(&Labels) -> Result<Endpoint>,
+    ) -> Result<Admin> {
+        let name = account.admin.as_deref().ok_or_else(|| crate::document::missing("masterarn"))?;
+        let version = job.store.labelled_other(name, Stage::Current).await?.ok_or_else(|| {
+            Error::new(Kind::BadSecret, format!("the admin secret {name} has no current version"))
+                .remedy("correct \"masterarn\", or store the admin's credential there")
+        })?;
+        for secret in secrets(&version.document) {
+            job.scrub.learn(&secret);
+        }
+        let of_admin = |error: Error| error.cause(format!("in the admin secret {name}"));
+        let fields = version.document.fields().map_err(of_admin)?;
+        let (server, found) = if is_managed(fields) {
+            let Endpoint { host, port, engine } = managed(&job.store.describe_other(name).await?).await?;
+            let roots = job.settings.extra_roots.iter().cloned().collect();
+            (Server { host, port, tls: Tls::Verified { roots } }, Some(engine))
+        } else {
+            (server(fields, job.settings, engine.port).map_err(of_admin)?, fields.text("engine")?)
+        };
+        if let Some(found) = found.filter(|found| !engine.names.contains(&found.as_str())) {
+            let what = format!("the admin secret {name} is for {found:?}, and not for {}", account.engine);
+            return Err(Error::new(Kind::BadSecret, what).remedy("correct \"masterarn\""));
+        }
+        let admin = Admin {
+            secret_name: name.to_owned(),
+            server,
+            username: fields.required("username").map_err(of_admin)?,
+            password: fields.secret("password").map_err(of_admin)?,
+            dbname: account.dbname.clone(),
+        };
+        if account.users().contains(&admin.username.as_str()) {
+            let what = format!("the secret's user {:?} is the admin itself", admin.username);
+            return Err(Error::new(Kind::NotOurs, what).remedy(
+                "rotate the admin's own secret with the strategy single-user, or correct \"masterarn\"",
+            ));
+        }
+        Ok(admin)
+    }
+}
+
+fn is_managed(fields: &Fields) -> bool {
+    let mut keys: Vec<&str> = fields.keys().collect();
+    keys.sort_unstable();
+    keys == ["password", "username"]
+}

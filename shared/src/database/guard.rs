@@ -1,0 +1,128 @@
+//! Guard, third part: the account that is about to be changed is the secret's own. The first part, a login with the secret's
+//! own credential on the admin's server, is the ladder's; the second is in `host`. docs/decisions/0003-guard.md has the reasons.
+
+use crate::error::{Error, Kind, Result};
+use crate::job::Job;
+use crate::target::{Held, Login, Target};
+use crate::version::{Stage, Version, VersionId};
+
+/// What the server says about the account that is to be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// There is no such account yet.
+    Absent,
+    /// An admin has written this secret's mark on it.
+    Marked,
+    /// It exists, and nothing on the server says whose it is.
+    Unmarked,
+}
+
+/// What an admin writes on an account to say that this secret may change it: among other words of the account's comment, or
+/// wherever the server lets only an admin write.
+pub fn mark(secret_arn: &str) -> String {
+    format!("turnlock:{secret_arn}")
+}
+
+/// Whether a comment carries this secret's mark, among whatever else people wrote there.
+pub fn is_marked(comment: &str, secret_arn: &str) -> bool {
+    comment.split_whitespace().any(|word| word == mark(secret_arn))
+}
+
+/// The comment with the mark added.
+pub fn marked(comment: &str, secret_arn: &str) -> String {
+    format!("{comment}\n{}", mark(secret_arn)).trim_start().to_owned()
+}
+
+/// The refusal of an account that nothing proves to be the secret's, with the statement that would mark it.
+pub fn not_ours(account: &str, marking: &str) -> Error {
+    let what = format!("nothing proves that the account {account:?} is this secret's");
+    Error::new(Kind::NotOurs, what)
+        .cause("it exists, no version of the secret logs in as it, and no admin has marked it")
+        .remedy(format!(
+            "if it is meant to take turns in this secret, let an admin say so: {marking}; if it is not, name another \"alternate_username\""
+        ))
+}
+
+/// Whether some version of the secret logs in as the account that is to be changed, on the admin's server: AWSPREVIOUS first
+/// (in a normal rotation it is this one), then all others, newest first. The current version is for the other account;
+/// versions for other servers or accounts are never sent anywhere.
+pub async fn some_version_opens<T: Target>(
+    target: &T,
+    job: &Job<'_>,
+    admin: &T::Admin,
+    current: &Held<T::Account>,
+    is_the_account: impl Fn(&T::Account) -> bool,
+) -> Result<bool> {
+    let mut search = Search { target, job, admin, current, tried: vec![current.id.clone()], patience: None };
+    if let Some(previous) = job.store.labelled(Stage::Previous).await?
+        && search.opens(previous, &is_the_account).await?
+    {
+        return Ok(true);
+    }
+    for id in job.store.all_versions().await? {
+        if search.tried.contains(&id) {
+            continue;
+        }
+        if let Some(version) = job.store.version(&id).await?
+            && search.opens(version, &is_the_account).await?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+struct Search<'a, T: Target> {
+    target: &'a T,
+    job: &'a Job<'a>,
+    admin: &'a T::Admin,
+    current: &'a Held<T::Account>,
+    tried: Vec<VersionId>,
+    /// How many refusals the account can still bear, where that is known.
+    patience: Option<u32>,
+}
+
+impl<T: Target> Search<'_, T> {
+    async fn opens(
+        &mut self,
+        version: Version,
+        is_the_account: &impl Fn(&T::Account) -> bool,
+    ) -> Result<bool> {
+        self.tried.push(version.id.clone());
+        let Ok(held) = self.job.hold(self.target, version) else { return Ok(false) };
+        let fits =
+            is_the_account(&held.account) && self.target.agree(&self.current.account, &held.account).is_ok();
+        if !fits || self.patience == Some(0) {
+            return Ok(false);
+        }
+        if let Login::Accepted(_) = self.target.login(self.job, &held.account, Some(self.admin)).await? {
+            return Ok(true);
+        }
+        self.patience = match self.patience {
+            None => self.target.patience(self.job, &held.account, Some(self.admin)).await,
+            Some(left) => Some(left.saturating_sub(1)),
+        };
+        Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_a_whole_word_and_names_one_secret() {
+        let arn = "arn:aws:secretsmanager:us-east-1:000000000000:secret:app-AbCdEf";
+        assert!(is_marked(&marked("", arn), arn) && !marked("", arn).contains('\n'));
+        assert!(is_marked(&marked("owned by the web team", arn), arn));
+        for other in [
+            "",
+            "turnlock:",
+            &format!("{}x", mark(arn)),
+            &mark(&arn[..arn.len() - 1]),
+            &format!("x{}", mark(arn)),
+        ] {
+            assert!(!is_marked(other, arn), "{other}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The diagnose event: look at a secret from where the function runs, change nothing, and report in one fixed shape. Answered
+//! only where the deployment allows it, only for secrets that this function rotates, and only with AWSCURRENT and AWSPENDING.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::error::{Error, Kind, Result};
+use crate::job::Job;
+use crate::ladder;
+use crate::settings::Settings;
+use crate::target::{Held, Target};
+use crate::version::{Labels, Stage};
+
+/// One line of the report.
+pub struct Finding {
+    /// What was looked at.
+    pub check: &'static str,
+    /// How it stands.
+    pub verdict: Verdict,
+    /// What was seen.
+    pub detail: String,
+    /// What to do, where something is to be done.
+    pub hint: Option<String>,
+}
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// As it should be.
+    Pass,
+    /// A rotation would fail, or clients do.
+    Fail,
+    /// Could not be looked at; the detail says why.
+    Skipped,
+}
+
+impl Verdict {
+    fn name(self) -> &'static str {
+        match self {
+            Verdict::Pass => "pass",
+            Verdict::Fail => "fail",
+            Verdict::Skipped => "skipped",
+        }
+    }
+}
+
+impl Finding {
+    /// Something is as it should be.
+    pub fn pass(check: &'static str, detail: impl Into<String>) -> Finding {
+        Finding { check, verdict: Verdict::Pass, detail: detail.into(), hint: None }
+    }
+
+    /// Something is not.
+    pub fn fail(check: &'static str, error: &Error) -> Finding {
+        let detail = error.report().replace(&format!(". What to do: {}", error.advice()), "");
+        let detail = format!("{}: {detail}", error.kind().name());
+        Finding { check, verdict: Verdict::Fail, detail, hint: Some(error.advice().to_owned()) }
+    }
+
+    /// Something was not looked at.
+    pub fn skipped(check: &'static str, why: impl Into<String>) -> Finding {
+        Finding { check, verdict: Verdict::Skipped, detail: why.into(), hint: None }
+    }
+}
+
+/// Looks, and reports. `function` is the ARN this process was invoked by.
+pub async fn run<T: Target>(
+    target: &T,
+    job: &Job<'_>,
+    checks: &[String],
+    function: &str,
+    local: bool,
+) -> Result<Value> {
+    allowed(job.settings)?;
+    let labels = job.store.describe().await?;
+    if !local && labels.function.as_deref().map(unqualified) != Some(unqualified(function)) {
+        return Err(Error::new(Kind::NotOurs, "this function does not rotate this secret"));
+    }
+    let mut report = Report { started: Instant::now(), wanted: checks, lines: Vec::new() };
+    report.add(rotation(&labels));
+    let current = examine(target, job, &mut report, Stage::Current, &labels).await;
+    if let Some(current) = &current {
+        report.add(admin(target, job, current).await);
+        report.add(policy(target, job, current));
+    }
+    examine(target, job, &mut report, Stage::Pending, &labels).await;
+    let strategy = current.map(|held| target.strategy(&held.account).name());
+    let report =
+        json!({"SecretId": labels.arn, "Target": T::NAME, "Strategy": strategy, "Checks": report.lines});
+    // Whatever a server said is in there.
+    serde_json::from_str(&job.scrub.clean(&report.to_string()))
+        .map_err(|error| Error::new(Kind::Bug, "the report is not JSON any more").because(&error))
+}
+
+/// Looks at a provider file alone: the same report, for no secret.
+pub fn inspect<T: Target>(target: &T, settings: &Settings, provider: &str) -> Result<Value> {
+    allowed(settings)?;
+    let mut report = Report { started: Instant::now(), wanted: &[], lines: Vec::new() };
+    report.add(target.inspect(provider));
+    Ok(json!({"SecretId": null, "Target": T::NAME, "Strategy": null, "Checks": report.lines}))
+}
+
+fn allowed(settings: &Settings) -> Result<()> {
+    if settings.allow_diagnose {
+        return Ok(());
+    }
+    Err(Error::new(Kind::BadEvent, "this function does not answer the diagnose event")
+        .remedy("set ALLOW_DIAGNOSE=true in the function's configuration"))
+}
+
+struct Report<'a> {
+    started: Instant,
+    wanted: &'a [String],
+    lines: Vec<Value>,
+}
+
+impl Report<'_> {
+    fn add(&mut self, finding: Finding) {
+        let ms = self.started.elapsed().as_millis() as u64;
+        self.started = Instant::now();
+        if self.wanted.is_empty() || self.wanted.iter().any(|name| name == finding.check) {
+            self.lines.push(json!({
+                "Check": finding.check, "Verdict": finding.verdict.name(), "Detail": finding.detail,
+                "Hint": finding.hint, "Milliseconds": ms,
+            }));
+        }
+    }
+}
+
+/// A function's ARN without version or alias.
+fn unqualified(arn: &str) -> String {
+    arn.split(':').take(7).collect::<Vec<_>>().join(":")
+}
+
+fn rotation(labels: &Labels) -> Finding {
+    let holders = [Stage::Current, Stage::Pending, Stage::Previous]
+        .map(|stage| format!("{}: {}", stage.name(), labels.holder(stage).map_or("none", |id| id.as_str())));
+    let detail = holders.join(", ");
+    if labels.rotation_enabled == Some(false) {
+        let off = Error::new(Kind::NotRotatable, format!("rotation is switched off; {detail}"));
+        return Finding::fail("labels", &off.remedy("RotateSecret with this function switches it on"));
+    }
+    match (labels.holder(Stage::Current), labels.holder(Stage::Pending)) {
+        (Some(current), Some(pending)) if current != pending => {
+            let stuck =
+                Error::new(Kind::NotRotatable, format!("a rotation has begun and not finished; {detail}"));
+            Finding::fail("labels", &stuck.remedy("run the rotation again, or `turnlock explain`"))
+        }
+        (None, _) => {
+            Finding::fail("labels", &Error::new(Kind::NotRotatable, format!("nothing is current; {detail}")))
+        }
+        _ => Finding::pass("labels", detail),
+    }
+}
+
+/// Shape and login of one version.
+async fn examine<T: Target>(
+    target: &T,
+    job: &Job<'_>,
+    report: &mut Report<'_>,
+    stage: Stage,
+    labels: &Labels,
+) -> Option<Held<T::Account>> {
+    let (shape, login) = match stage {
+        Stage::Current => ("secret", "login-current"),
+        Stage::Pending | Stage::Previous => ("secret-pending", "login-pending"),
+    };
+    let Some(id) = labels.holder(stage) else {
+        report.add(Finding::skipped(login, format!("no version is labelled {}", stage.name())));
+        return None;
+    };
+    let held = match job.store.version(id).await.and_then(|version| {
+        let empty = || Error::new(Kind::NotRotatable, format!("version {id} has no value yet"));
+        job.hold(target, version.ok_or_else(empty)?)
+    }) {
+        Ok(held) => held,
+        Err(error) => {
+            report.add(Finding::fail(shape, &error));
+            return None;
+        }
+    };
+    report.add(Finding::pass(shape, format!("version {id} is complete")));
+    match ladder::prove(target, job, &held).await {
+        Ok((mut session, _)) => {
+            report.add(Finding::pass(login, format!("version {id} logs in")));
+            for finding in target.examine(job, &mut session, &held.account).await {
+                report.add(finding);
+            }
+        }
+        Err(error) => report.add(Finding::fail(login, &error)),
+    }
+    Some(held)
+}
+
+async fn admin<T: Target>(target: &T, job: &Job<'_>, held: &Held<T::Account>) -> Finding {
+    match target.admin(job, &held.account).await {
+        Ok(Some(_)) => Finding::pass("admin", "the admin secret can be read and is for the same server"),
+        Ok(None) => Finding::skipped("admin", "this strategy needs no admin"),
+        Err(error) => Finding::fail("admin", &error),
+    }
+}
+
+/// Whether a new credential could be made; where the service makes it, asking would make one.
+fn policy<T: Target>(target: &T, job: &Job<'_>, held: &Held<T::Account>) -> Finding {
+    match target.rehearse(job, &held.account) {
+        Ok(()) => Finding::pass("policy", "a password can be made that fits"),
+        Err(error) => Finding::fail("policy", &error),
+    }
+}

@@ -1,0 +1,230 @@
+//! The one error type: who must act, what happened, why, and what to do. It holds text only, never a driver's value, so that
+//! it can be scrubbed whole before it leaves (`scrub`).
+
+use std::fmt;
+
+use crate::event::Step;
+use crate::secret::Scrub;
+
+/// Who must act. The name is what Lambda reports as `errorType`, and what alarms and runbooks are keyed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The event is not one that Secrets Manager sends.
+    BadEvent,
+    /// The secret is not in a state in which this step may run.
+    NotRotatable,
+    /// The secret's value lacks something or contradicts itself.
+    BadSecret,
+    /// The password policy cannot be met, or is too weak to be used.
+    BadPolicy,
+    /// IAM, KMS or a resource policy said no.
+    AccessDenied,
+    /// AWS, or a service behind it, kept asking us to slow down until the deadline.
+    Throttled,
+    /// Name resolution, TCP, TLS, or silence: no answer was obtained, so nothing is known about any password.
+    Unreachable,
+    /// The server answered, and the answer was no.
+    CredentialRejected,
+    /// No version of the secret logs in any more.
+    LockedOut,
+    /// The account or server is not proven to belong to this secret.
+    NotOurs,
+    /// The server accepted the login and refused the statement.
+    ServerRefused,
+    /// Another rotation of the same secret got there first.
+    Conflict,
+    /// Our own mistake.
+    Bug,
+}
+
+impl Kind {
+    /// The name, as it appears in `errorType`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::BadEvent => "BadEvent",
+            Kind::NotRotatable => "NotRotatable",
+            Kind::BadSecret => "BadSecret",
+            Kind::BadPolicy => "BadPolicy",
+            Kind::AccessDenied => "AccessDenied",
+            Kind::Throttled => "Throttled",
+            Kind::Unreachable => "Unreachable",
+            Kind::CredentialRejected => "CredentialRejected",
+            Kind::LockedOut => "LockedOut",
+            Kind::NotOurs => "NotOurs",
+            Kind::ServerRefused => "ServerRefused",
+            Kind::Conflict => "Conflict",
+            Kind::Bug => "Bug",
+        }
+    }
+
+    /// What to do when the place where the error arose knows nothing better.
+    fn remedy(self) -> &'static str {
+        match self {
+            Kind::BadEvent => {
+                "attach this function to a secret as its rotation function and let Secrets Manager call it"
+            }
+            Kind::NotRotatable => {
+                "look at the secret's version labels (`turnlock explain`); start a rotation with RotateSecret"
+            }
+            Kind::BadSecret => "correct the secret's value, then rotate again; nothing was changed",
+            Kind::BadPolicy => {
+                "change the password settings in the function's environment; nothing was changed"
+            }
+            Kind::AccessDenied => "grant the function's role the action that is named",
+            Kind::Throttled => {
+                "spread rotation schedules, or raise the quota; Secrets Manager tries again by itself"
+            }
+            Kind::Unreachable => {
+                "check subnet routes, security groups, DNS and the server's state; Secrets Manager tries again by itself"
+            }
+            Kind::CredentialRejected => {
+                "run the rotation again; if that does not help, `turnlock explain` says which version logs in"
+            }
+            Kind::LockedOut => {
+                "set the user's password on the server to the one in AWSCURRENT, or rotate once with ADMIN_RESET=true and an admin secret (masterarn)"
+            }
+            Kind::NotOurs => {
+                "nothing was changed; make sure that the secret names the account and the server it is meant for"
+            }
+            Kind::ServerRefused => "see the server's own words; nothing was promoted",
+            Kind::Conflict => {
+                "nothing to do: the newer rotation goes on; if none does, remove AWSPENDING and rotate again"
+            }
+            Kind::Bug => {
+                "please report this with the log lines of this invocation; running the rotation again is safe"
+            }
+        }
+    }
+}
+
+/// What went wrong. `Display` is one line without causes and remedy; [`Error::report`] is all of it.
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    step: Option<Step>,
+    what: String,
+    causes: Vec<String>,
+    remedy: Option<String>,
+}
+
+/// The result of everything that can go wrong here.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error of a kind, with what happened: a sentence without capital and full stop.
+    pub fn new(kind: Kind, what: impl Into<String>) -> Error {
+        Error { kind, step: None, what: what.into(), causes: Vec::new(), remedy: None }
+    }
+
+    /// Adds what to do, where this place knows better than the kind does.
+    #[must_use]
+    pub fn remedy(mut self, remedy: impl Into<String>) -> Error {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    /// Adds another error and everything behind it as the cause, as text.
+    #[must_use]
+    pub fn because(mut self, cause: &dyn std::error::Error) -> Error {
+        let mut next = Some(cause);
+        while let Some(error) = next {
+            let text = error.to_string();
+            // Some drivers print their source in their own text as well; saying it once is enough.
+            if !self.causes.last().is_some_and(|last| last.contains(&text)) {
+                self.causes.push(text);
+            }
+            next = error.source();
+        }
+        self
+    }
+
+    /// Adds one line as the cause, such as the server's own words.
+    #[must_use]
+    pub fn cause(mut self, text: impl Into<String>) -> Error {
+        self.causes.push(text.into());
+        self
+    }
+
+    /// Says in which step it happened; the first to know wins.
+    #[must_use]
+    pub fn during(mut self, step: Step) -> Error {
+        self.step.get_or_insert(step);
+        self
+    }
+
+    /// Who must act.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Masks every password this invocation has met.
+    #[must_use]
+    pub fn scrub(mut self, scrub: &Scrub) -> Error {
+        self.what = scrub.clean(&self.what);
+        self.causes = self.causes.iter().map(|cause| scrub.clean(cause)).collect();
+        self.remedy = self.remedy.map(|remedy| scrub.clean(&remedy));
+        self
+    }
+
+    /// All of it in one line: step, what happened, each cause once, and what to do.
+    pub fn report(&self) -> String {
+        let mut text = String::new();
+        if let Some(step) = self.step {
+            text.push_str(step.name());
+            text.push_str(": ");
+        }
+        text.push_str(&self.what);
+        for cause in &self.causes {
+            text.push_str(": ");
+            text.push_str(cause);
+        }
+        text.push_str(". What to do: ");
+        text.push_str(self.remedy.as_deref().unwrap_or(self.kind.remedy()));
+        text
+    }
+
+    /// What to do about it.
+    pub fn advice(&self) -> &str {
+        self.remedy.as_deref().unwrap_or(self.kind.remedy())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    #[test]
+    fn a_report_says_step_what_causes_and_remedy_once_each() {
+        let cause = std::io::Error::other("connection reset");
+        let error = Error::new(Kind::Unreachable, "no answer from db:5432")
+            .because(&cause)
+            .remedy("open the port")
+            .during(Step::SetSecret)
+            .during(Step::TestSecret);
+        assert_eq!(
+            error.report(),
+            "setSecret: no answer from db:5432: connection reset. What to do: open the port"
+        );
+        assert_eq!(error.to_string(), "no answer from db:5432");
+    }
+
+    #[test]
+    fn scrubbing_reaches_every_part() {
+        let scrub = Scrub::default();
+        scrub.learn(&Secret::new("hunter2-hunter2".into()));
+        let error = Error::new(Kind::Bug, "a hunter2-hunter2")
+            .cause("b hunter2-hunter2")
+            .remedy("c hunter2-hunter2")
+            .scrub(&scrub);
+        assert!(!error.report().contains("hunter2"), "{}", error.report());
+    }
+}

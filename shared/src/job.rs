@@ -1,0 +1,95 @@
+//! One invocation: the secret, the token, the step, the deadline, and every password met on the way.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use tokio::task::JoinHandle;
+
+use crate::deadline::Deadline;
+use crate::error::{Error, Kind, Result};
+use crate::secret::{Scrub, Secret};
+use crate::settings::Settings;
+use crate::store::Store;
+use crate::target::{Held, Target};
+use crate::version::{Stage, Version, VersionId};
+
+/// What the steps and the targets share.
+pub struct Job<'a> {
+    /// Secrets Manager, for this secret.
+    pub store: Store,
+    /// What the deployment decided.
+    pub settings: &'a Settings,
+    /// For look-ups in other services (`rds.rs`).
+    pub aws: &'a SdkConfig,
+    /// When this invocation has to be over.
+    pub deadline: Deadline,
+    /// Every password met so far.
+    pub scrub: Arc<Scrub>,
+    /// The version that is being made.
+    pub token: VersionId,
+    /// Forwarded to PutSecretValue.
+    pub authority: Option<Secret>,
+    /// What has to be over before the invocation is.
+    pub(crate) endings: RefCell<Vec<JoinHandle<()>>>,
+}
+
+/// Saying goodbye to a server that still listens takes a moment; to one that does not, no longer than this.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+impl Job<'_> {
+    /// Keeps the invocation from ending before a connection's task has. Lambda freezes the process between invocations, and
+    /// a connection that was not closed by then would keep its lock.
+    pub fn ends_with(&self, task: JoinHandle<()>) {
+        self.endings.borrow_mut().push(task);
+    }
+
+    /// Waits for what `ends_with` was given; the sessions themselves have been dropped by now.
+    pub(crate) async fn end(&self) {
+        let tasks = self.endings.take();
+        let all = async {
+            for task in tasks {
+                let _ = task.await;
+            }
+        };
+        let _ = self.deadline.within(FAREWELL, "connections to close", all).await;
+    }
+
+    /// Understands a version, and from then on masks what is secret in it.
+    pub fn hold<T: Target>(&self, target: &T, version: Version) -> Result<Held<T::Account>> {
+        for secret in target.secrets(&version.document) {
+            self.scrub.learn(&secret);
+        }
+        let account = target.read(&version.document, self.settings)?;
+        crate::log::note("strategy", target.strategy(&account).name());
+        Ok(Held { id: version.id, account, document: version.document })
+    }
+
+    /// Understands what a read of AWSCURRENT brought.
+    pub fn hold_current<T: Target>(
+        &self,
+        target: &T,
+        read: Result<Option<Version>>,
+    ) -> Result<Held<T::Account>> {
+        let version = read?.ok_or_else(|| {
+            let what = format!("no version is labelled {}", Stage::Current.name());
+            Error::new(Kind::NotRotatable, what)
+                .remedy("store the credential in use with PutSecretValue first")
+        })?;
+        self.hold(target, version)
+    }
+
+    /// Understands what a read of the token's version brought; where it brought nothing, the value may only be late.
+    pub async fn hold_pending<T: Target>(
+        &self,
+        target: &T,
+        read: Result<Option<Version>>,
+    ) -> Result<Held<T::Account>> {
+        let version = match read? {
+            Some(version) => version,
+            None => self.store.settled(&self.token).await?,
+        };
+        self.hold(target, version)
+    }
+}

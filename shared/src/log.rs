@@ -1,0 +1,114 @@
+//! Logs as JSON lines, one writer for the whole process. Only our own events are written: what the HTTP client, the drivers
+//! and the Lambda runtime would say at their finest levels is not ours to vouch for. Every line is scrubbed.
+
+use std::fmt;
+use std::io::Write;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::SystemTime;
+
+use aws_smithy_types::date_time::{DateTime, Format};
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
+
+use crate::secret::Scrub;
+
+/// What every line of one invocation carries, and what must not appear in it.
+#[derive(Default)]
+struct Context {
+    fields: Map<String, Value>,
+    scrub: Arc<Scrub>,
+}
+
+static CONTEXT: OnceLock<Mutex<Context>> = OnceLock::new();
+
+fn context() -> MutexGuard<'static, Context> {
+    CONTEXT.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts a new invocation: the fields of the last one are gone.
+pub fn enter(scrub: Arc<Scrub>) {
+    *context() = Context { fields: Map::new(), scrub };
+}
+
+/// Every further line of this invocation carries this field.
+pub fn note(field: &str, value: &str) {
+    context().fields.insert(field.to_owned(), value.into());
+}
+
+/// One of the fields that `note` has set.
+pub fn noted(field: &str) -> Option<String> {
+    context().fields.get(field).and_then(Value::as_str).map(str::to_owned)
+}
+
+/// Makes this process log.
+pub fn start() {
+    let level = std::env::var("RUST_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or(Level::INFO);
+    // A second start in one process changes nothing.
+    let _ = tracing::subscriber::set_global_default(Lines { level });
+}
+
+/// Writes one line that is already JSON, scrubbed, to standard output, where Lambda collects it.
+pub fn line(value: &Value) {
+    let text = context().scrub.clean(&value.to_string());
+    let mut out = std::io::stdout().lock();
+    // Nobody is left to tell when standard output is gone.
+    let _ = writeln!(out, "{text}");
+}
+
+struct Lines {
+    level: Level,
+}
+
+impl Subscriber for Lines {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        let ours = metadata.target().starts_with("rotat") || metadata.target().starts_with("rotate_");
+        ours && *metadata.level() <= self.level
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut fields = Map::new();
+        let now = DateTime::from(SystemTime::now()).fmt(Format::DateTime).unwrap_or_default();
+        fields.insert("timestamp".into(), now.into());
+        fields.insert("level".into(), event.metadata().level().as_str().into());
+        event.record(&mut Fields(&mut fields));
+        for (key, value) in &context().fields {
+            fields.entry(key.as_str()).or_insert_with(|| value.clone());
+        }
+        line(&Value::Object(fields));
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+struct Fields<'a>(&'a mut Map<String, Value>);
+
+impl Visit for Fields<'_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.insert(field.name().to_owned(), format!("{value:?}").into());
+    }
+}

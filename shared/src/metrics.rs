@@ -1,0 +1,74 @@
+//! Metrics as CloudWatch embedded metric format: log lines that CloudWatch turns into metrics, so no call is spent on them
+//! (CloudWatch user guide, "Embedded metric format specification").
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use crate::error::Kind;
+
+/// The namespace that the alarms in template.yaml watch.
+const NAMESPACE: &str = "Turnlock";
+
+/// How long a step took, well or not.
+pub fn step_duration(step: &str, took: Duration) {
+    emit("StepDuration", "Milliseconds", millis(took), &[("Step", step)]);
+}
+
+/// AWSCURRENT has moved.
+pub fn rotated() {
+    emit("RotationSucceeded", "Count", 1.0, &[]);
+}
+
+/// A step failed.
+pub fn failed(kind: Kind) {
+    emit("RotationFailed", "Count", 1.0, &[("Kind", kind.name())]);
+}
+
+/// For how long clients were refused.
+pub fn downtime(gap: Duration) {
+    tracing::info!(
+        downtime_ms = gap.as_millis() as u64,
+        "from the new password on the server to its promotion"
+    );
+    emit("DowntimeMilliseconds", "Milliseconds", millis(gap), &[]);
+}
+
+/// How old the password is that is being replaced.
+pub fn password_age(created: Option<SystemTime>) {
+    if let Some(age) = created.and_then(|created| created.elapsed().ok()) {
+        emit("PasswordAgeDays", "None", age.as_secs_f64() / 86_400.0, &[]);
+    }
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0
+}
+
+/// One line with one metric, by target, and by target with one more dimension where there is one.
+fn emit(name: &str, unit: &str, value: f64, dimensions: &[(&str, &str)]) {
+    let target = crate::log::noted("target").unwrap_or_default();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut keys = vec![json!(["Target"])];
+    if !dimensions.is_empty() {
+        let more = dimensions.iter().map(|(key, _)| Value::from(*key));
+        keys.push(std::iter::once(Value::from("Target")).chain(more).collect());
+    }
+    let mut line = json!({
+        "_aws": {
+            "Timestamp": now.as_millis() as u64,
+            "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": keys, "Metrics": [{"Name": name, "Unit": unit}]}],
+        },
+        "Target": target,
+        name: value,
+    });
+    for (key, dimension) in dimensions {
+        line[*key] = (*dimension).into();
+    }
+    for field in ["secret", "version", "strategy"] {
+        if let Some(value) = crate::log::noted(field) {
+            line[field] = value.into();
+        }
+    }
+    crate::log::line(&line);
+}

@@ -1,0 +1,229 @@
+//! What RDS knows: where the server of an RDS-made admin secret is, and which host names lead to one server. Called by targets
+//! that can be on RDS and never by the engine, so that other functions do not carry this client.
+
+use std::time::Duration;
+
+use aws_sdk_rds::Client;
+use aws_sdk_rds::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_rds::types::{DbCluster, DbInstance, DbProxyTarget};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+use crate::database::account::folded;
+use crate::database::admin::Endpoint;
+use crate::error::{Error, Kind, Result};
+use crate::job::Job;
+use crate::version::Labels;
+
+/// For one listing with all its pages and tries.
+const LISTING: Duration = Duration::from_secs(10);
+
+/// Where the server is that RDS made this admin secret for, by the tag it put on it.
+pub async fn endpoint(job: &Job<'_>, admin: &Labels) -> Result<Endpoint> {
+    let tag = |name: &str| {
+        let mut tags = admin.tags.iter().rev();
+        tags.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    };
+    let arn = tag("aws:rds:primaryDBClusterArn").or_else(|| tag("aws:rds:primaryDBInstanceArn"));
+    let Some(arn) = arn else {
+        return Err(Error::new(
+            Kind::BadSecret,
+            format!("the admin secret {} names no host, and no server of RDS in its tags", admin.arn),
+        )
+        .remedy("add host, port and engine to the admin secret, or let RDS make it (managed master user password)"));
+    };
+    let client = Client::new(job.aws);
+    let found = if tag("aws:rds:primaryDBClusterArn").is_some() {
+        let call = client.describe_db_clusters().db_cluster_identifier(arn).send();
+        let output = answered(job, "DescribeDBClusters", call).await?;
+        output.db_clusters.unwrap_or_default().into_iter().next().map(|c| (c.endpoint, c.port, c.engine))
+    } else {
+        let call = client.describe_db_instances().db_instance_identifier(arn).send();
+        let output = answered(job, "DescribeDBInstances", call).await?;
+        let instance = output.db_instances.unwrap_or_default().into_iter().next();
+        instance.map(|i| {
+            let endpoint = i.endpoint.unwrap_or_else(|| aws_sdk_rds::types::Endpoint::builder().build());
+            (endpoint.address, endpoint.port, i.engine)
+        })
+    };
+    let missing = || {
+        Error::new(Kind::BadSecret, format!("RDS gives no endpoint for {arn}, which the admin secret is for"))
+            .remedy("the server is being made, or has been deleted: look at it in the RDS console")
+    };
+    let (Some(host), Some(port), Some(engine)) = found.ok_or_else(missing)? else { return Err(missing()) };
+    let port = u16::try_from(port).map_err(|_| missing())?;
+    Ok(Endpoint { host, port, engine })
+}
+
+/// Whether two host names are endpoints of one server: of one instance and its replicas, or of one cluster and everything that
+/// belongs to it, a proxy in front of them included. Compared by the whole names that RDS lists, because a first label can be
+/// had under anybody's domain.
+pub async fn one_server(job: &Job<'_>, a: &str, b: &str) -> Result<bool> {
+    let client = Client::new(job.aws);
+    let instances = client.describe_db_instances().into_paginator().items().send().collect();
+    let clusters = client.describe_db_clusters().into_paginator().items().send().collect();
+    let (instances, clusters): (Result<Vec<_>>, Result<Vec<_>>) = tokio::join!(
+        answered(job, "DescribeDBInstances", instances),
+        answered(job, "DescribeDBClusters", clusters)
+    );
+    let fleet = Fleet(
+        instances?.into_iter().map(Node::instance).chain(clusters?.into_iter().map(Node::cluster)).collect(),
+    );
+    let one = fleet.writers_behind(job, &client, a).await?;
+    if one.is_empty() {
+        return Ok(false);
+    }
+    Ok(one == fleet.writers_behind(job, &client, b).await?)
+}
+
+/// Every instance and cluster that RDS lists in this account and Region.
+struct Fleet(Vec<Node>);
+
+struct Node {
+    kind: Sort,
+    id: String,
+    arn: String,
+    endpoints: Vec<String>,
+    /// What it follows: the cluster it is a member of, or the server it replicates.
+    follows: Option<(Sort, String)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    Instance,
+    Cluster,
+}
+
+impl Node {
+    fn instance(instance: DbInstance) -> Node {
+        let member = instance.db_cluster_identifier.map(|id| (Sort::Cluster, id));
+        let replica = instance.read_replica_source_db_instance_identifier.map(|id| (Sort::Instance, id));
+        let outside = instance.read_replica_source_db_cluster_identifier.map(|id| (Sort::Cluster, id));
+        Node {
+            kind: Sort::Instance,
+            id: instance.db_instance_identifier.unwrap_or_default(),
+            arn: instance.db_instance_arn.unwrap_or_default(),
+            endpoints: instance.endpoint.and_then(|e| e.address).iter().map(|name| folded(name)).collect(),
+            follows: member.or(replica).or(outside),
+        }
+    }
+
+    fn cluster(cluster: DbCluster) -> Node {
+        let custom = cluster.custom_endpoints.unwrap_or_default();
+        let names = cluster.endpoint.into_iter().chain(cluster.reader_endpoint).chain(custom);
+        Node {
+            kind: Sort::Cluster,
+            id: cluster.db_cluster_identifier.unwrap_or_default(),
+            arn: cluster.db_cluster_arn.unwrap_or_default(),
+            endpoints: names.map(|name| folded(&name)).collect(),
+            // Always an ARN, which says by itself what it is one of.
+            follows: cluster.replication_source_identifier.map(|arn| (Sort::Cluster, arn)),
+        }
+    }
+}
+
+impl Fleet {
+    /// The servers that a host name leads to in the end; none if RDS does not know the name.
+    async fn writers_behind(&self, job: &Job<'_>, client: &Client, host: &str) -> Result<Vec<&str>> {
+        let host = folded(host);
+        if let Some(node) = self.0.iter().find(|node| node.endpoints.contains(&host)) {
+            return Ok(vec![self.writer(node)]);
+        }
+        let Some(proxy) = proxy_of(job, client, &host).await? else { return Ok(Vec::new()) };
+        let targets = client.describe_db_proxy_targets().db_proxy_name(proxy);
+        let targets = targets.into_paginator().items().send().collect();
+        let targets: Vec<DbProxyTarget> = answered(job, "DescribeDBProxyTargets", targets).await?;
+        let mut writers: Vec<&str> = targets.iter().map(|target| self.behind(target)).collect();
+        writers.sort_unstable();
+        writers.dedup();
+        Ok(writers)
+    }
+
+    /// The server behind one of a proxy's targets; the empty name for one that RDS does not list.
+    fn behind(&self, target: &DbProxyTarget) -> &str {
+        let cluster = target.tracked_cluster_id.as_ref().filter(|id| !id.is_empty());
+        let kind = match &target.r#type {
+            Some(aws_sdk_rds::types::TargetType::RdsInstance) => Sort::Instance,
+            _ => Sort::Cluster,
+        };
+        let node = match (cluster, &target.rds_resource_id) {
+            (Some(id), _) => self.find(Sort::Cluster, id),
+            (None, Some(id)) => self.find(kind, id),
+            (None, None) => None,
+        };
+        node.map_or("", |node| self.writer(node))
+    }
+
+    /// Follows members to their cluster and replicas to their source. In a ring, which RDS would never list, it stops.
+    fn writer<'a>(&'a self, node: &'a Node) -> &'a str {
+        let mut at = node;
+        for _ in 0..self.0.len() {
+            match &at.follows {
+                None => break,
+                Some((kind, name)) => match self.find(*kind, name) {
+                    Some(next) => at = next,
+                    // It replicates a server of another Region or account.
+                    None => return name,
+                },
+            }
+        }
+        &at.arn
+    }
+
+    fn find(&self, kind: Sort, name: &str) -> Option<&Node> {
+        self.0.iter().find(|node| {
+            if name.starts_with("arn:") { node.arn == name } else { node.kind == kind && node.id == name }
+        })
+    }
+}
+
+/// The name of the proxy that has this endpoint.
+async fn proxy_of(job: &Job<'_>, client: &Client, host: &str) -> Result<Option<String>> {
+    let is_it = |name: Option<&String>| name.is_some_and(|name| folded(name) == host);
+    let proxies = client.describe_db_proxies().into_paginator().items().send().collect();
+    let proxies: Vec<_> = answered(job, "DescribeDBProxies", proxies).await?;
+    if let Some(proxy) = proxies.into_iter().find(|proxy| is_it(proxy.endpoint.as_ref())) {
+        return Ok(proxy.db_proxy_name);
+    }
+    let endpoints = client.describe_db_proxy_endpoints().into_paginator().items().send().collect();
+    let endpoints: Vec<_> = answered(job, "DescribeDBProxyEndpoints", endpoints).await?;
+    let found = endpoints.into_iter().find(|endpoint| is_it(endpoint.endpoint.as_ref()));
+    Ok(found.and_then(|endpoint| endpoint.db_proxy_name))
+}
+
+/// Waits for RDS; a refusal says which action is missing.
+async fn answered<T, E>(
+    job: &Job<'_>,
+    action: &str,
+    call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+) -> Result<T>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let remedy = "in a VPC without NAT, give RDS an interface endpoint (com.amazonaws.REGION.rds) whose security group lets the function in";
+    let waited = job.deadline.within(LISTING, format!("the answer of RDS to {action}"), call).await;
+    let error = match waited.map_err(|error| error.remedy(remedy))? {
+        Ok(output) => return Ok(output),
+        Err(error) => error,
+    };
+    let Some(answer) = error.as_service_error() else {
+        return Err(Error::new(Kind::Unreachable, format!("RDS did not answer {action}"))
+            .cause(DisplayErrorContext(&error).to_string())
+            .remedy(remedy));
+    };
+    let code = answer.code().unwrap_or("an error without a code");
+    let failed = |kind| {
+        Error::new(kind, format!("RDS refused {action} with {code}"))
+            .cause(answer.message().unwrap_or_default())
+    };
+    Err(match code {
+        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
+            failed(Kind::AccessDenied).remedy(format!("allow rds:{action} to the function's role"))
+        }
+        "Throttling" | "ThrottlingException" | "RequestLimitExceeded" => failed(Kind::Throttled),
+        "DBInstanceNotFound" | "DBInstanceNotFoundFault" | "DBClusterNotFoundFault" => {
+            failed(Kind::BadSecret)
+                .remedy("the server in the admin secret's tags does not exist in this account and Region")
+        }
+        _ => failed(Kind::Unreachable),
+    })
+}

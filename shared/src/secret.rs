@@ -1,0 +1,136 @@
+//! Secrets as opaque values, and the scrubber that takes them out of other people's words. Nothing here can be printed,
+//! compared by accident or serialised; [`Secret::expose`] is the one way out, and clippy asks each caller for its reason.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use zeroize::Zeroizing;
+
+/// A password, key or token. Deliberately without `Debug`, `Display`, `PartialEq` and `Serialize`; wiped when the last
+/// holder drops it.
+pub struct Secret(Arc<Zeroizing<String>>);
+
+impl Secret {
+    /// Takes the text in; the caller must not have left copies of it behind.
+    pub fn new(text: String) -> Secret {
+        Secret(Arc::new(Zeroizing::new(text)))
+    }
+
+    /// The text itself. Every call says why it needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Another holder of the same secret; a method and not `Clone`, so that copies are made on purpose.
+    #[must_use]
+    pub fn share(&self) -> Secret {
+        Secret(Arc::clone(&self.0))
+    }
+
+    /// Whether two secrets are equal, in time that does not depend on where they differ.
+    pub fn same_as(&self, other: &Secret) -> bool {
+        let (a, b) = (self.0.as_bytes(), other.0.as_bytes());
+        a.len() == b.len() && a.iter().zip(b).fold(0, |difference, (x, y)| difference | (x ^ y)) == 0
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many bytes it has.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// A piece of a secret this long is masked wherever it appears: servers quote the *rest* of a statement in syntax errors, so
+/// the whole password need not be there for a leak.
+const WINDOW: usize = 8;
+
+/// The mask.
+const MASK: &str = "[hidden]";
+
+/// Every secret that one invocation has met.
+#[derive(Default)]
+pub struct Scrub(Mutex<Vec<Secret>>);
+
+impl Scrub {
+    /// From now on this secret is masked.
+    pub fn learn(&self, secret: &Secret) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !secret.is_empty() && !known.iter().any(|other| other.same_as(secret)) {
+            known.push(secret.share());
+        }
+    }
+
+    /// The text with every known secret, and every longer piece of one, masked.
+    pub fn clean(&self, text: &str) -> String {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hidden = vec![false; text.len()];
+        for secret in known.iter() {
+            mark(text.as_bytes(), secret.0.as_bytes(), &mut hidden);
+        }
+        masked(text, &hidden)
+    }
+}
+
+/// Marks the bytes of `text` that belong to any window of `secret`.
+fn mark(text: &[u8], secret: &[u8], hidden: &mut [bool]) {
+    let window = WINDOW.min(secret.len());
+    for start in 0..(text.len() + 1).saturating_sub(window) {
+        let piece = &text[start..start + window];
+        if secret.windows(window).any(|part| part == piece) {
+            hidden[start..start + window].fill(true);
+        }
+    }
+}
+
+/// Replaces each run of marked bytes by the mask, at character boundaries.
+fn masked(text: &str, hidden: &[bool]) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut inside = false;
+    for (at, character) in text.char_indices() {
+        let hide = hidden[at..at + character.len_utf8()].contains(&true);
+        if !hide {
+            clean.push(character);
+        } else if !inside {
+            clean.push_str(MASK);
+        }
+        inside = hide;
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(secrets: &[&str], text: &str, expected: &str) {
+        let scrub = Scrub::default();
+        for secret in secrets {
+            scrub.learn(&Secret::new((*secret).into()));
+        }
+        assert_eq!(scrub.clean(text), expected);
+    }
+
+    #[test]
+    fn secrets_and_long_pieces_of_them_are_masked() {
+        check(&[], "nothing known", "nothing known");
+        check(&[""], "an empty secret hides nothing", "an empty secret hides nothing");
+        check(&["correct-horse"], "near 'correct-horse'", "near '[hidden]'");
+        check(&["correct-horse"], "near 'rect-horse' at line 1", "near '[hidden]' at line 1");
+        check(&["correct-horse"], "correct horses", "correct horses");
+        check(&["abc"], "xabcx abc", "x[hidden]x [hidden]");
+        check(&["one-secret", "two-secret"], "one-secret two-secret", "[hidden] [hidden]");
+        check(&["pässwört-übung"], "war: pässwört-übung!", "war: [hidden]!");
+        check(&["longer than the text"], "short", "short");
+    }
+
+    #[test]
+    fn equality_is_by_content() {
+        let secret = Secret::new("a".into());
+        assert!(secret.same_as(&secret.share()) && secret.same_as(&Secret::new("a".into())));
+        assert!(!secret.same_as(&Secret::new("b".into())) && !secret.same_as(&Secret::new("aa".into())));
+    }
+}

@@ -1,0 +1,183 @@
+//! The function's environment, read once per process into typed values. The names and defaults of AWS's functions hold.
+
+use std::path::Path;
+
+use crate::error::{Error, Kind, Result};
+use crate::strategy::Strategy;
+
+/// How a new password is to be made: AWS's seven knobs. `None` means that the target's own default holds.
+#[derive(Clone, Debug, Default)]
+pub struct PasswordSettings {
+    /// `PASSWORD_LENGTH`; the text is parsed when a password is made, so that a wrong one fails createSecret and nothing else.
+    pub length: Option<String>,
+    /// `EXCLUDE_CHARACTERS`; an empty one excludes nothing.
+    pub exclude: Option<String>,
+    /// `EXCLUDE_LOWERCASE`.
+    pub no_lowercase: bool,
+    /// `EXCLUDE_UPPERCASE`.
+    pub no_uppercase: bool,
+    /// `EXCLUDE_NUMBERS`.
+    pub no_digits: bool,
+    /// `EXCLUDE_PUNCTUATION`.
+    pub no_punctuation: bool,
+    /// `REQUIRE_EACH_INCLUDED_TYPE`, true unless said otherwise.
+    pub any_mix: bool,
+}
+
+/// In which form a password is sent to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PasswordForm {
+    /// Hashed here, where the server takes that: what a log would show is not the password.
+    Hashed,
+    /// As it is, for servers that insist on judging it themselves.
+    Plaintext,
+}
+
+/// What the deployment decided.
+pub struct Settings {
+    /// `ROTATION_STRATEGY`; a secret's own "strategy" wins over it.
+    pub strategy: Option<Strategy>,
+    /// How passwords are made.
+    pub password: PasswordSettings,
+    /// `PASSWORD_FORM`.
+    pub form: PasswordForm,
+    /// `ADMIN_RESET`: the admin may reset a user whose every password is lost.
+    pub admin_reset: bool,
+    /// `ALLOW_DIAGNOSE`: the diagnose event is answered.
+    pub allow_diagnose: bool,
+    /// `ALLOW_PRIVATE_ADDRESSES`: HTTP targets may be called at private addresses.
+    pub allow_private: bool,
+    /// `EXTRA_CA_PEM` and `SSL_CERT_FILE`: more roots to trust, as PEM.
+    pub extra_roots: Option<String>,
+    /// `USERNAME_CHARACTER_LIMIT`, where the target has no limit of its own to read.
+    pub username_limit: Option<usize>,
+}
+
+impl Settings {
+    /// Reads the process's environment.
+    pub fn from_env() -> Result<Settings> {
+        Settings::read(&|name| std::env::var(name).ok())
+    }
+
+    /// Reads an environment.
+    pub fn read(env: &dyn Fn(&str) -> Option<String>) -> Result<Settings> {
+        let on = |name: &str| env(name).as_deref().map(truth);
+        Ok(Settings {
+            strategy: env("ROTATION_STRATEGY")
+                .filter(|name| !name.is_empty())
+                .map(|name| strategy(&name))
+                .transpose()?,
+            password: PasswordSettings {
+                length: env("PASSWORD_LENGTH"),
+                exclude: env("EXCLUDE_CHARACTERS"),
+                no_lowercase: on("EXCLUDE_LOWERCASE").unwrap_or(false),
+                no_uppercase: on("EXCLUDE_UPPERCASE").unwrap_or(false),
+                no_digits: on("EXCLUDE_NUMBERS").unwrap_or(false),
+                no_punctuation: on("EXCLUDE_PUNCTUATION").unwrap_or(false),
+                any_mix: !on("REQUIRE_EACH_INCLUDED_TYPE").unwrap_or(true),
+            },
+            form: form(env("PASSWORD_FORM"))?,
+            admin_reset: on("ADMIN_RESET").unwrap_or(false),
+            allow_diagnose: on("ALLOW_DIAGNOSE").unwrap_or(false),
+            allow_private: on("ALLOW_PRIVATE_ADDRESSES").unwrap_or(false),
+            extra_roots: extra_roots(env)?,
+            username_limit: env("USERNAME_CHARACTER_LIMIT").map(|text| limit(&text)).transpose()?,
+        })
+    }
+}
+
+/// AWS's reading of a yes: everything else is a no, and nothing is trimmed.
+fn truth(text: &str) -> bool {
+    ["true", "1", "y", "yes"].contains(&text.to_lowercase().as_str())
+}
+
+fn strategy(name: &str) -> Result<Strategy> {
+    Strategy::parse(name)
+        .ok_or_else(|| setting("ROTATION_STRATEGY", &format!("is one of {}", Strategy::NAMES)))
+}
+
+fn form(text: Option<String>) -> Result<PasswordForm> {
+    match text.as_deref() {
+        None | Some("" | "hashed") => Ok(PasswordForm::Hashed),
+        Some("plaintext") => Ok(PasswordForm::Plaintext),
+        Some(_) => Err(setting("PASSWORD_FORM", "is \"hashed\" or \"plaintext\"")),
+    }
+}
+
+fn limit(text: &str) -> Result<usize> {
+    text.parse().map_err(|_| setting("USERNAME_CHARACTER_LIMIT", "is a number"))
+}
+
+/// PEM text, or a file's path; both variables are read only when they are set.
+fn extra_roots(env: &dyn Fn(&str) -> Option<String>) -> Result<Option<String>> {
+    let mut roots = String::new();
+    for name in ["EXTRA_CA_PEM", "SSL_CERT_FILE"] {
+        let Some(value) = env(name).filter(|value| !value.trim().is_empty()) else { continue };
+        if value.contains("-----BEGIN") {
+            roots.push_str(&value);
+        } else {
+            let text = std::fs::read_to_string(Path::new(&value))
+                .map_err(|error| setting(name, "is PEM text or the path of a PEM file").because(&error))?;
+            roots.push_str(&text);
+        }
+        roots.push('\n');
+    }
+    Ok((!roots.is_empty()).then_some(roots))
+}
+
+fn setting(name: &str, rule: &str) -> Error {
+    Error::new(Kind::BadPolicy, format!("the environment variable {name} cannot be used: it {rule}"))
+        .remedy(format!("correct {name} in the function's configuration; nothing was changed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Settings> {
+        Settings::read(&|name| {
+            pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn an_empty_environment_means_the_defaults() {
+        let settings = read(&[]).unwrap();
+        assert!(
+            settings.strategy.is_none()
+                && settings.extra_roots.is_none()
+                && settings.username_limit.is_none()
+        );
+        assert!(!settings.admin_reset && !settings.allow_diagnose && !settings.password.any_mix);
+        assert_eq!(settings.form, PasswordForm::Hashed);
+    }
+
+    #[test]
+    fn booleans_are_read_as_aws_reads_them() {
+        for (text, expected) in [
+            ("true", true),
+            ("TRUE", true),
+            ("1", true),
+            ("y", true),
+            ("Yes", true),
+            (" true", false),
+            ("on", false),
+            ("", false),
+        ] {
+            assert_eq!(read(&[("EXCLUDE_NUMBERS", text)]).unwrap().password.no_digits, expected, "{text:?}");
+            assert_eq!(
+                read(&[("REQUIRE_EACH_INCLUDED_TYPE", text)]).unwrap().password.any_mix,
+                !expected,
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named() {
+        for name in ["ROTATION_STRATEGY", "PASSWORD_FORM", "USERNAME_CHARACTER_LIMIT", "EXTRA_CA_PEM"] {
+            let Err(error) = read(&[(name, "/no/such thing")]) else { panic!("{name} accepted") };
+            assert!(error.kind() == Kind::BadPolicy && error.to_string().contains(name), "{error}");
+        }
+    }
+}

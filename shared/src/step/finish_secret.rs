@@ -1,0 +1,49 @@
+//! finishSecret: AWSCURRENT moves to the token, after pending has logged in once more under the lock. What must follow a
+//! promotion is done again whenever the step is called for a token that is current already, so no crash can skip it.
+
+use crate::downtime;
+use crate::error::Result;
+use crate::gate::{self, Gate};
+use crate::job::Job;
+use crate::ladder;
+use crate::target::{Held, Target};
+use crate::version::{Labels, Stage};
+
+/// Runs the step.
+pub async fn run<T: Target>(target: &T, job: &Job<'_>) -> Result<()> {
+    let (labels, pending) = tokio::join!(job.store.describe(), job.store.version(&job.token));
+    let labels = labels?;
+    let gate = gate::check(&labels, &job.token)?;
+    let pending = job.hold_pending(target, pending).await?;
+    if gate == Gate::Promoted && !target.settles(&pending.account) {
+        return Ok(());
+    }
+    let admin = target.admin(job, &pending.account).await?;
+    let (session, _) = ladder::prove(target, job, &pending).await?;
+    let mut writer = target.writer(job, admin.as_ref(), Some(session)).await?;
+    target.lock(job, &mut writer, &labels.arn).await?;
+    if gate::second_look(job, &labels).await? == Gate::Open {
+        promote(target, job, &labels, &pending).await?;
+    }
+    if target.settles(&pending.account) {
+        target.settle(job, &mut writer, &pending).await?;
+    }
+    Ok(())
+}
+
+/// The lock is held, and the labels are as they were: one more login as the proof, then the move.
+async fn promote<T: Target>(
+    target: &T,
+    job: &Job<'_>,
+    labels: &Labels,
+    pending: &Held<T::Account>,
+) -> Result<()> {
+    let (_, proof) = ladder::prove(target, job, pending).await?;
+    target.retire(job, labels, pending).await?;
+    job.store.promote(&proof, labels.holder(Stage::Current)).await?;
+    crate::metrics::rotated();
+    if !target.strategy(&pending.account).overlaps() {
+        downtime::ends(&job.token);
+    }
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! setSecret: the server learns the pending credential, from a session that the secret itself has opened, under the lock.
+
+use crate::downtime;
+use crate::error::{Error, Kind, Result};
+use crate::gate::{self, Gate};
+use crate::job::Job;
+use crate::ladder::{self, Rung};
+use crate::target::Target;
+use crate::version::Stage;
+
+/// Runs the step.
+pub async fn run<T: Target>(target: &T, job: &Job<'_>) -> Result<()> {
+    let (labels, current, pending) =
+        tokio::join!(job.store.describe(), job.store.labelled(Stage::Current), job.store.version(&job.token));
+    let labels = labels?;
+    if gate::check(&labels, &job.token)? == Gate::Promoted {
+        return Ok(());
+    }
+    let current = job.hold_current(target, current)?;
+    let pending = job.hold_pending(target, pending).await?;
+    if labels.holder(Stage::Current) != Some(&current.id) {
+        return Err(Error::new(Kind::Conflict, "AWSCURRENT moved while this step was reading it"));
+    }
+    target.succeeds(&current.account, &pending.account)?;
+    let admin = target.admin(job, &current.account).await?;
+    let proven = match ladder::climb(target, job, &labels, &current, &pending, admin.as_ref()).await? {
+        Rung::Proven(session) => Some(session),
+        Rung::Reset => None,
+        Rung::Applied => {
+            tracing::info!("pending already logs in; nothing is left to set");
+            return Ok(());
+        }
+    };
+    let mut writer = target.writer(job, admin.as_ref(), proven).await?;
+    target.lock(job, &mut writer, &labels.arn).await?;
+    if gate::second_look(job, &labels).await? == Gate::Promoted {
+        return Ok(());
+    }
+    target.apply(job, writer, admin.as_ref(), &current, &pending).await?;
+    if !target.strategy(&pending.account).overlaps() {
+        downtime::begins(&job.token);
+    }
+    Ok(())
+}

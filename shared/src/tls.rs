@@ -1,0 +1,91 @@
+//! Trust: the public roots and the RDS roots, compiled in, and what a deployment or a secret adds. Nothing is read from the
+//! machine, and nothing is parsed before the first connection that needs it.
+
+use std::sync::{Arc, OnceLock};
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::error::{Error, Kind, Result};
+
+/// The certificate authorities of RDS in every Region, and Amazon's own (shared/data/README.md says how to refresh them).
+const RDS_ROOTS: &str = include_str!("../data/rds-ca.pem");
+
+/// A verifying configuration; one per set of extra roots, so that TLS sessions can be resumed.
+pub fn client_config(extra: &[&str]) -> Result<Arc<ClientConfig>> {
+    static STANDARD: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    if extra.is_empty() {
+        return Ok(Arc::clone(STANDARD.get_or_init(|| Arc::new(with_roots(standard_roots())))));
+    }
+    let mut roots = standard_roots();
+    for pem in extra {
+        let before = roots.len();
+        for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+            certificate
+                .map_err(|error| bad_root().because(&error))
+                .and_then(|certificate| roots.add(certificate).map_err(|error| bad_root().because(&error)))?;
+        }
+        if roots.len() == before {
+            return Err(bad_root().cause("there is no certificate in it"));
+        }
+    }
+    Ok(Arc::new(with_roots(roots)))
+}
+
+/// The same trust as text, for a driver that makes its configuration itself and brings the public roots (the one
+/// `webpki-roots` of this workspace): the RDS roots and `extra`. Such a driver takes the process's crypto provider, so that is
+/// settled here as well.
+pub fn private_roots(extra: &[&str]) -> Result<Vec<String>> {
+    client_config(extra)?;
+    // Settled twice is settled.
+    let _ = provider().as_ref().clone().install_default();
+    Ok([RDS_ROOTS].iter().chain(extra).map(|pem| (*pem).to_owned()).collect())
+}
+
+/// The one crypto provider of the process.
+pub fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+    Arc::clone(PROVIDER.get_or_init(|| Arc::new(aws_lc_rs::default_provider())))
+}
+
+fn with_roots(roots: RootCertStore) -> ClientConfig {
+    ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .expect("the provider supports TLS 1.2 and 1.3")
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}
+
+fn standard_roots() -> RootCertStore {
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    // The file is ours and tested; a root that a stricter parser refuses one day only loses itself.
+    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(RDS_ROOTS.as_bytes()).flatten());
+    roots
+}
+
+fn bad_root() -> Error {
+    Error::new(Kind::BadSecret, "a certificate authority to trust cannot be read")
+        .remedy("EXTRA_CA_PEM, SSL_CERT_FILE and the secret's sslrootcert take certificates in PEM form")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_embedded_root_is_usable() {
+        let listed = RDS_ROOTS.matches("-----BEGIN CERTIFICATE-----").count();
+        assert_eq!(standard_roots().len(), webpki_roots::TLS_SERVER_ROOTS.len() + listed);
+        assert_eq!(listed, 92);
+    }
+
+    #[test]
+    fn an_extra_root_that_is_none_is_refused() {
+        for pem in ["", "text", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+            assert_eq!(client_config(&[pem]).unwrap_err().kind(), Kind::BadSecret, "{pem}");
+        }
+        assert_eq!(client_config(&[RDS_ROOTS]).map(|_| ()).map_err(|error| error.report()), Ok(()));
+    }
+}

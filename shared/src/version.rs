@@ -1,0 +1,94 @@
+//! Versions of a secret and the labels on them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::SystemTime;
+
+use crate::document::Document;
+
+/// The identity of one version: the token of the rotation that made it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VersionId(String);
+
+impl VersionId {
+    /// Takes an id as the service writes it.
+    pub fn new(id: impl Into<String>) -> VersionId {
+        VersionId(id.into())
+    }
+
+    /// The id as the service writes it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for VersionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The labels a rotation is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// What clients use.
+    Current,
+    /// What is being made.
+    Pending,
+    /// What clients used before.
+    Previous,
+}
+
+impl Stage {
+    /// The label's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Current => "AWSCURRENT",
+            Stage::Pending => "AWSPENDING",
+            Stage::Previous => "AWSPREVIOUS",
+        }
+    }
+}
+
+/// One version with its value.
+pub struct Version {
+    /// Which.
+    pub id: VersionId,
+    /// What it holds.
+    pub document: Document,
+    /// When it was made.
+    pub created: Option<SystemTime>,
+}
+
+/// What DescribeSecret says.
+#[derive(Debug, Default)]
+pub struct Labels {
+    /// The secret's full ARN.
+    pub arn: String,
+    /// Absent before rotation was ever switched on; then it counts as on.
+    pub rotation_enabled: Option<bool>,
+    /// The attached function.
+    pub function: Option<String>,
+    /// Which labels each version carries; absent when there is none.
+    pub versions: Option<BTreeMap<VersionId, Vec<String>>>,
+    /// The secret's tags.
+    pub tags: Vec<(String, String)>,
+}
+
+impl Labels {
+    /// Which version carries a label.
+    pub fn holder(&self, stage: Stage) -> Option<&VersionId> {
+        let mut versions = self.versions.iter().flatten();
+        versions.find(|(_, labels)| labels.iter().any(|label| label == stage.name())).map(|(id, _)| id)
+    }
+
+    /// Whether a version is known at all.
+    pub fn knows(&self, version: &VersionId) -> bool {
+        self.versions.as_ref().is_some_and(|versions| versions.contains_key(version))
+    }
+
+    /// Whether this version carries that label.
+    pub fn has(&self, version: &VersionId, stage: Stage) -> bool {
+        self.holder(stage) == Some(version)
+    }
+}

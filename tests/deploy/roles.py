@@ -1,0 +1,99 @@
+"""Each role grants what its function calls, no more and no less.
+
+What a function calls is read from the program that was built: the linker keeps an operation of the AWS SDK only if the
+code can come to call it, and each carries its name as text. What may be called is read from the AWS SDK's own models, so a
+call to a service that nobody thought of is found too.
+"""
+
+import os
+import re
+import sys
+
+import botocore.session
+from samtranslator.yaml_helper import yaml_parse
+
+# What Lambda itself and Secrets Manager on the caller's behalf do; no code of ours calls these.
+BY_LAMBDA = {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTelemetryRecords", "xray:PutTraceSegments"}
+BY_SECRETS_MANAGER = {"kms:Decrypt", "kms:GenerateDataKey"}
+# botocore's names of the services a function may be given, and IAM's. Not STS: the SDK's default chain of credentials
+# is linked and can assume roles, but shared/src/aws.rs sets the environment's credentials instead of it.
+SERVICES = {
+    "secretsmanager": "secretsmanager",
+    "rds": "rds",
+    "redshift": "redshift",
+    "redshift-serverless": "redshift-serverless",
+    "kms": "kms",
+    "ssm": "ssm",
+}
+SECRETS = {
+    "secretsmanager:DescribeSecret",
+    "secretsmanager:GetSecretValue",
+    "secretsmanager:ListSecretVersionIds",
+    "secretsmanager:PutSecretValue",
+    "secretsmanager:UpdateSecretVersionStage",
+}
+
+
+def called(program):
+    """The IAM actions of all operations that are linked into a program."""
+    actions = set()
+    for service, prefix in SERVICES.items():
+        model = botocore.session.get_session().get_service_model(service)
+        # Each operation of the SDK opens a tracing span of this name.
+        service_id = model.metadata["serviceId"]
+        texts = {f"{service_id}.{name}".encode(): name for name in model.operation_names}
+        # Texts stand in a program without anything between them, and one can begin another: the longest counts.
+        longest_first = b"|".join(re.escape(text) for text in sorted(texts, key=len, reverse=True))
+        actions |= {f"{prefix}:{texts[text]}" for text in re.findall(longest_first, program)}
+    return actions
+
+
+def statements(role):
+    """All statements that the role can have, each condition of the template taken as true."""
+    for policy in role["Properties"]["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            yield statement["Fn::If"][1] if "Fn::If" in statement else statement
+
+
+def actions(statement):
+    found = statement["Action"]
+    return {found} if isinstance(found, str) else set(found)
+
+
+def check(name, role, program):
+    granted = {statement["Sid"]: actions(statement) for statement in statements(role)}
+    assert all(statement["Effect"] == "Allow" for statement in statements(role))
+    ours = set().union(*granted.values()) - BY_LAMBDA - BY_SECRETS_MANAGER
+    needed = called(program)
+    assert ours == needed, f"{name}: not called: {sorted(ours - needed)}; not granted: {sorted(needed - ours)}"
+    assert granted["RotateAttachedSecrets"] == SECRETS, granted
+    assert granted["WriteLogs"] == {"logs:CreateLogStream", "logs:PutLogEvents"}, granted
+    # Admin secrets are read, and nothing else.
+    assert granted.get("ReadAdminSecrets", set()) <= {"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"}
+    assert granted.get("DecryptAdminSecrets", set()) <= {"kms:Decrypt"}
+    for statement in statements(role):
+        if statement["Sid"] == "RotateAttachedSecrets":
+            limits = statement["Condition"]["StringEquals"]
+            own = limits["secretsmanager:resource/AllowRotationLambdaArn"]["Fn::Sub"]
+            assert own.endswith(f":function:${{functionName}}-{name.removeprefix('rotate-')}"), own
+        if any(action.startswith("kms:") for action in actions(statement)):
+            assert "kms:ViaService" in statement["Condition"]["StringEquals"], statement
+            assert "kms:EncryptionContext:SecretARN" in statement["Condition"]["StringLike"], statement
+        if statement["Resource"] == "*":
+            assert statement["Sid"] in ("FindWorkgroups", "Trace"), statement
+        assert not any("*" in action for action in actions(statement)), statement
+    print(f"{name}: {', '.join(sorted(needed))}")
+
+
+def resource(name):
+    return "".join(word.capitalize() for word in name.removeprefix("rotate-").split("-"))
+
+
+template_path, folder = sys.argv[1:]
+with open(template_path) as file:
+    template = yaml_parse(file)
+names = sorted(os.listdir(folder))
+assert names, f"{folder} is empty"
+for name in names:
+    with open(os.path.join(folder, name), "rb") as file:
+        check(name, template["Resources"][f"{resource(name)}FunctionRole"], file.read())

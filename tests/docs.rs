@@ -1,0 +1,199 @@
+//! The pages say what is so: links and anchors lead somewhere, tests that are named exist, commands are known, every kind of error is
+//! explained, and every source file says what it is.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The top of the workspace.
+fn top() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is a folder of the workspace").to_owned()
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Every file of the project with this ending; what is built, and hidden folders, are none of it.
+fn files(ending: &str) -> Vec<PathBuf> {
+    let (mut folders, mut found) = (vec![top()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        for entry in entries.flatten() {
+            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+            if path.is_dir() && !path.is_symlink() {
+                if name != "target" && name != "node_modules" && !name.starts_with('.') {
+                    folders.push(path);
+                }
+            } else if name.ends_with(ending) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    assert!(!found.is_empty(), "no {ending} anywhere");
+    found
+}
+
+fn shown(path: &Path) -> String {
+    path.strip_prefix(top()).unwrap_or(path).display().to_string()
+}
+
+#[track_caller]
+fn nothing(wrong: &[String]) {
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// A line of a page, and the language of the fenced block that it is in.
+fn lines(page: &str) -> Vec<(Option<&str>, &str)> {
+    let (mut fence, mut lines) = (None, Vec::new());
+    for line in page.lines() {
+        match (line.trim_start().strip_prefix("```"), fence) {
+            (Some(_), Some(_)) => fence = None,
+            (Some(language), None) => fence = Some(language),
+            (None, _) => lines.push((fence, line)),
+        }
+    }
+    assert_eq!(fence, None, "a fenced block does not end");
+    lines
+}
+
+/// The relative links of a page: text and target.
+fn links(page: &str) -> Vec<(&str, &str)> {
+    let mut links = Vec::new();
+    for (_, line) in lines(page).into_iter().filter(|(fence, _)| fence.is_none()) {
+        let mut rest = line;
+        while let Some((before, after)) = rest.split_once("](") {
+            let text = before.rsplit_once('[').map_or("", |(_, text)| text);
+            let (target, after) = after.split_once(')').unwrap_or((after, ""));
+            if !target.contains("://") {
+                links.push((text, target));
+            }
+            rest = after;
+        }
+    }
+    links
+}
+
+/// The anchors of a page, made from its headings as code hosts make them.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let headings = lines(page).into_iter().filter(|(fence, line)| fence.is_none() && line.starts_with('#'));
+    let anchor = |line: &str| {
+        let kept = |c: char| c.is_alphanumeric() || "-_ ".contains(c);
+        let heading = line.trim_start_matches('#').trim().to_lowercase();
+        heading.chars().filter(|c| kept(*c)).collect::<String>().replace(' ', "-")
+    };
+    headings.map(|(_, line)| anchor(line)).collect()
+}
+
+/// What is wrong with a link, if anything. A link with the name of a test leads to the file that has it.
+fn broken(page: &Path, text: &str, target: &str) -> Option<String> {
+    let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+    let folder = page.parent().expect("a page is in a folder");
+    let file = if path.is_empty() { page.to_owned() } else { folder.join(path) };
+    let code = text.strip_prefix('`').and_then(|text| text.strip_suffix('`'));
+    if !file.exists() {
+        Some("there is no such file".to_owned())
+    } else if !anchor.is_empty() && !anchors(&read(&file)).contains(anchor) {
+        Some("there is no such heading".to_owned())
+    } else if let Some(name) = code.filter(|_| path.ends_with(".rs"))
+        && !read(&file).contains(&format!("fn {name}("))
+    {
+        Some(format!("there is no test {name}"))
+    } else {
+        None
+    }
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let (mut wrong, mut seen) = (Vec::new(), 0);
+    for page in files(".md") {
+        for (text, target) in links(&read(&page)) {
+            seen += 1;
+            wrong.extend(
+                broken(&page, text, target).map(|why| format!("{}: [{text}]({target}): {why}", shown(&page))),
+            );
+        }
+    }
+    nothing(&wrong);
+    assert!(seen > 50, "only {seen} links were seen");
+}
+
+#[test]
+fn every_kind_of_error_is_explained_and_nothing_else() {
+    let source = read(&top().join("shared/src/error.rs"));
+    let kinds: BTreeSet<&str> = source
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("Kind::")?.split_once(" => \""))
+        .filter(|(kind, name)| name.trim_end_matches("\",") == *kind)
+        .map(|(kind, _)| kind)
+        .collect();
+    let page = read(&top().join("docs/operations.md"));
+    let (_, section) = page.split_once("## Error kinds").expect("operations.md explains error kinds");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let explained: BTreeSet<&str> = section.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+    assert!(kinds.len() > 10, "{kinds:?}");
+    assert_eq!(kinds, explained);
+}
+
+/// The verbs of `cargo xtask`, from its own usage.
+fn xtask_verbs() -> BTreeSet<String> {
+    let source = read(&top().join("xtask/src/main.rs"));
+    let (_, usage) = source.split_once("const USAGE").expect("xtask has a usage");
+    let usage = usage.split("\";").next().unwrap_or_default();
+    let verbs = usage.lines().filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next());
+    verbs.map(str::to_owned).collect()
+}
+
+/// The commands of `turnlock`, from the list that its help is made of.
+fn turnlock_commands() -> BTreeSet<String> {
+    let source = read(&top().join("cli/src/command.rs"));
+    let (_, list) = source.split_once("enum Command {").expect("turnlock has commands");
+    let list = list.split('}').next().unwrap_or_default();
+    let commands = list.lines().filter_map(|line| line.trim().split_once('('));
+    commands.map(|(name, _)| name.to_lowercase()).collect()
+}
+
+/// Whether a command line is one that somebody with this project can type.
+fn known(command: &str, xtask: &BTreeSet<String>, turnlock: &BTreeSet<String>) -> bool {
+    let words: Vec<&str> = command.split_whitespace().collect();
+    match words[..] {
+        ["cargo", "xtask", verb, ..] => xtask.contains(verb),
+        ["cargo", "run", "--package", "turnlock", "--", verb, ..] | ["turnlock", verb, ..] => {
+            turnlock.contains(verb)
+        }
+        ["cargo", "build" | "test", "--package", package, ..] => package
+            .strip_prefix("rotate-")
+            .is_some_and(|folder| top().join("functions").join(folder).join("Cargo.toml").exists()),
+        ["sam" | "aws" | "cp", ..] => true,
+        _ => false,
+    }
+}
+
+#[test]
+fn every_command_in_a_console_block_is_known() {
+    let (xtask, turnlock) = (xtask_verbs(), turnlock_commands());
+    assert!(xtask.contains("test") && turnlock.contains("lab"), "{xtask:?} {turnlock:?}");
+    let (mut wrong, mut seen) = (Vec::new(), 0);
+    for page in files(".md") {
+        for (_, line) in lines(&read(&page)).into_iter().filter(|(fence, _)| *fence == Some("console")) {
+            let Some(typed) = line.trim_start().strip_prefix("$ ") else { continue };
+            for command in typed.split(" && ") {
+                seen += 1;
+                if !known(command, &xtask, &turnlock) {
+                    wrong.push(format!("{}: {command}", shown(&page)));
+                }
+            }
+        }
+    }
+    nothing(&wrong);
+    assert!(seen > 10, "only {seen} commands were seen");
+}
+
+#[test]
+fn every_source_file_says_what_it_is() {
+    let sources = files(".rs");
+    let silent = sources.iter().filter(|path| !read(path).starts_with("//! "));
+    nothing(&silent.map(|path| shown(path)).collect::<Vec<_>>());
+}

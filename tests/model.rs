@@ -1,0 +1,89 @@
+//! The protocol holds in every history there is, and each protection is needed: without it the search finds what breaks.
+
+#![expect(clippy::print_stdout, reason = "shown when a test fails: the histories explain why")]
+
+use rotation_tests::model::{Broken, Outcome, Protection, Protocol, Strategy, explore};
+
+use Broken::{CurrentRefused, NoConvergence};
+use Protection::{FinishLogin, Lock, LoginUnderLock, PrimaryFirst, SecondLook, Unlabelled, UserCheck};
+use Strategy::{AlternatingUsers, DualPassword, SingleUser};
+
+/// Explores, prints the shortest history of whatever breaks, and compares it all with what is expected.
+#[track_caller]
+fn check(strategy: Strategy, without: Option<Protection>, states: usize, broken: &[(Broken, usize)]) {
+    let protocol = Protocol { strategy, without };
+    let outcome: Outcome = explore(protocol);
+    println!("{protocol}: {} states, {} with a stale pending", outcome.states, outcome.stale);
+    for (kind, count, history) in &outcome.broken {
+        println!("{kind:?} in {count} states, first after:\n  {history}");
+        assert!(history.lines().count() > 5, "a history that explains nothing: {history}");
+    }
+    let found: Vec<_> = outcome.broken.iter().map(|(kind, count, _)| (*kind, *count)).collect();
+    assert_eq!((outcome.states, &found[..]), (states, broken), "{protocol}");
+}
+
+#[test]
+fn every_promise_holds_in_every_history() {
+    check(SingleUser, None, 26_695, &[]);
+    check(AlternatingUsers, None, 22_621, &[]);
+    check(DualPassword, None, 38_846, &[]);
+}
+
+#[test]
+fn without_the_lock_a_late_promotion_meets_a_new_password() {
+    check(AlternatingUsers, Some(Lock), 33_011, &[(CurrentRefused, 278)]);
+    check(DualPassword, Some(Lock), 71_896, &[(CurrentRefused, 3_916)]);
+}
+
+#[test]
+fn without_the_second_look_a_late_step_acts_on_labels_that_have_moved() {
+    check(AlternatingUsers, Some(SecondLook), 30_521, &[(CurrentRefused, 134)]);
+    check(DualPassword, Some(SecondLook), 55_392, &[(CurrentRefused, 892)]);
+}
+
+#[test]
+fn without_its_login_a_stray_finish_secret_promotes_what_was_never_set() {
+    check(AlternatingUsers, Some(FinishLogin), 27_801, &[(CurrentRefused, 984), (NoConvergence, 2)]);
+    check(DualPassword, Some(FinishLogin), 46_426, &[(CurrentRefused, 1_820)]);
+}
+
+#[test]
+fn without_the_login_under_the_lock_a_half_done_change_is_promoted() {
+    check(DualPassword, Some(LoginUnderLock), 40_158, &[(CurrentRefused, 644)]);
+}
+
+#[test]
+fn without_making_current_the_primary_a_repeated_change_drops_it() {
+    check(DualPassword, Some(PrimaryFirst), 27_805, &[(CurrentRefused, 972)]);
+}
+
+#[test]
+fn without_unlabelled_versions_a_lost_label_is_never_made_good() {
+    check(SingleUser, Some(Unlabelled), 25_591, &[(NoConvergence, 14)]);
+}
+
+#[test]
+fn without_the_user_check_a_pending_changes_the_user_that_is_current() {
+    check(AlternatingUsers, Some(UserCheck), 23_229, &[(CurrentRefused, 148)]);
+}
+
+#[test]
+fn what_a_strategy_does_not_need_changes_nothing_in_it() {
+    // One user with one password promises less, and every late step only changes what the ladder finds again.
+    for (protection, states) in [
+        (Lock, 37_921),
+        (SecondLook, 34_151),
+        (FinishLogin, 46_673),
+        (LoginUnderLock, 26_695),
+        (PrimaryFirst, 26_695),
+        (UserCheck, 26_695),
+    ] {
+        check(SingleUser, Some(protection), states, &[]);
+    }
+    for (protection, states) in [(LoginUnderLock, 22_621), (PrimaryFirst, 22_621), (Unlabelled, 22_621)] {
+        check(AlternatingUsers, Some(protection), states, &[]);
+    }
+    for (protection, states) in [(Unlabelled, 38_846), (UserCheck, 38_846)] {
+        check(DualPassword, Some(protection), states, &[]);
+    }
+}

@@ -1,0 +1,5 @@
+//! What must hold for every target, against real servers and against other people's emulators.
+
+pub mod fake_postgres;
+pub mod model;
+pub mod moto;

@@ -1,0 +1,182 @@
+//! Every history there is: breadth first, so that what is found is found with the shortest history that leads to it.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use super::step::{Next, Running, STEPS, Step};
+use super::{First, Fresh, Protocol, Second, State, Value, Version};
+
+/// A promise that does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Broken {
+    /// No stored version logs in.
+    LockedOut,
+    /// With an overlap strategy, AWSCURRENT does not log in.
+    CurrentRefused,
+    /// Running the steps again, or dropping AWSPENDING and rotating anew, does not end well.
+    NoConvergence,
+}
+
+/// What a search came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How many states there are.
+    pub states: usize,
+    /// In how many of them only an operator helps, who drops a pending that was made for another current.
+    pub stale: usize,
+    /// What is broken, in how many states, and the shortest history of each.
+    pub broken: Vec<(Broken, usize, String)>,
+}
+
+/// One thing that happens.
+#[derive(Clone, Copy)]
+enum Move {
+    Advance(usize, Running),
+    Crash(usize, Running),
+    Rotate(Version),
+    Start(usize, Version, Step),
+    DropLabel,
+}
+
+/// Follows every history to its end.
+pub fn explore(protocol: Protocol) -> Outcome {
+    let mut outcome = Outcome { states: 0, stale: 0, broken: Vec::new() };
+    let mut reached = vec![(State::initial(), None)];
+    let mut known = HashSet::from([State::initial()]);
+    // What is reached is appended, so that it is a queue and a family tree at once.
+    let mut at = 0;
+    while at < reached.len() {
+        let state = reached[at].0;
+        match protocol.verdict(&state) {
+            Verdict::Holds { stale } => {
+                outcome.stale += usize::from(stale);
+                for (step, next) in protocol.moves(&state) {
+                    if known.insert(next) {
+                        reached.push((next, Some((at, step))));
+                    }
+                }
+            }
+            Verdict::Breaks(broken) => match outcome.broken.iter_mut().find(|(kind, ..)| *kind == broken) {
+                Some((_, count, _)) => *count += 1,
+                None => outcome.broken.push((broken, 1, history(&reached, at))),
+            },
+        }
+        at += 1;
+    }
+    outcome.states = reached.len();
+    outcome
+}
+
+fn history(reached: &[(State, Option<(usize, Move)>)], mut at: usize) -> String {
+    let mut moves = Vec::new();
+    while let Some((before, step)) = reached[at].1 {
+        moves.push(step.to_string());
+        at = before;
+    }
+    moves.reverse();
+    moves.join("\n  ")
+}
+
+enum Verdict {
+    Holds { stale: bool },
+    Breaks(Broken),
+}
+
+impl Protocol {
+    fn moves(&self, state: &State) -> Vec<(Move, State)> {
+        let mut moves = Vec::new();
+        for (process, running) in state.running.iter().enumerate() {
+            let Some(running) = *running else { continue };
+            moves.extend(self.advance(state, process).map(|next| (Move::Advance(process, running), next)));
+            let mut crashed = *state;
+            crashed.end(process);
+            moves.push((Move::Crash(process, running), crashed));
+        }
+        for token in [First, Second] {
+            if state.value(token) == Value::Absent {
+                if state.may_rotate() {
+                    moves.push((Move::Rotate(token), state.begun(token)));
+                }
+                continue;
+            }
+            let Some(free) = state.running.iter().position(Option::is_none) else { continue };
+            for step in STEPS {
+                let mut next = *state;
+                next.running[free] = Some(Running::new(token, step));
+                moves.push((Move::Start(free, token, step), next));
+            }
+        }
+        if state.pending.is_some() {
+            moves.push((Move::DropLabel, State { pending: None, ..*state }));
+        }
+        moves
+    }
+
+    /// Whether the promises hold here, and, where nothing runs, whether what would happen next ends well.
+    fn verdict(&self, state: &State) -> Verdict {
+        if let Some(broken) = self.broken_now(state) {
+            return Verdict::Breaks(broken);
+        }
+        if !state.is_idle() {
+            return Verdict::Holds { stale: false };
+        }
+        let (mut end, mut token) = self.settle(*state);
+        let stale = end.current != token;
+        if stale {
+            (end, token) = self.settle(State { pending: None, ..*state });
+        }
+        let converges = end.current == token && self.logs_in(&end, token) && self.broken_now(&end).is_none();
+        if converges { Verdict::Holds { stale } } else { Verdict::Breaks(Broken::NoConvergence) }
+    }
+
+    /// What the service does, alone and to the end: the four steps for the pending token, or for a new one.
+    fn settle(&self, mut state: State) -> (State, Version) {
+        if state.may_rotate() {
+            state = state.begun(Fresh);
+        }
+        let token = state.pending.expect("a rotation has begun");
+        for step in STEPS {
+            state.running[0] = Some(Running::new(token, step));
+            while state.running[0].is_some() {
+                state = self.advance(&state, 0).expect("nobody else holds the lock");
+            }
+        }
+        (state, token)
+    }
+}
+
+impl State {
+    /// What RotateSecret does: an empty version, labelled AWSPENDING.
+    fn begun(mut self, token: Version) -> State {
+        self.put(token, Value::Empty);
+        self.pending = Some(token);
+        self
+    }
+}
+
+impl fmt::Display for Move {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = |next| match next {
+            Next::Gate => "reads the labels",
+            Next::Work => "puts its value, or logs in",
+            Next::Lock => "takes the lock",
+            Next::Look => "looks at the labels again",
+            Next::Act => "changes the password, or logs in under the lock",
+            Next::Retain => "changes the password and keeps the one before",
+            Next::Move => "moves AWSCURRENT",
+        };
+        match self {
+            Move::Advance(process, Running { token, step, next, .. }) => {
+                write!(f, "process {process}, {token:?} {step:?}: {}", what(*next))
+            }
+            Move::Crash(process, Running { token, step, next, .. }) => {
+                write!(f, "process {process}, {token:?} {step:?}: crashes before it {}", what(*next))
+            }
+            Move::Rotate(token) => write!(f, "the service begins rotation {token:?}"),
+            Move::Start(process, token, step) => {
+                write!(f, "process {process}, {token:?} {step:?}: is started")
+            }
+            Move::DropLabel => f.write_str("an operator takes AWSPENDING away"),
+        }
+    }
+}

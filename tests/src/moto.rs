@@ -1,0 +1,126 @@
+//! moto, the AWS emulator that most Python projects test with: a second opinion on what Secrets Manager answers.
+
+use std::io;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+
+/// What a zip file ends with, and all that an empty one has.
+const EMPTY_ZIP: &str = "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==";
+
+/// moto looks at the service's name in the signature, and not at the signature.
+fn signed_for(service: &str) -> String {
+    format!(
+        "Authorization: AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, \
+         Signature=0\r\n"
+    )
+}
+
+/// A running moto; it ends with its value.
+pub struct Moto {
+    port: u16,
+    _process: Child,
+}
+
+impl Moto {
+    /// Starts moto and waits until it answers.
+    pub async fn start() -> io::Result<Moto> {
+        let python =
+            tokio::task::spawn_blocking(|| lab::servers::python("moto", &["moto[server]"])).await??;
+        let port = TcpListener::bind("127.0.0.1:0").await?.local_addr()?.port();
+        let process = Command::new(python)
+            .args(["-m", "moto.server", "--host", "127.0.0.1", "--port", &port.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()?;
+        let moto = Moto { port, _process: process };
+        let answers = async {
+            while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(120), answers).await.map_err(io::Error::other)?;
+        moto.make_function().await?;
+        Ok(moto)
+    }
+
+    /// For `SECRETS_MANAGER_ENDPOINT`.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Calls an operation of Secrets Manager.
+    pub async fn call(&self, operation: &str, request: Value) -> io::Result<Value> {
+        let headers = format!(
+            "Content-Type: application/x-amz-json-1.1\r\nX-Amz-Target: secretsmanager.{operation}\r\n{}",
+            signed_for("secretsmanager")
+        );
+        let body = self.post("/", &headers, &request.to_string()).await?;
+        serde_json::from_str(&body).map_err(io::Error::other)
+    }
+
+    /// A function that moto can call without doing anything: the events are the test's business. Without a function moto
+    /// promotes the empty version that a rotation begins with.
+    async fn make_function(&self) -> io::Result<()> {
+        self.post("/moto-api/config", "", r#"{"lambda": {"use_docker": false}}"#).await?;
+        let form = format!("Content-Type: application/x-www-form-urlencoded\r\n{}", signed_for("iam"));
+        let role = "Action=CreateRole&Version=2010-05-08&RoleName=rotation&AssumeRolePolicyDocument=%7B%7D";
+        self.post("/", &form, role).await?;
+        let function = json!({
+            "FunctionName": "rotation", "Runtime": "provided.al2023", "Handler": "bootstrap",
+            "Role": "arn:aws:iam::123456789012:role/rotation", "Code": {"ZipFile": EMPTY_ZIP},
+        });
+        self.post("/2015-03-31/functions", &signed_for("lambda"), &function.to_string()).await.map(drop)
+    }
+
+    async fn post(&self, path: &str, headers: &str, body: &str) -> io::Result<String> {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n",
+            self.port,
+            body.len()
+        );
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
+        stream.write_all(head.as_bytes()).await?;
+        stream.write_all(body.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(|| io::Error::other(answer.clone()))?;
+        let status = head.split(' ').nth(1).unwrap_or_default();
+        if status.starts_with('2') {
+            Ok(body.to_owned())
+        } else {
+            Err(io::Error::other(format!("{status}: {body}")))
+        }
+    }
+
+    /// Begins a rotation as RotateSecret does, and returns its token. The service takes AWSPENDING away after a rotation;
+    /// moto leaves that to whoever plays the service.
+    pub async fn begin(&self, secret: &str) -> io::Result<String> {
+        let described = self.call("DescribeSecret", json!({"SecretId": secret})).await?;
+        for (version, labels) in described["VersionIdsToStages"].as_object().into_iter().flatten() {
+            if labels.as_array().is_some_and(|labels| labels.contains(&json!("AWSPENDING"))) {
+                let request =
+                    json!({"SecretId": secret, "VersionStage": "AWSPENDING", "RemoveFromVersionId": version});
+                self.call("UpdateSecretVersionStage", request).await?;
+            }
+        }
+        let request = json!({
+            "SecretId": secret, "RotationRules": {"AutomaticallyAfterDays": 30},
+            "RotationLambdaARN": "arn:aws:lambda:us-east-1:123456789012:function:rotation",
+        });
+        let answer = self.call("RotateSecret", request).await?;
+        answer["VersionId"].as_str().map(str::to_owned).ok_or_else(|| io::Error::other("no token"))
+    }
+
+    /// The value under AWSCURRENT.
+    pub async fn current(&self, secret: &str) -> io::Result<Value> {
+        let answer = self.call("GetSecretValue", json!({"SecretId": secret})).await?;
+        serde_json::from_str(answer["SecretString"].as_str().unwrap_or_default()).map_err(io::Error::other)
+    }
+}

@@ -1,0 +1,160 @@
+//! `cargo xtask deploy-check`: what can be known of a deployment without an account at AWS.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use crate::command::{command, output, run, target};
+use crate::package::{PROCESSORS, as_anywhere, build, pack, with_cargo_lambda};
+use crate::parts::Parts;
+use crate::setup::{self, remove};
+use crate::test::{functions, run_tests};
+
+/// The virtual environments; each tool wants versions of its own of what they have in common.
+const SAM: [&str; 2] = ["aws-sam-cli==1.170.0", "cfn-lint==1.58.0"];
+const CHECKOV: [&str; 1] = ["checkov==3.3.30"];
+const MOTO: [&str; 4] = [
+    "moto[cloudformation,server]==5.2.5",
+    "boto3==1.44.5",
+    "aws-sam-translator==1.115.0",
+    "python-hcl2==8.1.4",
+];
+
+const CDK: [&str; 4] =
+    ["aws-cdk-lib@2.276.0", "constructs@10.8.1", "typescript@5.9.3", "@types/node@20.19.43"];
+
+const TEMPLATE: &str = "template.yaml";
+
+/// Every check, cheap ones first.
+pub(crate) fn run_all() -> ExitCode {
+    let mut parts = Parts::default();
+    parts.part("setup", || {
+        setup::packages()?;
+        for (name, packages) in [("sam", &SAM[..]), ("checkov", &CHECKOV), ("moto", &MOTO)] {
+            setup::python(name, packages)?;
+        }
+        Ok(())
+    });
+    parts.part("cfn-lint", || cfn_lint(&[TEMPLATE, "docs/examples/rotation.yaml"]));
+    parts.part("sam validate", || run(&mut sam(&["validate", "--lint"])?));
+    parts.part("checkov", checkov);
+    parts.part("stack", || check("stack.py", &[TEMPLATE.as_ref()]));
+    parts.part("examples", || check("examples.py", &["docs".as_ref()]));
+    parts.part("sam build", sam_build);
+    for name in functions().unwrap_or_default() {
+        parts.part(format!("{name} rotates as built"), || run_tests(&["--package", &name], &built_folder()));
+    }
+    parts.part("roles", || check("roles.py", &[TEMPLATE.as_ref(), &built_folder()]));
+    parts.part("cargo lambda invoke", || {
+        let mut check = python("invoke.py", &["rotate-postgres".as_ref(), "tests/events".as_ref()])?;
+        run(with_cargo_lambda(&mut check)?)
+    });
+    parts.part("the same bytes elsewhere", same_bytes);
+    parts.part("cdk", cdk); // it wants the zip that the part before has made
+    parts.end()
+}
+
+fn cfn_lint(files: &[&str]) -> Result<(), String> {
+    run(&mut command(setup::python("sam", &SAM)?.join("cfn-lint"), files))
+}
+
+/// SAM, which would otherwise ask for a Region and report on its use.
+fn sam(arguments: &[&str]) -> Result<Command, String> {
+    let mut sam = command(setup::python("sam", &SAM)?.join("sam"), arguments);
+    sam.args(["--template", TEMPLATE]).env("SAM_CLI_TELEMETRY", "0").env("AWS_DEFAULT_REGION", "us-east-1");
+    Ok(sam)
+}
+
+fn checkov() -> Result<(), String> {
+    let arguments =
+        ["--skip-download", "--quiet", "--compact", "--framework", "cloudformation", "--file", TEMPLATE];
+    run(&mut command(setup::python("checkov", &CHECKOV)?.join("checkov"), &arguments))
+}
+
+/// A program in tests/deploy, which says what it checks.
+fn python(name: &str, arguments: &[&Path]) -> Result<Command, String> {
+    let mut python = command(setup::python("moto", &MOTO)?.join("python"), &[]);
+    python.arg(Path::new("tests/deploy").join(name)).args(arguments).env("PYTHONDONTWRITEBYTECODE", "1");
+    Ok(python)
+}
+
+fn check(name: &str, arguments: &[&Path]) -> Result<(), String> {
+    run(&mut python(name, arguments)?)
+}
+
+/// Builds every function as `sam build` does for this machine's processor, so that what it builds can be run here.
+fn sam_build() -> Result<(), String> {
+    let processor = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+    let mut build = sam(&["build", "--parameter-overrides"])?;
+    build.arg(format!("architecture={processor}")).args(["--build-dir".as_ref(), sam_folder().as_os_str()]);
+    run(as_anywhere(&mut build, &top()?)?)?;
+    // The tests look for programs by the names of their packages.
+    let folder = built_folder();
+    let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
+    remove(&folder)?;
+    fs::create_dir_all(&folder).map_err(failed)?;
+    for name in functions()? {
+        let resource = resource(&name);
+        fs::copy(sam_folder().join(resource).join("bootstrap"), folder.join(&name)).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// The template's name for a function: `rotate-api-key` is `RotateApiKey`.
+fn resource(name: &str) -> String {
+    let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
+    name.split('-').map(capital).collect()
+}
+
+/// Compiles the CDK example, makes its template and lints that.
+fn cdk() -> Result<(), String> {
+    let folder = setup::npm("cdk", &CDK)?;
+    for file in ["docs/examples/rotation.ts", "tests/deploy/synth.ts"] {
+        let copy = folder.join(Path::new(file).file_name().ok_or("a file has a name")?);
+        fs::copy(file, &copy).map_err(|error| format!("{file}: {error}"))?;
+    }
+    let options =
+        ["--strict", "--skipLibCheck", "--module", "commonjs", "--target", "es2022", "--types", "node"];
+    run(command(folder.join("node_modules/.bin/tsc"), &options).arg(folder.join("synth.ts")))?;
+    let made = folder.join("made");
+    run(command("node", &[]).arg(folder.join("synth.js")).arg(&made))?;
+    // The CDK writes down dependencies that follow from references anyhow.
+    let template = made.join("Rotation.template.json");
+    cfn_lint(&["--ignore-checks", "W3005", "--template", &template.to_string_lossy()])
+}
+
+fn top() -> Result<PathBuf, String> {
+    env::current_dir().map_err(|error| error.to_string())
+}
+
+fn sam_folder() -> PathBuf {
+    target().join("sam")
+}
+
+fn built_folder() -> PathBuf {
+    target().join("deployed")
+}
+
+/// Builds one function from a copy of the tree in another folder, and compares it with the one built here.
+fn same_bytes() -> Result<(), String> {
+    let name = "rotate-postgres";
+    let elsewhere = target().join("elsewhere");
+    remove(&elsewhere)?;
+    let tree = elsewhere.join("tree");
+    for file in
+        output(&mut command("git", &["ls-files", "--cached", "--others", "--exclude-standard"]))?.lines()
+    {
+        let copy = tree.join(file);
+        let failed = |error: std::io::Error| format!("{file}: {error}");
+        fs::create_dir_all(copy.parent().ok_or("a file is in a folder")?).map_err(failed)?;
+        fs::copy(file, copy).map_err(failed)?;
+    }
+    let processor = &PROCESSORS[0];
+    let here = fs::read(pack(name, processor)?).map_err(|error| error.to_string())?;
+    let there = crate::package::zip(&build(&tree, &elsewhere.join("target"), name, processor)?)?;
+    if here != there {
+        return Err(format!("{name} for {} differs between two folders", processor.name));
+    }
+    remove(&elsewhere)
+}

@@ -1,0 +1,69 @@
+//! What a developer or CI types: `cargo xtask VERB`.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
+
+mod command;
+mod deploy;
+mod package;
+mod parts;
+mod setup;
+mod sweep;
+mod test;
+
+use std::env;
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask VERB
+
+  demo          a password rotates while eight clients keep logging in; finds or fetches a PostgreSQL
+  test          formatting, lints, licences, and every test; installs what is missing first
+  package       a zip and an SBOM of every function for both processors, in target/package
+  deploy-check  the template, the packages and the examples of docs/deploying.md, without AWS
+  sweep         every rotation of every function, killed at every call and every message
+";
+
+fn main() -> ExitCode {
+    // Cargo says where this package is; everything here works from the top of the workspace.
+    let Some(package) = env::var_os("CARGO_MANIFEST_DIR") else {
+        eprintln!("xtask is started by `cargo xtask`");
+        return ExitCode::FAILURE;
+    };
+    if let Err(error) = env::set_current_dir(std::path::Path::new(&package).join("..")) {
+        eprintln!("cannot enter the workspace: {error}");
+        return ExitCode::FAILURE;
+    }
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["demo"] => demo(),
+        ["test"] => test::run_all(),
+        ["package"] => package::run_all(),
+        ["deploy-check"] => deploy::run_all(),
+        ["sweep"] => sweep::run_all(),
+        _ => {
+            eprint!("{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The tool's own demo; building it is all there is to set up.
+fn demo() -> ExitCode {
+    let ran = command::run(&mut command::cargo(&[
+        "run",
+        "--locked",
+        "--quiet",
+        "--package",
+        "turnlock",
+        "--",
+        "demo",
+    ]));
+    match ran {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Installs what a Debian machine with nothing but a Rust toolchain lacks.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::command::{answers, cargo, command, run, target};
+
+/// Checks licences, duplicate versions and sources.
+const CARGO_DENY: &str = "cargo-deny@0.20.2";
+
+/// A program, how to see that it is there, the Debian package that has it, and what wants it.
+struct Need {
+    program: &'static str,
+    asked: &'static [&'static str],
+    package: &'static str,
+    for_what: &'static str,
+}
+
+const NEEDS: [Need; 5] = [
+    Need { program: "npm", asked: &["--version"], package: "npm", for_what: "fetches PostgreSQL 14 to 18" },
+    Need {
+        program: "/usr/sbin/mariadbd",
+        asked: &["--version"],
+        package: "mariadb-server-core",
+        for_what: "MariaDB for tests",
+    },
+    Need {
+        program: "/usr/sbin/debootstrap",
+        asked: &["--version"],
+        package: "debootstrap",
+        for_what: "fetches MySQL 9",
+    },
+    Need {
+        program: "python3",
+        asked: &["-c", "import venv, ensurepip"],
+        package: "python3-venv",
+        for_what: "boto3, moto and the AWS CLI as clients of the lab",
+    },
+    Need { program: "git", asked: &["--version"], package: "git", for_what: "lists the files of the tree" },
+];
+
+/// Installs what the tests need and what is not there yet.
+pub(crate) fn packages() -> Result<(), String> {
+    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !answers(need.program, need.asked)).collect();
+    if missing.is_empty() {
+        println!("nothing is missing");
+        return Ok(());
+    }
+    for Need { program, package, for_what, .. } in &missing {
+        println!("missing: {program} ({for_what}), in Debian's package {package}");
+    }
+    let packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
+    install(&packages)
+}
+
+fn install(packages: &[&str]) -> Result<(), String> {
+    let line = format!("apt-get install --no-install-recommends {}", packages.join(" "));
+    let root: &[&str] = match () {
+        () if answers("sh", &["-c", "test \"$(id -u)\" = 0"]) => &["env"],
+        () if answers("sudo", &["-n", "true"]) => &["sudo", "-n", "env"],
+        () => return Err(format!("as root, run: apt-get update && {line}")),
+    };
+    let apt_get = |arguments: &[&str]| {
+        let words = [&root[1..], &["DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet"], arguments];
+        run(&mut command(root[0], &words.concat()))
+    };
+    println!("installing: {line}");
+    apt_get(&["update"])?;
+    apt_get(&[&["install", "--yes", "--no-install-recommends"], packages].concat())
+}
+
+/// The folder of tools that are built or fetched for this workspace alone.
+pub(crate) fn tools() -> PathBuf {
+    target().join("tools")
+}
+
+/// `cargo-deny`, built on first use; it takes some minutes.
+pub(crate) fn cargo_deny() -> Result<PathBuf, String> {
+    let program = tools().join("bin/cargo-deny");
+    if !program.exists() {
+        cargo_install(CARGO_DENY, &["--no-default-features"])?;
+    }
+    Ok(program)
+}
+
+/// Installs a tool from crates.io, unoptimised: it is built in half the time, and runs for a second.
+fn cargo_install(package: &str, arguments: &[&str]) -> Result<(), String> {
+    println!("building {package} once, for target/tools");
+    let root = tools();
+    let build = root.join("build");
+    let done = run(cargo(&["install", "--locked", "--quiet", "--debug"])
+        .arg("--root")
+        .arg(&root)
+        .arg("--target-dir")
+        .arg(&build)
+        .args(arguments)
+        .arg(package));
+    remove(&build)?;
+    done
+}
+
+/// The programs of a virtual environment of its own with these packages from PyPI, made on first use.
+pub(crate) fn python(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
+    let folder = tools().join("python").join(name);
+    once(&folder, packages, || {
+        run(command("python3", &["-m", "venv"]).arg(&folder))?;
+        let pip = ["install", "--quiet", "--disable-pip-version-check"];
+        run(command(folder.join("bin/pip"), &pip).args(packages))
+    })?;
+    Ok(folder.join("bin"))
+}
+
+/// A folder with these packages from npm, made on first use.
+pub(crate) fn npm(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
+    let folder = tools().join("npm").join(name);
+    once(&folder, packages, || {
+        let install = ["install", "--silent", "--no-audit", "--no-fund", "--prefix"];
+        run(command("npm", &install).arg(&folder).args(packages))
+    })?;
+    Ok(folder)
+}
+
+/// Fills a folder with packages, unless it holds just these already.
+fn once(
+    folder: &Path,
+    packages: &[&str],
+    install: impl FnOnce() -> Result<(), String>,
+) -> Result<(), String> {
+    let made = folder.join("made-of");
+    let wanted = packages.join("\n");
+    if fs::read_to_string(&made).is_ok_and(|had| had == wanted) {
+        return Ok(());
+    }
+    println!("installing {}, for target/tools", packages.join(", "));
+    remove(folder)?;
+    let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
+    fs::create_dir_all(folder).map_err(failed)?;
+    install()?;
+    fs::write(&made, wanted).map_err(failed)
+}
+
+/// Removes a folder, if it is there.
+pub(crate) fn remove(folder: &Path) -> Result<(), String> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(format!("{}: {error}", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
