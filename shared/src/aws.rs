@@ -1,12 +1,17 @@
 //! The AWS configuration every client of this process shares: what Lambda puts into the environment. No metadata service, no
 //! single sign-on, no role switching: a function that needs them is not where it should be.
 
+use std::env;
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_async::time::SystemTimeSource;
+use aws_types::sdk_config::SharedCredentialsProvider;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 use crate::http::Http;
 use crate::settings::Settings;
@@ -16,20 +21,45 @@ const ATTEMPTS: u32 = 10;
 /// A call that takes longer than this has been lost.
 const ATTEMPT: Duration = Duration::from_secs(6);
 
-/// Loads it; cheap, and done once per process, when the first event arrives.
-pub async fn config(settings: &Settings) -> SdkConfig {
+/// Made once per process, when the first event arrives. Built by hand: the SDK's own loader would link the clients of STS and
+/// single sign-on, and look for files that no Lambda function has.
+pub(crate) fn config(settings: &Settings) -> SdkConfig {
     let retry = RetryConfig::standard()
         .with_max_attempts(ATTEMPTS)
         .with_initial_backoff(Duration::from_millis(100))
         .with_max_backoff(Duration::from_secs(2));
     let timeout = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).build();
-    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .credentials_provider(EnvironmentVariableCredentialsProvider::new())
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
+        .region(variable("AWS_REGION").map(Region::new))
+        .use_fips(is_on("AWS_USE_FIPS_ENDPOINT"))
+        .use_dual_stack(is_on("AWS_USE_DUALSTACK_ENDPOINT"))
+        .service_config(Environment)
         .http_client(Http::new(settings.extra_roots.clone()))
         .retry_config(retry)
-        .timeout_config(timeout);
-    if let Ok(region) = std::env::var("AWS_REGION") {
-        loader = loader.region(Region::new(region));
+        .timeout_config(timeout)
+        .sleep_impl(TokioSleep::new())
+        .time_source(SystemTimeSource::new())
+        .build()
+}
+
+/// A variable that is there and not empty.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn is_on(name: &str) -> bool {
+    variable(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}
+
+/// What the SDK looks up for each service, such as `AWS_ENDPOINT_URL_RDS` before `AWS_ENDPOINT_URL`.
+#[derive(Debug)]
+struct Environment;
+
+impl LoadServiceConfig for Environment {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        let service = key.service_id().to_uppercase().replace(' ', "_");
+        variable(&format!("{}_{service}", key.env())).or_else(|| variable(key.env()))
     }
-    loader.load().await
 }

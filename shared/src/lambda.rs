@@ -84,13 +84,11 @@ async fn attempt<T: Target>(
 /// Reads the environment and makes the client, once per process and not before there is something to do.
 async fn start() -> Result<Process> {
     let settings = Settings::from_env()?;
-    let aws = aws::config(&settings).await;
+    let aws = aws::config(&settings);
     let mut config = aws_sdk_secretsmanager::config::Builder::from(&aws);
-    // AWS's functions read the first; the other two are the SDK's own, and it has applied them already.
+    // AWS's functions read the first; the other two are the SDK's own.
     let variables = ["SECRETS_MANAGER_ENDPOINT", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"];
-    let mut endpoints =
-        variables.iter().filter_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
-    let endpoint = endpoints.next();
+    let endpoint = variables.into_iter().find_map(aws::variable);
     let local = endpoint.as_deref().is_some_and(is_local);
     config.set_endpoint_url(endpoint);
     let secrets_manager = aws_sdk_secretsmanager::Client::from_conf(config.build());

@@ -16,7 +16,7 @@ struct Need {
     for_what: &'static str,
 }
 
-const NEEDS: [Need; 5] = [
+const NEEDS: [Need; 6] = [
     Need { program: "npm", asked: &["--version"], package: "npm", for_what: "fetches PostgreSQL 14 to 18" },
     Need {
         program: "/usr/sbin/mariadbd",
@@ -35,6 +35,12 @@ const NEEDS: [Need; 5] = [
         asked: &["-c", "import venv, ensurepip"],
         package: "python3-venv",
         for_what: "boto3, moto and the AWS CLI as clients of the lab",
+    },
+    Need {
+        program: "redis-check-rdb",
+        asked: &["--version"],
+        package: "redis-tools",
+        for_what: "the server of the example target",
     },
     Need { program: "git", asked: &["--version"], package: "git", for_what: "lists the files of the tree" },
 ];
