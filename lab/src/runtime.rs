@@ -166,6 +166,11 @@ impl RunningFunction {
         self.memory_peak.load(Ordering::SeqCst)
     }
 
+    /// How long the threads of its living processes were on a processor until now.
+    pub fn processor_time(&self) -> Duration {
+        self.living().iter().filter_map(|instance| instance.process.processor_time()).sum()
+    }
+
     async fn start_environment(&self) -> io::Result<Environment> {
         let environment = Environment::start(&self.function, &self.output).await?;
         self.starts.fetch_add(1, Ordering::SeqCst);

@@ -261,6 +261,17 @@ async fn the_memory_peak_outlives_the_process() {
 }
 
 #[tokio::test]
+async fn processor_time_grows_with_work() {
+    let function = started("answer").await;
+    function.invoke(json!({"do": "echo"})).await.unwrap();
+    let before = function.processor_time();
+    function.invoke(json!({"do": "grow"})).await.unwrap();
+    assert!(before > Duration::ZERO && function.processor_time() > before);
+    function.kill();
+    assert_eq!(function.processor_time(), Duration::ZERO);
+}
+
+#[tokio::test]
 async fn dropping_it_leaves_no_process() {
     let function = started("answer").await;
     let id = process_id(&function).await;

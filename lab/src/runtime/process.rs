@@ -5,6 +5,7 @@ use std::io;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions};
@@ -73,6 +74,17 @@ impl Process {
         }
         let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
         Some(kilobytes.trim().trim_end_matches(" kB").parse::<u64>().ok()? * 1024)
+    }
+
+    /// How long its living threads were on a processor until now, while it lives (the first number of `schedstat`).
+    pub(crate) fn processor_time(&self) -> Option<Duration> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.id)).ok()?;
+        let nanoseconds = threads.flatten().filter_map(|thread| {
+            let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            text.split(' ').next()?.parse::<u64>().ok()
+        });
+        let sum = Duration::from_nanos(nanoseconds.sum());
+        self.status().is_none().then_some(sum)
     }
 }
 

@@ -101,7 +101,8 @@ impl Context<'_> {
     /// The secret a request names, whatever its condition.
     pub(crate) fn find(&self, input: &Input, action: &str) -> Result<Found, Refusal> {
         let found = self.named(&input.secret_id()?)?;
-        policy::authorize(self.state.secret(&found.key)?, &found.region, &self.caller.account, action)?;
+        let secret = self.state.secret(&found.key)?;
+        policy::authorize(secret, &found.region, &self.caller.account, action, input)?;
         Ok(found)
     }
 

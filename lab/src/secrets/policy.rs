@@ -1,11 +1,15 @@
 //! Resource policies: their form, and whether they let another account in.
 //!
-//! Conditions are not evaluated: an Allow with a condition lets nobody in, a Deny with one keeps nobody out.
+//! A condition that is not known here closes the door ([`condition`] has those that are).
+
+mod condition;
 
 use serde_json::Value;
 
+use super::input::Input;
 use super::refusal::Refusal;
 use super::secret::Secret;
+use condition::Asked;
 
 pub(crate) struct Policy(Vec<Statement>);
 
@@ -15,17 +19,26 @@ struct Statement {
     principals: Vec<String>,
     actions: Vec<String>,
     resources: Vec<String>,
-    conditional: bool,
+    condition: Option<Value>,
 }
 
 /// An account may use its own secrets unless a policy denies it, and another account's only if a policy allows it.
-pub(crate) fn authorize(secret: &Secret, region: &str, account: &str, action: &str) -> Result<(), Refusal> {
+pub(crate) fn authorize(
+    secret: &Secret,
+    region: &str,
+    account: &str,
+    action: &str,
+    input: &Input,
+) -> Result<(), Refusal> {
+    // The operation itself says what is wrong with a stage.
+    let stage = input.text("VersionStage", 1, 256).ok().flatten();
+    let asked = Asked { account, tags: secret.tags.as_deref().unwrap_or_default(), stage };
     let own = secret.account == account;
     let statements = secret.policy.as_deref().and_then(|text| Policy::parse(text).ok());
     let arn = secret.arn_in(region);
     let applies = |allows: bool| {
         let mut statements = statements.iter().flat_map(|policy| &policy.0);
-        statements.any(|s| s.allows == allows && !s.conditional && s.covers(account, action, &arn))
+        statements.any(|s| s.allows == allows && s.covers(account, action, &arn) && s.applies(&asked))
     };
     let reason = match (applies(false), own || applies(true)) {
         (true, _) => "with an explicit deny in a resource-based policy".to_owned(),
@@ -65,15 +78,15 @@ impl Policy {
                 .ok_or_else(|| malformed("has a statement without a valid Action"))?;
             let resources = texts(&statement["Resource"])
                 .ok_or_else(|| malformed("has a statement without a valid Resource"))?;
-            let conditional = statement.get("Condition").is_some();
-            Ok(Statement { allows, principals, actions, resources, conditional })
+            let condition = statement.get("Condition").cloned();
+            Ok(Statement { allows, principals, actions, resources, condition })
         });
         statements.collect::<Result<_, _>>().map(Self)
     }
 
     /// Does it let everybody in?
     pub(crate) fn is_public(&self) -> bool {
-        self.0.iter().any(|s| s.allows && !s.conditional && s.principals.iter().any(|who| who == "*"))
+        self.0.iter().any(|s| s.allows && s.condition.is_none() && s.principals.iter().any(|who| who == "*"))
     }
 }
 
@@ -83,6 +96,11 @@ impl Statement {
         self.principals.iter().any(|who| who == "*" || who == account)
             && self.actions.iter().any(|pattern| like(&pattern.to_lowercase(), &action.to_lowercase()))
             && self.resources.iter().any(|pattern| like(pattern, arn))
+    }
+
+    fn applies(&self, asked: &Asked<'_>) -> bool {
+        let condition = self.condition.as_ref();
+        condition.is_none_or(|condition| condition::holds(condition, asked).unwrap_or(!self.allows))
     }
 }
 

@@ -285,6 +285,36 @@ async fn another_account_needs_a_policy_that_lets_it_in() {
 }
 
 #[tokio::test]
+async fn conditions_of_a_policy_decide_and_unknown_ones_close_the_door() {
+    let other = Account { id: "111122223333".into(), secret_key: String::new() };
+    let options = Options { accounts: [("theirs".to_owned(), other)].into(), ..Options::default() };
+    let lab = Lab::start(options).await.unwrap();
+    lab.secrets().create("db", "first").unwrap();
+    let tags = json!({"SecretId": "db", "Tags": [{"Key": "team", "Value": "payments"}]});
+    ok(send(&lab, "TagResource", tags).await);
+    let read = async |effect: &str, condition: Value, stage: &str| {
+        let policy = json!({"Version": "2012-10-17", "Statement": {"Effect": effect, "Principal": {"AWS": "*"},
+            "Action": "secretsmanager:GetSecretValue", "Resource": "*", "Condition": condition}});
+        let put = json!({"SecretId": "db", "ResourcePolicy": policy.to_string()});
+        ok(send(&lab, "PutResourcePolicy", put).await);
+        let read = json!({"SecretId": lab.secrets().arn("db").unwrap(), "VersionStage": stage});
+        let caller = (effect == "Allow").then_some(("theirs", "us-east-1"));
+        send_as(&lab, caller, "GetSecretValue", read).await
+    };
+    let theirs = |account: &str| json!({"StringEquals": {"aws:PrincipalAccount": account}});
+    ok(read("Allow", theirs("111122223333"), "AWSCURRENT").await);
+    refused(read("Allow", theirs("444455556666"), "AWSCURRENT").await, "AccessDeniedException");
+    let unknown = json!({"IpAddress": {"aws:SourceIp": "127.0.0.1/32"}});
+    refused(read("Allow", unknown.clone(), "AWSCURRENT").await, "AccessDeniedException");
+
+    let current_only = json!({"StringNotEquals": {"secretsmanager:VersionStage": "AWSCURRENT"}});
+    ok(read("Deny", current_only.clone(), "AWSCURRENT").await);
+    refused(read("Deny", current_only, "AWSPENDING").await, "AccessDeniedException");
+    ok(read("Deny", json!({"StringLike": {"aws:ResourceTag/team": "front*"}}), "AWSCURRENT").await);
+    refused(read("Deny", unknown, "AWSCURRENT").await, "AccessDeniedException");
+}
+
+#[tokio::test]
 async fn requests_that_are_no_requests_are_told_so() {
     let lab = lab_with_secret().await;
     refused(send(&lab, "NoSuchOperation", json!({})).await, "UnknownOperationException");

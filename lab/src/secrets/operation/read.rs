@@ -98,7 +98,7 @@ pub(super) fn batch_get_secret_value(cx: &mut Context<'_>, input: &Input) -> Ans
     let mut values = Vec::new();
     let mut errors = Vec::new();
     for id in ids {
-        match one_of_batch(cx, &id) {
+        match one_of_batch(cx, &id, input) {
             Ok(value) => values.push(value),
             Err(refusal) => errors.push(json!({
                 "SecretId": id, "ErrorCode": refusal.kind, "Message": refusal.message,
@@ -112,10 +112,10 @@ pub(super) fn batch_get_secret_value(cx: &mut Context<'_>, input: &Input) -> Ans
     Ok(answer)
 }
 
-fn one_of_batch(cx: &mut Context<'_>, id: &str) -> Answer {
+fn one_of_batch(cx: &mut Context<'_>, id: &str, input: &Input) -> Answer {
     let found = cx.named(&SecretId::parse(id)?)?;
     let secret = cx.secret(&found)?;
-    policy::authorize(secret, &found.region, &cx.caller.account, "GetSecretValue")?;
+    policy::authorize(secret, &found.region, &cx.caller.account, "GetSecretValue", input)?;
     if secret.deletion.is_some() {
         return Err(Refusal::deleted());
     }
