@@ -4,6 +4,9 @@ use std::io;
 use std::process::Stdio;
 use std::time::Duration;
 
+use lab::rotation::Step;
+use lab::runtime::{Function, RunningFunction};
+use lab::sweep::Accepts;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,6 +21,25 @@ fn signed_for(service: &str) -> String {
         "Authorization: AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, \
          Signature=0\r\n"
     )
+}
+
+/// Rotations that are to go through on moto.
+pub struct Case {
+    /// What it is, for errors.
+    pub name: String,
+    /// The strategy that the secret asks for.
+    pub strategy: &'static str,
+    /// What is in Secrets Manager: names, and each one's values, of which the last is current. The first is rotated.
+    pub secrets: Vec<(String, Vec<Value>)>,
+    /// What logs in.
+    pub accepts: Accepts,
+}
+
+impl Case {
+    /// Whether the credential from before a rotation logs in after it.
+    fn overlaps(&self) -> bool {
+        ["alternating-users", "dual-password"].contains(&self.strategy)
+    }
 }
 
 /// A running moto; it ends with its value.
@@ -97,6 +119,69 @@ impl Moto {
         } else {
             Err(io::Error::other(format!("{status}: {body}")))
         }
+    }
+
+    /// Starts a function that finds its secrets here.
+    pub async fn function(&self, package: &str) -> io::Result<RunningFunction> {
+        let function = Function::new(package, [Function::build(package)?]);
+        function.env("SECRETS_MANAGER_ENDPOINT", self.endpoint()).start().await
+    }
+
+    /// Makes a case's secrets and rotates the first of them three times; returns who was current after each, or what went
+    /// wrong.
+    pub async fn rotates_three_times(
+        &self,
+        function: &RunningFunction,
+        case: &Case,
+    ) -> Result<Vec<String>, String> {
+        let Case { name, strategy, secrets, accepts } = case;
+        let failed = |what: String| format!("{name} ({strategy}): {what}");
+        for (number, (secret, values)) in secrets.iter().enumerate() {
+            let strategy = (number == 0).then_some(*strategy);
+            self.make(secret, values, strategy).await.map_err(|error| failed(error.to_string()))?;
+        }
+        let (secret, _) = secrets.first().ok_or_else(|| failed("there is no secret".into()))?;
+        let mut users = Vec::new();
+        for round in 1..=3 {
+            let before = self.current(secret).await.map_err(|error| failed(error.to_string()))?;
+            self.rotate(function, secret)
+                .await
+                .map_err(|error| failed(format!("rotation {round}: {error}")))?;
+            let after = self.current(secret).await.map_err(|error| failed(error.to_string()))?;
+            if !accepts(after.clone()).await {
+                return Err(failed(format!("after rotation {round} AWSCURRENT does not log in")));
+            }
+            if accepts(before.clone()).await != case.overlaps() {
+                return Err(failed(format!(
+                    "after rotation {round} the credential before it is not as it should be"
+                )));
+            }
+            users.push(after["username"].as_str().unwrap_or_default().to_owned());
+        }
+        Ok(users)
+    }
+
+    async fn make(&self, name: &str, values: &[Value], strategy: Option<&str>) -> io::Result<()> {
+        for (number, value) in values.iter().enumerate() {
+            let mut value = value.clone();
+            if let Some(strategy) = strategy {
+                value["strategy"] = strategy.into();
+            }
+            let (operation, key) =
+                if number == 0 { ("CreateSecret", "Name") } else { ("PutSecretValue", "SecretId") };
+            self.call(operation, json!({key: name, "SecretString": value.to_string()})).await?;
+        }
+        Ok(())
+    }
+
+    /// Rotates once, with the events that Secrets Manager sends.
+    async fn rotate(&self, function: &RunningFunction, secret: &str) -> Result<(), String> {
+        let token = self.begin(secret).await.map_err(|error| error.to_string())?;
+        for step in Step::ALL {
+            let event = json!({"SecretId": secret, "ClientRequestToken": token, "Step": step.name()});
+            function.invoke(event).await.map_err(|error| format!("{}: {error}", step.name()))?;
+        }
+        Ok(())
     }
 
     /// Begins a rotation as RotateSecret does, and returns its token. The service takes AWSPENDING away after a rotation;
