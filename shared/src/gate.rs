@@ -33,8 +33,9 @@ pub fn check(labels: &Labels, token: &VersionId) -> Result<Gate> {
 }
 
 /// The same labels once more, now that no other rotation of this secret can change anything: AWSPENDING must still be on the
-/// token, and AWSCURRENT where the step saw it. A step that waited for the lock may have been overtaken.
-pub async fn second_look(job: &Job<'_>, seen: &Labels) -> Result<Gate> {
+/// token, and AWSCURRENT where the step saw it. A step that waited for the lock may have been overtaken. What was seen this time
+/// comes along, for whoever must compare something older with it.
+pub async fn second_look(job: &Job<'_>, seen: &Labels) -> Result<(Gate, Labels)> {
     let now = job.store.describe().await?;
     let gate = check(&now, &job.token).map_err(|error| {
         Error::new(Kind::Conflict, "this rotation was overtaken while it waited for its turn").because(&error)
@@ -42,7 +43,7 @@ pub async fn second_look(job: &Job<'_>, seen: &Labels) -> Result<Gate> {
     if gate == Gate::Open && now.holder(Stage::Current) != seen.holder(Stage::Current) {
         return Err(Error::new(Kind::Conflict, "AWSCURRENT moved while this rotation waited for its turn"));
     }
-    Ok(gate)
+    Ok((gate, now))
 }
 
 /// The error for a step nobody has heard of.

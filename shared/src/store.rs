@@ -1,6 +1,7 @@
 //! Secrets Manager, as the steps see it: labels, values, put, promote. Every call ends before the deadline, and every failure
 //! becomes an error that says who must act.
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub struct Store {
     client: Client,
     secret: String,
     deadline: Deadline,
+    /// The secret's full ARN, once an answer has named it.
+    arn: OnceCell<String>,
 }
 
 /// What a PutSecretValue came to.
@@ -41,7 +44,7 @@ pub enum Put {
 impl Store {
     /// The secret that the event named.
     pub fn new(client: Client, secret: String, deadline: Deadline) -> Store {
-        Store { client, secret, deadline }
+        Store { client, secret, deadline, arn: OnceCell::new() }
     }
 
     /// What the event called the secret.
@@ -51,7 +54,17 @@ impl Store {
 
     /// The labels, as they are now.
     pub async fn describe(&self) -> Result<Labels> {
-        self.describe_other(&self.secret).await
+        let labels = self.describe_other(&self.secret).await?;
+        self.arn.get_or_init(|| labels.arn.clone());
+        Ok(labels)
+    }
+
+    /// The secret's full ARN; asked for only if no answer has named it yet.
+    pub async fn arn(&self) -> Result<&str> {
+        if self.arn.get().is_none() {
+            self.describe().await?;
+        }
+        Ok(self.arn.get().map_or("", String::as_str))
     }
 
     /// The labels and tags of another secret, such as the admin's.

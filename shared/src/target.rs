@@ -111,6 +111,12 @@ pub trait Target {
         Ok(())
     }
 
+    /// setSecret, before anybody logs in: whether there is nothing to set, because the server itself has made the credential.
+    /// May wait until it is accepted.
+    async fn is_set(&self, _job: &Job<'_>, _pending: &Held<Self::Account>) -> Result<bool> {
+        Ok(false)
+    }
+
     /// setSecret: makes the server accept pending. Runs under the lock, after the second look; can run again at any time.
     async fn apply(
         &self,
@@ -129,9 +135,25 @@ pub trait Target {
         pending: &Held<Self::Account>,
     ) -> Result<()>;
 
-    /// finishSecret, before the labels move: what must not be skipped by a crash after it. `labels` are those that the
-    /// second look has confirmed; newer ones could already be another rotation's.
-    async fn retire(&self, _job: &Job<'_>, _labels: &Labels, _pending: &Held<Self::Account>) -> Result<()> {
+    /// finishSecret, before the second look: what has to be seen at the server before the labels are seen.
+    async fn survey(
+        &self,
+        _job: &Job<'_>,
+        _writer: &mut Self::Session,
+        _pending: &Held<Self::Account>,
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    /// finishSecret, before the labels move: what must not be skipped by a crash after it. `labels` are those of the second
+    /// look; newer ones could already be another rotation's.
+    async fn retire(
+        &self,
+        _job: &Job<'_>,
+        _writer: &mut Self::Session,
+        _labels: &Labels,
+        _pending: &Held<Self::Account>,
+    ) -> Result<()> {
         Ok(())
     }
 
@@ -140,11 +162,13 @@ pub trait Target {
         false
     }
 
-    /// finishSecret, after the labels have moved, and again whenever it is called for a token that is already current.
+    /// finishSecret, after the labels have moved, and again whenever it is called for a token that is already current. `labels`
+    /// are those of the second look.
     async fn settle(
         &self,
         _job: &Job<'_>,
         _writer: &mut Self::Session,
+        _labels: &Labels,
         _current: &Held<Self::Account>,
     ) -> Result<()> {
         Ok(())

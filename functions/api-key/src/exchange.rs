@@ -13,6 +13,7 @@ use rotation::job::Job;
 use serde_json::Value;
 
 use crate::connect::{self, Failure, Raw};
+use crate::provider::pointer::Pointer;
 use crate::provider::schema::{Call, Origin};
 
 /// How often a call is tried; with the pauses below this is about ten seconds of trouble.
@@ -179,10 +180,14 @@ fn judge(job: &Job<'_>, kind: &str, call: &Call, place: &str, raw: Raw) -> Resul
 /// An answer whose status is a yes; its body can still say no.
 fn affirmed(job: &Job<'_>, kind: &str, call: &Call, place: &str, raw: Raw) -> Result<Meaning> {
     let answer = Answer { headers: raw.headers, body: raw.body, place: place.to_owned() };
-    if call.failure.is_none() && call.expect.is_empty() {
+    if call.failure.is_none() && call.expect.is_empty() && call.gone_if.is_empty() {
         return Ok(Meaning::Yes(answer));
     }
     let json = answer.json()?;
+    let says = |(pointer, value): (&Pointer, &Value)| pointer.find(&json) == Some(value);
+    if !call.gone_if.is_empty() && call.gone_if.iter().all(says) {
+        return Ok(Meaning::Gone);
+    }
     let failed = call.failure.as_ref().and_then(|failure| failure.find(&json));
     if failed.is_some_and(|found| found.as_array().is_none_or(|list| !list.is_empty())) {
         let what = format!("{place} refused [call.{kind}] in its answer");

@@ -1,5 +1,8 @@
 //! Which keys are ours, and which of them may go: docs/decisions/0005-api-keys.md is the reasoning behind every line here.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use aws_lc_rs::digest;
@@ -41,6 +44,24 @@ impl Names {
 fn short(text: &str) -> String {
     let hash = digest::digest(&digest::SHA256, text.as_bytes());
     hash.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The keys as they were listed before the labels were looked at, and what has been learnt and done since.
+pub struct Survey {
+    listing: Listing,
+    read: RefCell<BTreeMap<VersionId, Rc<Account>>>,
+    revoked: RefCell<Vec<String>>,
+}
+
+impl Survey {
+    fn new(listing: Listing) -> Survey {
+        Survey { listing, read: RefCell::default(), revoked: RefCell::default() }
+    }
+
+    /// The keys that have not been revoked since.
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.listing.entries.iter().filter(|entry| !self.revoked.borrow().contains(&entry.id))
+    }
 }
 
 /// The keys of a secret, and a version that acts on them.
@@ -95,63 +116,70 @@ impl<'a> Keys<'a> {
     /// For services that allow one key: the current one and whatever else is ours go before a new one can be made.
     pub async fn make_room(&self, current: &VersionId) -> Result<()> {
         let Some(revoke) = &self.account.provider.calls.revoke else { return Ok(()) };
-        let service = self.service();
-        let listing = self.listing(&service).await?;
-        for entry in listing.entries.iter().filter(|entry| self.is_ours(entry)) {
-            service.revoke(revoke, entry.label.as_deref().unwrap_or_default(), Some(&entry.id)).await?;
+        let acting = Acting { service: self.service(), revoke, survey: &self.survey().await? };
+        for entry in acting.survey.entries().filter(|entry| self.is_ours(entry)) {
+            acting.end(entry).await?;
         }
-        self.end(&service, revoke, current, self.account, &listing, &[]).await
+        if !self.end_listed(&acting, current, Some(self.account), &[]).await? {
+            self.end_unlisted(&acting, current, self.account, &[]).await?;
+        }
+        Ok(())
     }
 
-    /// Rules 1 and 3, before the labels move: leftovers of this token, and the key of AWSPREVIOUS.
-    pub async fn retire(&self, labels: &Labels) -> Result<()> {
+    /// The keys that there are, seen before the labels are looked at again: a version has its label before it has a key, so
+    /// what is listed here and has no label then belongs to a rotation that was given up.
+    pub async fn survey(&self) -> Result<Survey> {
+        self.listing(&self.service()).await.map(Survey::new)
+    }
+
+    /// Rules 1 and 3, before the labels move: leftovers of this token, and the key of AWSPREVIOUS. Nothing is read that the
+    /// listing makes unnecessary: the value of AWSPREVIOUS only where no listed key carries its label.
+    pub async fn retire(&self, survey: &Survey, labels: &Labels) -> Result<()> {
         let Some(revoke) = &self.account.provider.calls.revoke else { return Ok(()) };
-        let previous = labels.holder(Stage::Previous).filter(|previous| {
-            let others = labels.versions.iter().flatten().find(|(id, _)| id == previous);
-            let pinned = others.is_some_and(|(_, labels)| labels.len() > 1);
-            if pinned {
-                tracing::info!(
-                    version = previous.as_str(),
-                    "AWSPREVIOUS carries another label too, so its key is kept"
-                );
-            }
-            !pinned
-        });
-        let service = self.service();
-        let listing = self.listing(&service).await?;
-        let leftovers: Vec<&Entry> = listing.entries.iter().filter(|entry| self.is_leftover(entry)).collect();
+        let previous = unpinned_previous(labels);
+        let leftovers: Vec<&Entry> = survey.entries().filter(|entry| self.is_leftover(entry)).collect();
         if previous.is_none() && leftovers.is_empty() {
             return Ok(());
         }
-        let kept = self.kept(labels, previous).await?;
-        self.revoke_all(&service, revoke, &leftovers, &kept).await?;
+        let shows_keys = self.account.provider.calls.list.as_ref().is_some_and(|list| list.key.is_some());
+        let unproven = previous.filter(|previous| {
+            let label = self.names.label(previous);
+            shows_keys || !survey.entries().any(|entry| entry.label.as_ref() == Some(&label))
+        });
+        let held = async {
+            match unproven {
+                Some(previous) => self.understood(survey, previous).await,
+                None => Ok(None),
+            }
+        };
+        let (others, held) = tokio::join!(self.labelled(survey, labels, previous), held);
+        let (others, held) = (others?, held?);
+        let kept = self.kept(&others);
+        let acting = Acting { service: self.service(), revoke, survey };
+        acting.end_all(&leftovers, &kept).await?;
         let Some(previous) = previous else { return Ok(()) };
-        let Some(held) = self.understood(previous).await? else { return Ok(()) };
-        self.end(&service, revoke, previous, &held, &listing, &kept).await
+        let found = self.end_listed(&acting, previous, held.as_deref(), &kept).await?;
+        match held {
+            Some(held) if !found => self.end_unlisted(&acting, previous, &held, &kept).await,
+            _ => Ok(()),
+        }
     }
 
-    /// Rules 1 and 2, after the labels have moved: what belongs to versions that lost their labels. Listed first, and only
-    /// then compared with the labels: a version has its label before it has a key.
-    pub async fn settle(&self) -> Result<()> {
+    /// Rules 1 and 2, after the labels have moved: what belongs to versions that had lost their labels when the second look saw
+    /// them, which was after the keys were listed.
+    pub async fn settle(&self, survey: &Survey, labels: &Labels) -> Result<()> {
         let Some(revoke) = &self.account.provider.calls.revoke else { return Ok(()) };
-        let service = self.service();
-        let listing = self.listing(&service).await?;
-        let labels = self.job.store.describe().await?;
-        if !labels.has(&self.job.token, Stage::Current) {
-            return Ok(());
-        }
-        let versions = labels.versions.iter().flatten().filter(|(_, labels)| !labels.is_empty());
-        let alive: Vec<String> = versions.map(|(id, _)| self.names.label(id)).collect();
+        let alive: Vec<String> = labelled(labels).map(|id| self.names.label(id)).collect();
         let given_up = |entry: &&Entry| {
             self.is_ours(entry) && !entry.label.as_ref().is_some_and(|label| alive.contains(label))
                 || self.is_leftover(entry)
         };
-        let victims: Vec<&Entry> = listing.entries.iter().filter(given_up).collect();
+        let victims: Vec<&Entry> = survey.entries().filter(given_up).collect();
         if victims.is_empty() {
             return Ok(());
         }
-        let kept = self.kept(&labels, None).await?;
-        self.revoke_all(&service, revoke, &victims, &kept).await
+        let others = self.labelled(survey, labels, None).await?;
+        Acting { service: self.service(), revoke, survey }.end_all(&victims, &self.kept(&others)).await
     }
 
     /// Takes back the key that this very invocation issued and could not store.
@@ -177,46 +205,37 @@ impl<'a> Keys<'a> {
         ours && !stored
     }
 
-    /// Revokes listed keys of ours, but none that a version in use holds.
-    async fn revoke_all(
+    /// Ends the key of one version, as far as the listing proves it to be that version's; whether it did.
+    async fn end_listed(
         &self,
-        service: &Service<'a>,
-        revoke: &Call,
-        victims: &[&Entry],
-        kept: &[Account],
-    ) -> Result<()> {
-        for entry in victims.iter().filter(|entry| !kept.iter().any(|account| holds(account, entry))) {
-            tracing::warn!(key = entry.id, "revoking a key that no version in use holds");
-            service.revoke(revoke, entry.label.as_deref().unwrap_or_default(), Some(&entry.id)).await?;
-        }
-        Ok(())
-    }
-
-    /// Ends the key of one version, as far as it is proven to be that version's.
-    async fn end(
-        &self,
-        service: &Service<'a>,
-        revoke: &Call,
+        acting: &Acting<'_>,
         version: &VersionId,
-        held: &Account,
-        listing: &Listing,
-        kept: &[Account],
-    ) -> Result<()> {
+        held: Option<&Account>,
+        kept: &[&Account],
+    ) -> Result<bool> {
         let label = self.names.label(version);
         let its = |entry: &&Entry| {
-            let shown = entry.key.as_ref().is_some_and(|key| key.same_as(&held.key));
+            let shown = entry.key.as_ref().zip(held).is_some_and(|(key, held)| key.same_as(&held.key));
             (entry.label.as_ref() == Some(&label) || shown)
                 && !kept.iter().any(|account| holds(account, entry))
         };
         let mut found = false;
-        for entry in listing.entries.iter().filter(its) {
+        for entry in acting.survey.entries().filter(its) {
             tracing::info!(version = version.as_str(), key = entry.id, "revoking the key of this version");
-            service.revoke(revoke, &label, Some(&entry.id)).await?;
+            acting.end(entry).await?;
             found = true;
         }
-        if found {
-            return Ok(());
-        }
+        Ok(found)
+    }
+
+    /// Ends the key of one version that no listing has proven, if the key itself does.
+    async fn end_unlisted(
+        &self,
+        acting: &Acting<'_>,
+        version: &VersionId,
+        held: &Account,
+        kept: &[&Account],
+    ) -> Result<()> {
         if let Err(error) = self.account.agree(held) {
             tracing::warn!(
                 version = version.as_str(),
@@ -232,44 +251,56 @@ impl<'a> Keys<'a> {
             );
             return Ok(());
         }
+        let label = self.names.label(version);
         let own = Service::new(self.job, self.names, held, self.admin);
         if !held.provider.uses_revoked_id() {
-            return own.revoke(revoke, &label, None).await;
+            return own.revoke(acting.revoke, &label, None).await;
         }
         let Some(test) = &held.provider.calls.test else { return Ok(()) };
-        match own.test(test).await? {
-            Err(_) => Ok(()),
-            Ok(accepted) => {
-                match accepted.id.filter(|id| !kept.iter().any(|account| account.id.as_ref() == Some(id))) {
-                    Some(id) => service.revoke(revoke, &label, Some(&id)).await,
-                    None => {
-                        tracing::warn!(
-                            version = version.as_str(),
-                            "the key of this version works, and nothing proves which of the service's keys it is: revoke it by hand"
-                        );
-                        Ok(())
-                    }
-                }
+        let Ok(accepted) = own.test(test).await? else { return Ok(()) };
+        match accepted.id.filter(|id| !kept.iter().any(|account| account.id.as_ref() == Some(id))) {
+            Some(id) => acting.service.revoke(acting.revoke, &label, Some(&id)).await,
+            None => {
+                tracing::warn!(
+                    version = version.as_str(),
+                    "the key of this version works, and nothing proves which of the service's keys it is: revoke it by hand"
+                );
+                Ok(())
             }
         }
     }
 
-    /// What every version with a label holds, but for the one that is to go.
-    async fn kept(&self, labels: &Labels, going: Option<&VersionId>) -> Result<Vec<Account>> {
-        let mut kept = Vec::new();
-        for (id, _) in
-            labels.versions.iter().flatten().filter(|(id, labels)| !labels.is_empty() && Some(*id) != going)
-        {
-            kept.extend(self.understood(id).await?);
+    /// What every other version with a label holds, but for the one that is to go.
+    async fn labelled(
+        &self,
+        survey: &Survey,
+        labels: &Labels,
+        going: Option<&VersionId>,
+    ) -> Result<Vec<Rc<Account>>> {
+        let mut others = Vec::new();
+        for id in labelled(labels).filter(|id| **id != self.job.token && Some(*id) != going) {
+            others.extend(self.understood(survey, id).await?);
         }
-        Ok(kept)
+        Ok(others)
     }
 
-    /// A version's account; none if it has no value, or none that means anything to us.
-    async fn understood(&self, id: &VersionId) -> Result<Option<Account>> {
+    /// Those, and the version that acts: none of their keys is ever revoked.
+    fn kept<'k>(&'k self, others: &'k [Rc<Account>]) -> Vec<&'k Account> {
+        others.iter().map(Rc::as_ref).chain([self.account]).collect()
+    }
+
+    /// A version's account, read once; none if it has no value, or none that means anything to us.
+    async fn understood(&self, survey: &Survey, id: &VersionId) -> Result<Option<Rc<Account>>> {
+        if let Some(known) = survey.read.borrow().get(id) {
+            return Ok(Some(Rc::clone(known)));
+        }
         let Some(version) = self.job.store.version(id).await? else { return Ok(None) };
         match self.job.hold(self.target, version) {
-            Ok(held) => Ok(Some(held.account)),
+            Ok(held) => {
+                let account = Rc::new(held.account);
+                survey.read.borrow_mut().insert(id.clone(), Rc::clone(&account));
+                Ok(Some(account))
+            }
             Err(error) => {
                 tracing::info!(
                     version = id.as_str(),
@@ -280,6 +311,49 @@ impl<'a> Keys<'a> {
             }
         }
     }
+}
+
+/// A service on which keys are ended, and what is known of them.
+struct Acting<'a> {
+    service: Service<'a>,
+    revoke: &'a Call,
+    survey: &'a Survey,
+}
+
+impl Acting<'_> {
+    /// Revokes listed keys of ours, but none that a version in use holds.
+    async fn end_all(&self, victims: &[&Entry], kept: &[&Account]) -> Result<()> {
+        for entry in victims.iter().filter(|entry| !kept.iter().any(|account| holds(account, entry))) {
+            tracing::warn!(key = entry.id, "revoking a key that no version in use holds");
+            self.end(entry).await?;
+        }
+        Ok(())
+    }
+
+    async fn end(&self, entry: &Entry) -> Result<()> {
+        self.service.revoke(self.revoke, entry.label.as_deref().unwrap_or_default(), Some(&entry.id)).await?;
+        self.survey.revoked.borrow_mut().push(entry.id.clone());
+        Ok(())
+    }
+}
+
+/// The versions that carry a label.
+fn labelled(labels: &Labels) -> impl Iterator<Item = &VersionId> {
+    labels.versions.iter().flatten().filter(|(_, labels)| !labels.is_empty()).map(|(id, _)| id)
+}
+
+/// The version whose key is to go: AWSPREVIOUS, unless it carries a label of somebody else's, too.
+fn unpinned_previous(labels: &Labels) -> Option<&VersionId> {
+    let previous = labels.holder(Stage::Previous)?;
+    let carried = labels.versions.as_ref()?.get(previous)?;
+    if carried.len() > 1 {
+        tracing::info!(
+            version = previous.as_str(),
+            "AWSPREVIOUS carries another label too, so its key is kept"
+        );
+        return None;
+    }
+    Some(previous)
 }
 
 /// Whether a version holds a listed key.

@@ -27,7 +27,7 @@ use rotation::version::{Labels, Stage};
 use tokio::time::Instant;
 
 use crate::account::Account;
-use crate::keys::{Keys, Names};
+use crate::keys::{Keys, Names, Survey};
 use crate::provider::schema::{Make, Revoke};
 use crate::provider::{Provider, Providers};
 use crate::service::Service;
@@ -49,9 +49,12 @@ pub struct ApiKey {
 
 type NewFields = Vec<(String, Secret)>;
 
-/// An accepted key; or none, where the provider has nothing to ask.
+/// An accepted key, or none where the provider has nothing to ask; and, once it acts, by whose authority and on which keys.
+#[derive(Default)]
 pub struct Session {
     id: Option<String>,
+    admin: Option<Fields>,
+    survey: Option<Survey>,
 }
 
 impl ApiKey {
@@ -60,10 +63,6 @@ impl ApiKey {
         let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         let folder = set("PROVIDERS_DIR").unwrap_or_else(|| FOLDER.to_owned());
         ApiKey { providers: Providers::new(folder.into(), set("PROVIDER")), unstored: RefCell::default() }
-    }
-
-    async fn names(&self, job: &Job<'_>) -> Result<Names> {
-        Ok(Names::new(&job.store.describe().await?.arn))
     }
 
     async fn issued(&self, job: &Job<'_>, current: &Held<Account>) -> Result<NewFields> {
@@ -78,7 +77,7 @@ impl ApiKey {
             );
             return Ok(new.iter().map(|(name, value)| (name.clone(), value.share())).collect());
         }
-        let (names, admin) = (self.names(job).await?, account::authority(job, account).await?);
+        let (names, admin) = (names(job).await?, account::authority(job, account).await?);
         let keys = Keys { target: self, job, names: &names, account, admin: &admin };
         match provider.revoke {
             Revoke::Current => keys.make_room(&current.id).await?,
@@ -101,15 +100,26 @@ impl ApiKey {
         admin: Option<&Fields>,
     ) -> Result<Login<Session>> {
         let Some(test) = &account.provider.calls.test else {
-            return Ok(Login::Accepted(Session { id: None }));
+            return Ok(Login::Accepted(Session::default()));
         };
         // A test is authorised by the key itself; the admin's fields are there for those who name them all the same.
         let none = Names { prefix: String::new(), account: String::new() };
         let admin = admin.unwrap_or(&account.fields);
         Ok(match Service::new(job, &none, account, admin).test(test).await? {
-            Ok(accepted) => Login::Accepted(Session { id: accepted.id }),
+            Ok(accepted) => Login::Accepted(Session { id: accepted.id, ..Session::default() }),
             Err(words) => Login::Rejected(words),
         })
+    }
+
+    fn keys<'a>(
+        &'a self,
+        job: &'a Job<'a>,
+        names: &'a Names,
+        writer: &'a Session,
+        held: &'a Held<Account>,
+    ) -> Keys<'a> {
+        let admin = writer.admin.as_ref().unwrap_or(&held.account.fields);
+        Keys { target: self, job, names, account: &held.account, admin }
     }
 
     /// Waits until a new key is accepted, for services that take a moment.
@@ -123,6 +133,11 @@ impl ApiKey {
         }
         Ok(())
     }
+}
+
+/// What the secret's keys are called.
+async fn names(job: &Job<'_>) -> Result<Names> {
+    Ok(Names::new(job.store.arn().await?))
 }
 
 /// A key that is made here.
@@ -194,7 +209,7 @@ impl Target for ApiKey {
             return Ok(());
         }
         let current = job.hold_current(self, job.store.labelled(Stage::Current).await)?;
-        let (names, admin) = (self.names(job).await?, account::authority(job, &current.account).await?);
+        let (names, admin) = (names(job).await?, account::authority(job, &current.account).await?);
         let keys = Keys { target: self, job, names: &names, account: &current.account, admin: &admin };
         keys.withdraw(&proposed).await
     }
@@ -210,22 +225,29 @@ impl Target for ApiKey {
         self.accepted(job, account, on).await
     }
 
-    async fn writer(&self, _: &Job<'_>, _: Option<&Fields>, proven: Option<Session>) -> Result<Session> {
-        Ok(proven.unwrap_or(Session { id: None }))
+    async fn writer(&self, _: &Job<'_>, admin: Option<&Fields>, proven: Option<Session>) -> Result<Session> {
+        Ok(Session { admin: admin.map(Fields::copy), ..proven.unwrap_or_default() })
+    }
+
+    async fn is_set(&self, job: &Job<'_>, pending: &Held<Account>) -> Result<bool> {
+        if pending.account.provider.calls.put.is_some() {
+            return Ok(false);
+        }
+        self.ready(job, &pending.account).await.map(|()| true)
     }
 
     async fn apply(
         &self,
         job: &Job<'_>,
         _: Session,
-        _: Option<&Fields>,
+        admin: Option<&Fields>,
         _: &Held<Account>,
         pending: &Held<Account>,
     ) -> Result<()> {
         let account = &pending.account;
         if let Some(put) = &account.provider.calls.put {
-            let (names, admin) = (self.names(job).await?, account::authority(job, account).await?);
-            Service::new(job, &names, account, &admin).put(put, &names.label(&job.token)).await?;
+            let (names, admin) = (names(job).await?, admin.unwrap_or(&account.fields));
+            Service::new(job, &names, account, admin).put(put, &names.label(&job.token)).await?;
         }
         self.ready(job, account).await
     }
@@ -269,23 +291,40 @@ impl Target for ApiKey {
         }
     }
 
-    async fn retire(&self, job: &Job<'_>, labels: &Labels, pending: &Held<Account>) -> Result<()> {
-        let account = &pending.account;
-        if account.provider.revoke != Revoke::Previous {
-            return Ok(());
+    async fn survey(&self, job: &Job<'_>, writer: &mut Session, pending: &Held<Account>) -> Result<()> {
+        if pending.account.provider.revoke == Revoke::Previous {
+            let names = names(job).await?;
+            writer.survey = Some(self.keys(job, &names, writer, pending).survey().await?);
         }
-        let (names, admin) = (Names::new(&labels.arn), account::authority(job, account).await?);
-        Keys { target: self, job, names: &names, account, admin: &admin }.retire(labels).await
+        Ok(())
+    }
+
+    async fn retire(
+        &self,
+        job: &Job<'_>,
+        writer: &mut Session,
+        labels: &Labels,
+        pending: &Held<Account>,
+    ) -> Result<()> {
+        let Some(survey) = &writer.survey else { return Ok(()) };
+        let names = Names::new(&labels.arn);
+        self.keys(job, &names, writer, pending).retire(survey, labels).await
     }
 
     fn settles(&self, account: &Account) -> bool {
         account.provider.sweeps()
     }
 
-    async fn settle(&self, job: &Job<'_>, _: &mut Session, current: &Held<Account>) -> Result<()> {
-        let account = &current.account;
-        let (names, admin) = (self.names(job).await?, account::authority(job, account).await?);
-        Keys { target: self, job, names: &names, account, admin: &admin }.settle().await
+    async fn settle(
+        &self,
+        job: &Job<'_>,
+        writer: &mut Session,
+        labels: &Labels,
+        current: &Held<Account>,
+    ) -> Result<()> {
+        let Some(survey) = &writer.survey else { return Ok(()) };
+        let names = Names::new(&labels.arn);
+        self.keys(job, &names, writer, current).settle(survey, labels).await
     }
 
     async fn examine(&self, _: &Job<'_>, _: &mut Session, account: &Account) -> Vec<Finding> {

@@ -11,7 +11,7 @@ use rotation::secret::Secret;
 use serde_json::Value;
 
 use crate::account::Account;
-use crate::exchange::{Meaning, exchange};
+use crate::exchange::{Answer, Meaning, exchange};
 use crate::keys::Names;
 use crate::provider::pointer::Source;
 use crate::provider::schema::Call;
@@ -205,6 +205,9 @@ impl<'a> Service<'a> {
     async fn call(&self, kind: &str, call: &Call, about: &About<'_>) -> Result<Meaning> {
         let provider = &self.account.provider;
         let access = if provider.uses(call, &Variable::Access) { Some(self.access().await?) } else { None };
+        if call.after.is_some() {
+            self.token().await?;
+        }
         self.send(kind, call, about, access.as_ref()).await
     }
 
@@ -242,19 +245,24 @@ impl<'a> Service<'a> {
         if let Some(known) = &*self.access.borrow() {
             return Ok(known.share());
         }
-        let none = || Error::new(Kind::Bug, "there is no call that gets an access token");
-        let call = self.account.provider.calls.token.as_ref().ok_or_else(none)?;
-        let answer = match self.send("token", call, &about(""), None).await? {
-            Meaning::Yes(answer) => answer,
-            Meaning::Rejected(words) => return Err(self.unauthorised("token", words)),
-            Meaning::Gone => return Err(none()),
-        };
-        let token = call.token.as_ref().ok_or_else(none)?.text(&answer.json()?);
+        let (call, answer) = self.token().await?;
+        let place = call.token.as_ref().ok_or_else(no_token)?;
+        let token = place.text(&answer.json()?);
         let token = token.map_err(|what| answer.misunderstood(&what))?.filter(|token| !token.is_empty());
         let token = Secret::new(token.ok_or_else(|| answer.misunderstood("there is no token in it"))?);
         self.job.scrub.learn(&token);
         *self.access.borrow_mut() = Some(token.share());
         Ok(token)
+    }
+
+    /// Carries out `[call.token]`.
+    async fn token(&self) -> Result<(&Call, Answer)> {
+        let call = self.account.provider.calls.token.as_ref().ok_or_else(no_token)?;
+        match self.send("token", call, &about(""), None).await? {
+            Meaning::Yes(answer) => Ok((call, answer)),
+            Meaning::Rejected(words) => Err(self.unauthorised("token", words)),
+            Meaning::Gone => Err(no_token()),
+        }
     }
 
     fn unauthorised(&self, kind: &str, words: String) -> Error {
@@ -267,6 +275,10 @@ impl<'a> Service<'a> {
             (None, false) => error.remedy("the grant in AWSCURRENT was used up or revoked, and its successor was not stored: authorise again, and store the new grant with PutSecretValue"),
         }
     }
+}
+
+fn no_token() -> Error {
+    Error::new(Kind::Bug, "there is no call that gets an access token")
 }
 
 fn about(label: &str) -> About<'_> {

@@ -7,11 +7,12 @@ mod live {
     mod addresses;
     mod answers;
     mod attacks;
+    pub(crate) mod builtin;
     mod continuity;
     pub(crate) mod dialect;
     pub(crate) mod issuer;
-    mod oauth;
-    mod own_keys;
+    pub(crate) mod oauth;
+    pub(crate) mod own_keys;
     pub(crate) mod plain_dialect;
     mod provider_files;
     mod providers;

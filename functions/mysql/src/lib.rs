@@ -29,6 +29,7 @@ use rotation::secret::Secret;
 use rotation::settings::Settings;
 use rotation::strategy::Strategy;
 use rotation::target::{Held, Login, Target};
+use rotation::version::Labels;
 
 use crate::account::{Account, ENGINE, Name};
 use crate::acting::Admin;
@@ -173,7 +174,13 @@ impl Target for Mysql {
         account.strategy == Strategy::DualPassword
     }
 
-    async fn settle(&self, job: &Job<'_>, writer: &mut Session, current: &Held<Account>) -> Result<()> {
+    async fn settle(
+        &self,
+        job: &Job<'_>,
+        writer: &mut Session,
+        _: &Labels,
+        current: &Held<Account>,
+    ) -> Result<()> {
         for name in acting::names(job, writer, &current.account).await? {
             dual::settle(job, writer, &name, current).await?;
         }

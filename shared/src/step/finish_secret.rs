@@ -22,11 +22,13 @@ pub async fn run<T: Target>(target: &T, job: &Job<'_>) -> Result<()> {
     let (session, _) = ladder::prove(target, job, &pending).await?;
     let mut writer = target.writer(job, admin.as_ref(), Some(session)).await?;
     target.lock(job, &mut writer, &labels.arn).await?;
-    if gate::second_look(job, &labels).await? == Gate::Open {
-        promote(target, job, &labels, &pending).await?;
+    target.survey(job, &mut writer, &pending).await?;
+    let (gate, labels) = gate::second_look(job, &labels).await?;
+    if gate == Gate::Open {
+        promote(target, job, &mut writer, &labels, &pending).await?;
     }
     if target.settles(&pending.account) {
-        target.settle(job, &mut writer, &pending).await?;
+        target.settle(job, &mut writer, &labels, &pending).await?;
     }
     Ok(())
 }
@@ -35,11 +37,12 @@ pub async fn run<T: Target>(target: &T, job: &Job<'_>) -> Result<()> {
 async fn promote<T: Target>(
     target: &T,
     job: &Job<'_>,
+    writer: &mut T::Session,
     labels: &Labels,
     pending: &Held<T::Account>,
 ) -> Result<()> {
     let (_, proof) = ladder::prove(target, job, pending).await?;
-    target.retire(job, labels, pending).await?;
+    target.retire(job, writer, labels, pending).await?;
     job.store.promote(&proof, labels.holder(Stage::Current)).await?;
     crate::metrics::rotated();
     if !target.strategy(&pending.account).overlaps() {

@@ -22,6 +22,10 @@ pub async fn run<T: Target>(target: &T, job: &Job<'_>) -> Result<()> {
         return Err(Error::new(Kind::Conflict, "AWSCURRENT moved while this step was reading it"));
     }
     target.succeeds(&current.account, &pending.account)?;
+    if target.is_set(job, &pending).await? {
+        tracing::info!("the service has made this credential itself; nothing is left to set");
+        return Ok(());
+    }
     let admin = target.admin(job, &current.account).await?;
     let proven = match ladder::climb(target, job, &labels, &current, &pending, admin.as_ref()).await? {
         Rung::Proven(session) => Some(session),
@@ -33,7 +37,7 @@ pub async fn run<T: Target>(target: &T, job: &Job<'_>) -> Result<()> {
     };
     let mut writer = target.writer(job, admin.as_ref(), proven).await?;
     target.lock(job, &mut writer, &labels.arn).await?;
-    if gate::second_look(job, &labels).await? == Gate::Promoted {
+    if gate::second_look(job, &labels).await?.0 == Gate::Promoted {
         return Ok(());
     }
     target.apply(job, writer, admin.as_ref(), &current, &pending).await?;

@@ -198,7 +198,7 @@ impl Checker<'_> {
             ("page_size", "list", call.page_size.is_some() || call.first_page.is_some()),
             ("token", "token", call.token.is_some()),
             ("control", "test", call.control.is_some()),
-            ("gone", "revoke", call.gone.is_some()),
+            ("gone", "revoke", call.gone.is_some() || !call.gone_if.is_empty()),
         ];
         if let Some((key, owner, _)) = only.iter().find(|(_, owner, used)| *used && *owner != kind) {
             return Err(format!("\"{key}\" belongs to [call.{owner}]"));
@@ -229,7 +229,11 @@ impl Checker<'_> {
                     "\"label\" or \"key\" has to say what tells a key of ours from others",
                 )
             }
-            "token" => need(call.token.is_some(), "\"token\" has to say where the token is"),
+            "token" => {
+                need(call.after.is_none(), "\"after\" belongs to the other calls")?;
+                let used = provider.each_call().any(|call| provider.uses(call, &Variable::Access));
+                need(call.token.is_some() || !used, "\"token\" has to say where the token is")
+            }
             _ => Ok(()),
         }
     }
@@ -271,6 +275,9 @@ impl Checker<'_> {
                 .any(|call| provider.uses(call, &Variable::Access))
         {
             return Err(self.missing("{{access}} is used, and there is no [call.token]"));
+        }
+        if token.is_none() && provider.each_call().any(|call| call.after.is_some()) {
+            return Err(self.missing("after = \"token\" is said, and there is no [call.token]"));
         }
         Ok(())
     }

@@ -119,8 +119,16 @@ pub struct Calls {
     pub list: Option<Call>,
     /// Ends a key.
     pub revoke: Option<Call>,
-    /// Gets the token that `{{access}}` stands for.
+    /// Gets the token that `{{access}}` stands for, or opens what the calls with `after = "token"` need.
     pub token: Option<Call>,
+}
+
+/// A call that another one needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum After {
+    /// `[call.token]`.
+    Token,
 }
 
 /// One HTTP request, and what its answer means. Which keys go with which call is checked in `check`.
@@ -142,6 +150,9 @@ pub struct Call {
     pub headers: BTreeMap<String, Place>,
     /// The name of an `[auth.NAME]`.
     pub auth: Option<Spanned<String>>,
+    /// A call that has to be carried out right before, though this one does not use `{{access}}`: where a service asks for a
+    /// password again.
+    pub after: Option<After>,
     /// A JSON body.
     pub json: Option<Spanned<Json>>,
     /// A form body.
@@ -152,6 +163,9 @@ pub struct Call {
     pub rejected: Option<Vec<u16>>,
     /// The statuses that mean that the key is gone already; 404 and 410 unless said otherwise.
     pub gone: Option<Vec<u16>>,
+    /// revoke: what stands in the answer of a yes if the key is gone already, for services that say so there.
+    #[serde(default)]
+    pub gone_if: BTreeMap<Pointer, serde_json::Value>,
     /// Further statuses that mean: later, and nothing was done. 429 always does.
     #[serde(default)]
     pub later: Vec<u16>,

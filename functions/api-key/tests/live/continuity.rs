@@ -1,42 +1,72 @@
-//! Clients that use AWSCURRENT, or a copy of it as old as the last rotation, are never refused.
+//! Clients that use AWSCURRENT in a loop, each with a copy as old as caches keep it, are never refused: with any built-in
+//! provider whose old key works on. With the others, exactly the promised exception.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use lab::continuity::{Clients, Habits, Tally};
+use lab::rotation::Step;
+use serde_json::Value;
 
 use super::scene::Scene;
+use super::{builtin, oauth, own_keys};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn no_client_is_refused_during_rotations() {
-    let scene = Arc::new(Scene::plain().await);
-    let over = Arc::new(AtomicBool::new(false));
-    let (asked, refused) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let mut clients = tokio::task::JoinSet::new();
-    for patience in [1, 5, 50] {
-        let (scene, over) = (Arc::clone(&scene), Arc::clone(&over));
-        let (asked, refused) = (Arc::clone(&asked), Arc::clone(&refused));
-        clients.spawn(async move {
-            while !over.load(Ordering::Relaxed) {
-                // A client's cached copy is used for a while.
-                let copy = scene.world.current();
-                for _ in 0..patience {
-                    asked.fetch_add(1, Ordering::Relaxed);
-                    if !scene.accepts(&copy, "key") {
-                        refused.fetch_add(1, Ordering::Relaxed);
-                    }
-                    tokio::task::yield_now().await;
-                }
-            }
-        });
-    }
-    for _ in 0..4 {
-        let before = scene.world.current();
+/// Sends clients to a service with what a secret holds.
+fn clients(scene: &Scene, name: &'static str) -> Clients {
+    let port = scene.issuer.port;
+    let habits = Habits { clients: 4, cache: Duration::from_millis(100), pause: Duration::from_millis(5) };
+    let login = move |secret: Value| {
+        Box::pin(async move { builtin::consume(name, &secret, port).await }) as lab::continuity::Attempt
+    };
+    Clients::start(&scene.world.lab.secrets(), &scene.world.secret, habits, Arc::new(login))
+}
+
+/// Rotates so often, with time for every client to use every version.
+async fn rotations(scene: &Scene, clients: &Clients, count: usize) {
+    for _ in 0..count {
         scene.world.rotate().await.unwrap();
-        assert!(scene.accepts(&before, "key"), "a copy from before the rotation is refused after it");
+        let now = scene.world.lab.secrets().version_with(&scene.world.secret, "AWSCURRENT").unwrap();
+        clients.until(|tally| tally.by_version.iter().any(|(used, count)| *used == now && *count > 3)).await;
     }
-    over.store(true, Ordering::Relaxed);
-    while let Some(ended) = clients.join_next().await {
-        ended.unwrap();
+}
+
+#[track_caller]
+fn nobody_was_refused(tally: &Tally, versions: usize) {
+    assert_eq!((tally.refused, tally.unanswered), (0, 0), "{tally:?}");
+    assert_eq!(tally.by_version.len(), versions, "{tally:?}");
+}
+
+async fn nobody_is_refused(name: &'static str) {
+    let scene = Scene::new(builtin::setting(name)).await;
+    // The service takes its time, so that logins fall into every moment of a rotation.
+    scene.issuer.latency(Duration::from_millis(10));
+    let clients = clients(&scene, name);
+    rotations(&scene, &clients, 3).await;
+    nobody_was_refused(&clients.stop().await, 4);
+}
+
+builtin::each_overlapping_provider!(nobody_is_refused);
+
+/// An access token runs out by itself and nobody ends it earlier, so its clients are not refused either; what is outside the
+/// promise is the grant (see `sweep`).
+#[tokio::test(flavor = "multi_thread")]
+async fn access_tokens_work_until_they_run_out() {
+    let scene = oauth::scene(oauth::strict).await;
+    let clients = clients(&scene, "oauth-refresh");
+    rotations(&scene, &clients, 3).await;
+    nobody_was_refused(&clients.stop().await, 4);
+}
+
+/// Where a service allows one key, clients are refused from createSecret to finishSecret, and at no other time.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_one_key_is_allowed_clients_are_refused_from_create_secret_to_finish_secret() {
+    let scene = own_keys::one_key_scene().await;
+    let token = scene.world.begin().unwrap();
+    let accepts =
+        || async { builtin::consume("http", &scene.world.current(), scene.issuer.port).await.unwrap() };
+    assert!(accepts().await);
+    for step in Step::ALL {
+        scene.world.step(&token, step).await.unwrap();
+        assert_eq!(accepts().await, step == Step::FinishSecret, "after {}", step.name());
     }
-    assert_eq!(refused.load(Ordering::Relaxed), 0);
-    assert!(asked.load(Ordering::Relaxed) > 100, "the clients hardly asked");
 }

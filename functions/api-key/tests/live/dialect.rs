@@ -4,7 +4,6 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::issuer::{Asked, Key, Reply, Store};
-pub(crate) use super::plain_dialect::http;
 
 /// The admin's key at every service.
 pub(crate) const ADMIN: &str = "admin-key-0123456789abcdef";
@@ -271,22 +270,35 @@ pub(crate) fn fastly(store: &mut Store, asked: &Asked) -> Reply {
             |key| Reply::json(200, json!({"id": key.id, "name": key.name})),
         );
     }
+    let refused = || error(403, json!({"msg": "You are not authorized to perform this action"}));
     if token != ADMIN {
-        return error(403, json!({"msg": "You are not authorized to perform this action"}));
+        return refused();
     }
     match (&asked.method, &asked.segments()[..]) {
+        (&Method::POST, ["sudo"]) => {
+            if asked.json != json!({"username": "admin@example.com", "password": APPLICATION}) {
+                return error(400, json!({"msg": "Bad request"}));
+            }
+            store.notes.insert("sudo".into(), String::new());
+            Reply::json(200, json!({"expiry_time": stamp_in(300)}))
+        }
+        // A new token is made in sudo mode only.
+        (&Method::POST, ["automation-tokens"]) if !store.notes.contains_key("sudo") => refused(),
         (&Method::POST, ["automation-tokens"])
             if asked.json["services"].is_array() && asked.json["role"] == "engineer" =>
         {
+            store.notes.remove("sudo");
             let key = store.issue("{random}", asked.json["name"].as_str().unwrap());
             Reply::json(200, json!({"id": key.id, "name": key.name, "access_token": key.value}))
         }
         (&Method::GET, ["automation-tokens"]) => {
             let keys = page(store, asked, "page", 100, 1).iter();
-            Reply::json(
-                200,
-                keys.map(|key| json!({"id": key.id, "name": key.name, "created_at": stamp(key)})).collect(),
-            )
+            let keys: Vec<Value> = keys
+                .map(|key| json!({"id": key.id, "name": key.name, "access_token": "", "created_at": stamp(key)}))
+                .collect();
+            let meta =
+                json!({"current_page": 1, "per_page": 100, "record_count": keys.len(), "total_pages": 1});
+            Reply::json(200, json!({"data": keys, "meta": meta}))
         }
         (&Method::DELETE, ["automation-tokens", id]) if store.revoke(id) => Reply::empty(204),
         _ => error(404, json!({"msg": "Record not found"})),
@@ -299,36 +311,39 @@ pub(crate) fn newrelic(store: &mut Store, asked: &Asked) -> Reply {
         return error(401, json!({"errors": [{"message": "Invalid API key"}]}));
     }
     let (query, variables) = (asked.json["query"].as_str().unwrap_or_default(), &asked.json["variables"]);
-    let typed = variables["account"] == 1 && variables["user"] == 2;
-    if query.contains("apiAccessCreateKeys") && typed {
-        let key = store.issue("NRAK-{random}", variables["name"].as_str().unwrap());
-        return Reply::json(
-            200,
-            json!({"data": {"apiAccessCreateKeys": {"createdKeys": [{"id": key.id, "key": key.value}], "errors": []}}}),
-        );
+    // The types by which the schema knows its inputs; a query that declares others is refused, as GraphQL demands.
+    if query.contains("apiAccessCreateKeys(keys: $keys)") && query.contains("$keys: ApiAccessCreateInput!") {
+        let wanted = &variables["keys"]["user"][0];
+        if wanted["accountId"] != 1 || wanted["userId"] != 2 {
+            return graphql(
+                "apiAccessCreateKeys",
+                json!({"createdKeys": [], "errors": [{"message": "no such account"}]}),
+            );
+        }
+        let key = store.issue("NRAK-{random}", wanted["name"].as_str().unwrap());
+        let created = json!([{"id": key.id, "key": key.value}]);
+        return graphql("apiAccessCreateKeys", json!({"createdKeys": created, "errors": []}));
     }
-    if query.contains("keySearch") && typed {
+    let scope = json!({"types": ["USER"], "scope": {"accountIds": [1], "userIds": [2]}});
+    if query.contains("keySearch(query: $query, cursor: $cursor)")
+        && query.contains("$query: ApiAccessKeySearchQuery!")
+        && variables["query"] == scope
+    {
         let from: usize = variables["cursor"].as_str().map_or(0, |cursor| cursor.parse().unwrap());
-        let keys: Vec<Value> = store
-            .keys
-            .iter()
-            .skip(from)
-            .take(2)
-            .map(|key| json!({"id": key.id, "name": key.name, "createdAt": key.created}))
-            .collect();
+        let keys = store.keys.iter().skip(from).take(2);
+        let keys: Vec<Value> =
+            keys.map(|key| json!({"id": key.id, "name": key.name, "createdAt": key.created})).collect();
         let next = (from + 2 < store.keys.len()).then(|| (from + 2).to_string());
-        return Reply::json(
-            200,
-            json!({"data": {"actor": {"apiAccess": {"keySearch": {"nextCursor": next, "keys": keys}}}}}),
-        );
+        return graphql("actor", json!({"apiAccess": {"keySearch": {"nextCursor": next, "keys": keys}}}));
     }
-    if query.contains("apiAccessDeleteKeys") {
-        let id = variables["ids"][0].as_str().unwrap();
-        let errors = if store.revoke(id) { json!([]) } else { json!([{"message": "Key not found"}]) };
-        return Reply::json(
-            200,
-            json!({"data": {"apiAccessDeleteKeys": {"deletedKeys": [{"id": id}], "errors": errors}}}),
-        );
+    if query.contains("apiAccessDeleteKeys(keys: $keys)") && query.contains("$keys: ApiAccessDeleteInput!") {
+        let id = variables["keys"]["userKeyIds"][0].as_str().unwrap();
+        let answer = if store.revoke(id) {
+            json!({"deletedKeys": [{"id": id}], "errors": []})
+        } else {
+            json!({"deletedKeys": [], "errors": [{"message": "Key not found", "errorType": "NOT_FOUND"}]})
+        };
+        return graphql("apiAccessDeleteKeys", answer);
     }
     if query.contains("user { id }") {
         return Reply::json(200, json!({"data": {"actor": {"user": {"id": 2}}}}));
@@ -376,8 +391,21 @@ pub(crate) fn openai(store: &mut Store, asked: &Asked) -> Reply {
     }
 }
 
+fn graphql(field: &str, answer: Value) -> Reply {
+    Reply::json(200, json!({"data": {field: answer}}))
+}
+
 fn stamp(key: &Key) -> String {
-    let seconds = i64::try_from(key.created).unwrap();
+    written(key.created)
+}
+
+fn stamp_in(seconds: u64) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    written(now.as_secs() + seconds)
+}
+
+fn written(seconds: u64) -> String {
+    let seconds = i64::try_from(seconds).unwrap();
     let date = aws_smithy_types::DateTime::from_secs(seconds);
     date.fmt(aws_smithy_types::date_time::Format::DateTime).unwrap()
 }

@@ -9,12 +9,12 @@ use super::issuer::{Asked, Fault, Reply, Store};
 use super::scene::{Scene, Setting};
 
 /// A strict server: a refresh token works once, and its second use ends the grant (RFC 9700, section 4.14.2).
-fn strict(store: &mut Store, asked: &Asked) -> Reply {
+pub(crate) fn strict(store: &mut Store, asked: &Asked) -> Reply {
     login(store, asked, false)
 }
 
 /// A server with a grace period: the same refresh token gets the same answer again.
-fn graceful(store: &mut Store, asked: &Asked) -> Reply {
+pub(crate) fn graceful(store: &mut Store, asked: &Asked) -> Reply {
     login(store, asked, true)
 }
 
@@ -48,17 +48,29 @@ fn login(store: &mut Store, asked: &Asked, grace: bool) -> Reply {
     Reply::json(200, answer)
 }
 
-async fn scene(dialect: super::issuer::Dialect) -> Scene {
-    let first = "refresh-token-made-by-hand";
-    let scene = Scene::new(Setting {
+/// The refresh token that was made by hand.
+const FIRST: &str = "refresh-token-made-by-hand";
+
+/// A secret with a grant.
+pub(crate) fn setting(dialect: super::issuer::Dialect) -> Setting<'static> {
+    Setting {
         like: "oauth-refresh",
         dialect,
         fields: ("access_token", ""),
-        more: json!({"refresh_token": first, "client_id": "app", "client_secret": "client-secret-0123456789"}),
+        more: json!({"refresh_token": FIRST, "client_id": "app", "client_secret": "client-secret-0123456789"}),
         ..Setting::default()
-    })
-    .await;
-    scene.issuer.store().notes.insert(first.into(), "fresh".into());
+    }
+}
+
+/// Makes the server know the grant.
+pub(crate) fn grant(scene: &Scene) {
+    scene.issuer.store().notes.insert(FIRST.into(), "fresh".into());
+}
+
+/// A server, and a secret with a grant that it knows.
+pub(crate) async fn scene(dialect: super::issuer::Dialect) -> Scene {
+    let scene = Scene::new(setting(dialect)).await;
+    grant(&scene);
     scene
 }
 

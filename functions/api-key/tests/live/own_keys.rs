@@ -159,38 +159,45 @@ async fn a_random_secret_is_new_three_times_as_json_and_as_plain_text() {
     }
 }
 
-/// A service that allows one key: it is revoked before there is a new one, and the price is paid in refusals.
-#[tokio::test(flavor = "multi_thread")]
-async fn where_one_key_is_allowed_the_current_one_goes_first() {
-    fn single(store: &mut Store, asked: &Asked) -> Reply {
-        let admin = asked.bearer() == super::dialect::ADMIN;
-        match (&asked.method, &asked.segments()[..]) {
-            (&Method::GET, ["keys", "self"]) => match store.of(asked.bearer()) {
-                Some(key) => Reply::json(200, json!({"id": key.id})),
-                None => Reply::json(401, json!({})),
-            },
-            (&Method::POST, ["keys"]) if admin && store.keys.is_empty() => {
-                let key = store.issue("{random}", asked.json["name"].as_str().unwrap());
-                Reply::json(201, json!({"id": key.id, "key": key.value}))
-            }
-            (&Method::POST, _) => Reply::json(409, json!({})),
-            (&Method::GET, ["keys"]) if asked.query["page"] == "1" => {
-                let keys: Vec<Value> =
-                    store.keys.iter().map(|key| json!({"id": key.id, "name": key.name})).collect();
-                Reply::json(200, json!({"keys": keys}))
-            }
-            (&Method::GET, _) => Reply::json(200, json!({"keys": []})),
-            (&Method::DELETE, ["keys", id]) if admin && store.revoke(id) => Reply::empty(204),
-            _ => Reply::empty(404),
+/// A service that allows one key.
+fn single(store: &mut Store, asked: &Asked) -> Reply {
+    let admin = asked.bearer() == super::dialect::ADMIN;
+    match (&asked.method, &asked.segments()[..]) {
+        (&Method::GET, ["keys", "self"]) => match store.of(asked.bearer()) {
+            Some(key) => Reply::json(200, json!({"id": key.id})),
+            None => Reply::json(401, json!({})),
+        },
+        (&Method::POST, ["keys"]) if admin && store.keys.is_empty() => {
+            let key = store.issue("{random}", asked.json["name"].as_str().unwrap());
+            Reply::json(201, json!({"id": key.id, "key": key.value}))
         }
+        (&Method::POST, _) => Reply::json(409, json!({})),
+        (&Method::GET, ["keys"]) if asked.query["page"] == "1" => {
+            let keys: Vec<Value> =
+                store.keys.iter().map(|key| json!({"id": key.id, "name": key.name})).collect();
+            Reply::json(200, json!({"keys": keys}))
+        }
+        (&Method::GET, _) => Reply::json(200, json!({"keys": []})),
+        (&Method::DELETE, ["keys", id]) if admin && store.revoke(id) => Reply::empty(204),
+        _ => Reply::empty(404),
     }
-    let scene = Scene::new(Setting {
+}
+
+/// A secret for it, with an admin's key, because the current one is gone when a new one is asked for.
+pub(crate) async fn one_key_scene() -> Scene {
+    Scene::new(Setting {
         dialect: single,
         admin: super::scene::admin("key"),
         top: "overlap = false\nrevoke = \"current\"",
         ..Setting::default()
     })
-    .await;
+    .await
+}
+
+/// It is revoked before there is a new one, and the price is paid in refusals.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_one_key_is_allowed_the_current_one_goes_first() {
+    let scene = one_key_scene().await;
     for _ in 0..3 {
         scene.world.rotate().await.unwrap();
         assert_eq!(scene.issuer.live(), [scene.world.current()["key"].as_str().unwrap()]);

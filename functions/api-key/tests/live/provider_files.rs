@@ -90,6 +90,23 @@ fn what_is_wrong_is_said_with_its_line() {
     refused("path = \"/self\"", "path = \"/self/{{access}}\"", 1, "there is no [call.token]");
     refused("name = \"mine\"", "name = \"mine\"\noverlap = false", 1, "no previous key to revoke");
     refused("[call.list]", "[call.lists]", 18, "unknown field");
+    refused("path = \"/self\"", "path = \"/self\"\nafter = \"token\"", 1, "there is no [call.token]");
+    refused("path = \"/self\"", "path = \"/self\"\nafter = \"issue\"", 17, "unknown variant");
+    refused(
+        "path = \"/self\"",
+        "path = \"/self\"\ngone_if = { \"/gone\" = true }",
+        16,
+        "belongs to [call.revoke]",
+    );
+    let token = "[call.token]\npath = \"/token\"\n[call.revoke]";
+    refused(
+        "[call.revoke]",
+        &token.replace("/token\"", "/token\"\nafter = \"token\""),
+        24,
+        "belongs to the other calls",
+    );
+    let used = GOOD.replace("/self\"", "/self/{{access}}\"").replace("[call.revoke]", token);
+    assert!(Provider::read(&used).err().unwrap().what.contains("where the token is"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
