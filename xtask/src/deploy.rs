@@ -86,8 +86,8 @@ fn check(name: &str, arguments: &[&Path]) -> Result<(), String> {
 /// Builds every function as `sam build` does for this machine's processor, so that what it builds can be run here.
 fn sam_build() -> Result<(), String> {
     let processor = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
-    let mut build = sam(&["build", "--parameter-overrides"])?;
-    build.arg(format!("architecture={processor}")).args(["--build-dir".as_ref(), sam_folder().as_os_str()]);
+    let mut build = sam(&["build", "--parameter-overrides", &format!("architecture={processor}")])?;
+    build.arg("--build-dir").arg(sam_folder());
     run(as_anywhere(&mut build, &top()?)?)?;
     // The tests look for programs by the names of their packages.
     let folder = built_folder();
