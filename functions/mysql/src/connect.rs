@@ -267,6 +267,13 @@ impl Session {
                     format!("{place} answers with more than {} MB when it is to {doing}", ANSWER >> 20);
                 Err(Error::new(Kind::Unreachable, what))
             }
+            Err(mysql_async::Error::Server(answer)) if answer.code == refusal::ACCOUNT => {
+                let reason = job
+                    .deadline
+                    .within(STATEMENT, format!("{place} to say why"), rows(conn, statement::WHY))
+                    .await?;
+                Ok(Err(refusal::because(answer, reason.ok().flatten().unwrap_or_default())))
+            }
             Err(mysql_async::Error::Server(answer)) => Ok(Err(answer)),
             Err(error) => {
                 let what = format!("the connection to {place} was lost while it was to {doing}");

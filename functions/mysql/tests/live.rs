@@ -4,11 +4,14 @@ mod live {
     pub(crate) mod app;
     mod continuity;
     mod dual;
+    mod edits;
     mod equality;
     mod failures;
     mod guard;
+    mod impostor;
     mod leaks;
     mod names;
+    mod plugins;
     mod strategies;
     mod sweep;
 }
