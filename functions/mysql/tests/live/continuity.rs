@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::app::App;
 
-/// As many as issue 5 asks for, each with a copy of the secret up to this old.
+/// Eight, each with a copy of the secret up to this old.
 const HABITS: Habits = Habits { clients: 8, cache: Duration::from_secs(1), pause: Duration::from_millis(10) };
 
 const STRATEGIES: [(&str, bool); 4] =
