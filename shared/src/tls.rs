@@ -1,7 +1,7 @@
 //! Trust: the public roots and the RDS roots, compiled in, and what a deployment or a secret adds. Nothing is read from the
 //! machine, and nothing is parsed before the first connection that needs it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::CertificateDer;
@@ -13,12 +13,29 @@ use crate::error::{Error, Kind, Result};
 /// The certificate authorities of RDS in every Region, and Amazon's own (shared/data/README.md says how to refresh them).
 const RDS_ROOTS: &str = include_str!("../data/rds-ca.pem");
 
-/// A verifying configuration; one per set of extra roots, so that TLS sessions can be resumed.
+/// A verifying configuration; one per set of extra roots, so that a rotation's logins parse them once and TLS sessions can be
+/// resumed.
 pub fn client_config(extra: &[&str]) -> Result<Arc<ClientConfig>> {
     static STANDARD: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    static OTHERS: Mutex<Vec<(Vec<String>, Arc<ClientConfig>)>> = Mutex::new(Vec::new());
     if extra.is_empty() {
         return Ok(Arc::clone(STANDARD.get_or_init(|| Arc::new(with_roots(standard_roots())))));
     }
+    let mut others = OTHERS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, config)) = others.iter().find(|(roots, _)| roots == extra) {
+        return Ok(Arc::clone(config));
+    }
+    let config = Arc::new(with_roots(with_extra(extra)?));
+    // A rotation trusts one set or two; the oldest goes, for a process may rotate secrets of many servers.
+    others.truncate(KEPT - 1);
+    others.insert(0, (extra.iter().map(|pem| (*pem).to_owned()).collect(), Arc::clone(&config)));
+    Ok(config)
+}
+
+/// How many configurations with extra roots a process keeps.
+const KEPT: usize = 4;
+
+fn with_extra(extra: &[&str]) -> Result<RootCertStore> {
     let mut roots = standard_roots();
     for pem in extra {
         let before = roots.len();
@@ -31,7 +48,7 @@ pub fn client_config(extra: &[&str]) -> Result<Arc<ClientConfig>> {
             return Err(bad_root().cause("there is no certificate in it"));
         }
     }
-    Ok(Arc::new(with_roots(roots)))
+    Ok(roots)
 }
 
 /// The same trust as text, for a driver that makes its configuration itself and brings the public roots (the one
@@ -79,6 +96,15 @@ mod tests {
         let listed = RDS_ROOTS.matches("-----BEGIN CERTIFICATE-----").count();
         assert_eq!(standard_roots().len(), webpki_roots::TLS_SERVER_ROOTS.len() + listed);
         assert_eq!(listed, 92);
+    }
+
+    #[test]
+    fn the_same_extra_roots_are_parsed_once_and_others_are_others() {
+        let first = &RDS_ROOTS[..RDS_ROOTS.find("-----END").expect("a certificate ends") + 26];
+        let config = client_config(&[first]).expect("a root");
+        assert!(Arc::ptr_eq(&config, &client_config(&[first]).expect("a root")));
+        assert!(!Arc::ptr_eq(&config, &client_config(&[first, first]).expect("two roots")));
+        assert!(!Arc::ptr_eq(&config, &client_config(&[]).expect("no more roots")));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 
+mod bench;
 mod command;
 mod deploy;
 mod package;
@@ -21,6 +22,8 @@ usage: cargo xtask VERB
   package       a zip and an SBOM of every function for both processors, in target/package
   deploy-check  the template, the packages and the examples of docs/deploying.md, without AWS
   sweep         every rotation of every function, killed at every call and every message
+  bench         measures every function as it is deployed and writes docs/benchmarks.md, which has the options
+  scale         1,000 secrets through one process and through fifty, and 100,000 simulated
 ";
 
 fn main() -> ExitCode {
@@ -41,6 +44,8 @@ fn main() -> ExitCode {
         ["package"] => package::run_all(),
         ["deploy-check"] => deploy::run_all(),
         ["sweep"] => sweep::run_all(),
+        ["bench", ref options @ ..] => bench::run_all(options),
+        ["scale"] => bench::scale(),
         _ => {
             eprint!("{USAGE}");
             ExitCode::from(2)
