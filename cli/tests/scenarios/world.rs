@@ -142,6 +142,9 @@ impl World {
     pub(crate) async fn run(&mut self, command: &str) -> String {
         let program = std::path::Path::new(env!("CARGO_BIN_EXE_turnlock"));
         let function = Function::build("rotate-postgres").expect("the function is built");
+        if command.contains("rotate-mysql") {
+            Function::build("rotate-mysql").expect("the function is built");
+        }
         let folders = [program, &function].map(|path| path.parent().expect("it lies in a folder").display());
         let mut shell = Command::new("sh");
         shell
