@@ -10,6 +10,7 @@ mod live {
     mod continuity;
     pub(crate) mod dialect;
     pub(crate) mod issuer;
+    mod leaks;
     mod oauth;
     mod own_keys;
     pub(crate) mod plain_dialect;

@@ -9,7 +9,7 @@ use super::issuer::{Asked, Fault, Reply, Store};
 use super::scene::{Scene, Setting};
 
 /// A strict server: a refresh token works once, and its second use ends the grant (RFC 9700, section 4.14.2).
-fn strict(store: &mut Store, asked: &Asked) -> Reply {
+pub(crate) fn strict(store: &mut Store, asked: &Asked) -> Reply {
     login(store, asked, false)
 }
 
