@@ -39,17 +39,22 @@ impl World {
         env: &[(&str, &str)],
         value: &Value,
     ) -> io::Result<World> {
-        let lab = Lab::start(options).await?;
-        let mut function = Function::new(package, [Function::build(package)?])
-            .env("SECRETS_MANAGER_ENDPOINT", lab.endpoint());
+        let mut function = Function::new(package, [Function::build(package)?]);
         for (name, value) in env {
             function = function.env(name, value);
         }
-        let function = Arc::new(function.start().await?);
-        lab.attach(package, function.clone());
+        World::of(options, function, value).await
+    }
+
+    /// Starts any function at all as the one of a new secret with this value.
+    pub async fn of(options: Options, function: Function, value: &Value) -> io::Result<World> {
+        let lab = Lab::start(options).await?;
+        let name = function.name().to_owned();
+        let function = Arc::new(function.env("SECRETS_MANAGER_ENDPOINT", lab.endpoint()).start().await?);
+        lab.attach(&name, function.clone());
         let secret = "prod/app".to_owned();
         let made = lab.secrets().create(&secret, &value.to_string());
-        made.and_then(|_| lab.secrets().enable_rotation(&secret, package)).map_err(io::Error::other)?;
+        made.and_then(|_| lab.secrets().enable_rotation(&secret, &name)).map_err(io::Error::other)?;
         Ok(World { lab, function, secret })
     }
 

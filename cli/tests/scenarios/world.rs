@@ -143,6 +143,9 @@ impl World {
         let program = std::path::Path::new(env!("CARGO_BIN_EXE_turnlock"));
         let [function, _] = ["rotate-postgres", "rotate-api-key"]
             .map(|package| Function::build(package).expect("the function is built"));
+        if command.contains("rotate-mysql") {
+            Function::build("rotate-mysql").expect("the function is built");
+        }
         let folders = [program, &function].map(|path| path.parent().expect("it lies in a folder").display());
         let mut shell = Command::new("sh");
         shell

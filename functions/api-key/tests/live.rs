@@ -11,6 +11,7 @@ mod live {
     mod continuity;
     pub(crate) mod dialect;
     pub(crate) mod issuer;
+    mod leaks;
     pub(crate) mod oauth;
     pub(crate) mod own_keys;
     pub(crate) mod plain_dialect;
