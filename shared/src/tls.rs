@@ -17,23 +17,44 @@ const RDS_ROOTS: &str = include_str!("../data/rds-ca.pem");
 /// resumed.
 pub fn client_config(extra: &[&str]) -> Result<Arc<ClientConfig>> {
     static STANDARD: OnceLock<Arc<ClientConfig>> = OnceLock::new();
-    static OTHERS: Mutex<Vec<(Vec<String>, Arc<ClientConfig>)>> = Mutex::new(Vec::new());
+    static OTHERS: PerRoots<Arc<ClientConfig>> = PerRoots::new();
     if extra.is_empty() {
         return Ok(Arc::clone(STANDARD.get_or_init(|| Arc::new(with_roots(standard_roots())))));
     }
-    let mut others = OTHERS.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((_, config)) = others.iter().find(|(roots, _)| roots == extra) {
-        return Ok(Arc::clone(config));
-    }
-    let config = Arc::new(with_roots(with_extra(extra)?));
-    // A rotation trusts one set or two; the oldest goes, for a process may rotate secrets of many servers.
-    others.truncate(KEPT - 1);
-    others.insert(0, (extra.iter().map(|pem| (*pem).to_owned()).collect(), Arc::clone(&config)));
-    Ok(config)
+    OTHERS.of(extra, || Ok(Arc::new(with_roots(with_extra(extra)?))))
 }
 
-/// How many configurations with extra roots a process keeps.
+/// What was made of the last few sets of extra roots. The logins of a rotation trust one set or two, and making something of
+/// them means to parse a hundred certificates.
+pub struct PerRoots<T>(Mutex<Vec<(Vec<String>, T)>>);
+
+/// A process may rotate the secrets of many servers; what is kept for each must not add up.
 const KEPT: usize = 4;
+
+impl<T: Clone> PerRoots<T> {
+    /// Nothing yet.
+    pub const fn new() -> PerRoots<T> {
+        PerRoots(Mutex::new(Vec::new()))
+    }
+
+    /// What was made of these roots, or is now.
+    pub fn of(&self, extra: &[&str], make: impl FnOnce() -> Result<T>) -> Result<T> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, made)) = kept.iter().find(|(roots, _)| roots == extra) {
+            return Ok(made.clone());
+        }
+        let made = make()?;
+        kept.truncate(KEPT - 1);
+        kept.insert(0, (extra.iter().map(|pem| (*pem).to_owned()).collect(), made.clone()));
+        Ok(made)
+    }
+}
+
+impl<T: Clone> Default for PerRoots<T> {
+    fn default() -> PerRoots<T> {
+        PerRoots::new()
+    }
+}
 
 fn with_extra(extra: &[&str]) -> Result<RootCertStore> {
     let mut roots = standard_roots();
