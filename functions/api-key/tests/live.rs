@@ -10,6 +10,7 @@ mod live {
     pub(crate) mod builtin;
     mod continuity;
     pub(crate) mod dialect;
+    pub(crate) mod graphql_dialect;
     pub(crate) mod issuer;
     pub(crate) mod oauth;
     pub(crate) mod own_keys;
