@@ -8,6 +8,7 @@ mod deploy;
 mod package;
 mod parts;
 mod setup;
+mod soak;
 mod sweep;
 mod test;
 
@@ -24,6 +25,7 @@ usage: cargo xtask VERB
   sweep         every rotation of every function, killed at every call and every message
   bench         measures every function as it is deployed and writes docs/benchmarks.md, which has the options
   scale         1,000 secrets through one process and through fifty, and 100,000 simulated
+  soak          ten thousand rotations: nothing grows, nothing gets slower: [--rotations N]
 ";
 
 fn main() -> ExitCode {
@@ -46,11 +48,14 @@ fn main() -> ExitCode {
         ["sweep"] => sweep::run_all(),
         ["bench", ref options @ ..] => bench::run_all(options),
         ["scale"] => bench::scale(),
-        _ => {
-            eprint!("{USAGE}");
-            ExitCode::from(2)
-        }
+        ["soak", ref rest @ ..] => soak::run_all(rest).unwrap_or_else(misunderstood),
+        _ => misunderstood(),
     }
+}
+
+fn misunderstood() -> ExitCode {
+    eprint!("{USAGE}");
+    ExitCode::from(2)
 }
 
 /// The tool's own demo; building it is all there is to set up.
