@@ -12,6 +12,10 @@ mod live {
     mod leaks;
     mod names;
     mod plugins;
+    mod rds;
+    #[path = "../../../postgres/tests/live/standin.rs"]
+    #[allow(dead_code, reason = "PostgreSQL's tests ask it for more")]
+    mod standin;
     mod strategies;
     mod sweep;
 }
