@@ -3,5 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where, and stops")]
 
 mod moto {
+    mod mysql;
     mod postgres;
+    mod redshift;
 }

@@ -6,6 +6,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+use aws_sdk_secretsmanager::types::SecretListEntry;
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
@@ -127,6 +128,20 @@ impl Account {
             page = listed.next_token;
             if page.is_none() {
                 return Ok(State::new(described, versions));
+            }
+        }
+    }
+
+    /// Every secret there is, without its value.
+    pub(crate) async fn list(&self) -> Result<Vec<SecretListEntry>, Failure> {
+        let (mut found, mut page) = (Vec::new(), None);
+        loop {
+            let listed = self.client.list_secrets().set_next_token(page).send().await;
+            let listed = listed.map_err(|error| self.failure("ListSecrets", "*", error))?;
+            found.extend(listed.secret_list.unwrap_or_default());
+            page = listed.next_token;
+            if page.is_none() {
+                return Ok(found);
             }
         }
     }

@@ -8,6 +8,7 @@ use crate::failure::{Exit, Failure};
 use crate::screen::Screen;
 
 mod completions;
+mod conform;
 mod demo;
 mod doctor;
 mod explain;
@@ -28,6 +29,7 @@ pub(crate) enum Command {
     Explain(explain::Explain),
     Repair(explain::Repair),
     Provider(provider::Provider),
+    Conform(conform::Conform),
     Completions(completions::Completions),
 }
 
@@ -42,6 +44,7 @@ impl Command {
             Command::Explain(explain) => explain.run(screen).await,
             Command::Repair(repair) => repair.run(screen).await,
             Command::Provider(provider) => provider.run(screen).await,
+            Command::Conform(conform) => conform.run(screen).await,
             Command::Completions(completions) => completions.run(screen),
         }
     }

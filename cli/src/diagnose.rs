@@ -19,6 +19,21 @@ pub(crate) struct Report {
     pub(crate) findings: Vec<Finding>,
 }
 
+/// Which versions are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Versions {
+    /// AWSCURRENT and AWSPENDING.
+    InUse,
+    /// Every one, once each.
+    All,
+}
+
+impl Versions {
+    fn event(self, state: &State) -> Value {
+        json!({"Step": "diagnose", "SecretId": state.arn, "AllVersions": self == Versions::All})
+    }
+}
+
 /// What came of a login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Login {
@@ -47,7 +62,12 @@ impl Report {
 }
 
 /// Starts a function here and asks it; its requests to Secrets Manager are signed with this account's credentials.
-pub(crate) async fn ask_here(account: &Account, state: &State, command: &str) -> Result<Report, Failure> {
+pub(crate) async fn ask_here(
+    account: &Account,
+    state: &State,
+    command: &str,
+    versions: Versions,
+) -> Result<Report, Failure> {
     let signed = Signed::new(account, Duration::from_secs(30)).await?;
     let between = Between::start(signed, &account.endpoint, &state.arn, None).await?;
     let env = [
@@ -57,13 +77,18 @@ pub(crate) async fn ask_here(account: &Account, state: &State, command: &str) ->
         ("ALLOW_DIAGNOSE", "true"),
     ];
     let function = Function::start("local", command, &env).await?;
-    ask(&function, &json!({"Step": "diagnose", "SecretId": state.arn})).await
+    ask(&function, &versions.event(state)).await
 }
 
 /// Asks a deployed function.
-pub(crate) async fn ask_there(account: &Account, state: &State, arn: &str) -> Result<Report, Failure> {
+pub(crate) async fn ask_there(
+    account: &Account,
+    state: &State,
+    arn: &str,
+    versions: Versions,
+) -> Result<Report, Failure> {
     let function = Function::deployed(account, arn).await?;
-    ask(&function, &json!({"Step": "diagnose", "SecretId": state.arn})).await
+    ask(&function, &versions.event(state)).await
 }
 
 /// Sends a diagnose event.

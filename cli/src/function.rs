@@ -85,13 +85,19 @@ impl Function {
 
 /// A command line as a process of the lab. `exec` makes the shell become the function, so that it is the function that is killed.
 pub(crate) fn process(name: &str, command: &str) -> runtime::Function {
+    let command = ["/bin/sh".to_owned(), "-c".to_owned(), format!("exec {command}")];
+    program(name, &command)
+}
+
+/// A program and its arguments as a process of the lab.
+pub(crate) fn program(name: &str, command: &[String]) -> runtime::Function {
     let mut path = String::from("/usr/local/bin:/usr/bin:/bin");
     // Functions are often built or installed beside this program.
     let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.to_owned()));
     if let Some(folder) = beside.as_deref().and_then(std::path::Path::to_str) {
         path = format!("{folder}:{path}");
     }
-    runtime::Function::new(name, ["/bin/sh", "-c", &format!("exec {command}")]).env("PATH", path)
+    runtime::Function::new(name, command).env("PATH", path)
 }
 
 pub(crate) fn refused(error: runtime::InvokeError) -> Refused {

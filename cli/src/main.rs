@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use command::Command;
 use failure::{Exit, Failure};
@@ -72,31 +72,41 @@ fn misunderstood(error: &clap::Error) -> ExitCode {
 fn run(command: Command, screen: &Arc<Screen>) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
+        // Before anything is started, so that nothing can be cut short without a word.
+        let mut stop = Stop::listen()?;
         // Whatever runs is dropped at a signal: functions and servers of ours end with their values.
         tokio::select! {
             biased; // `lab` ends by itself at a signal.
             outcome = command.run(screen) => outcome,
-            stopped = told_to_stop() => stopped.and_then(|()| Err(interrupted(screen))),
+            () = stop.told() => Err(interrupted(screen)),
         }
     })
 }
 
-/// Waits for ctrl-C, or for a polite request to end.
-async fn told_to_stop() -> Result<(), Failure> {
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+/// Ctrl-C, or a polite request to end.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    /// Listens from now on.
+    fn listen() -> Result<Stop, Failure> {
+        Ok(Stop { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
-    Ok(())
+
+    /// Waits for it.
+    async fn told(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 fn interrupted(screen: &Screen) -> Failure {
     let (what, hint) = match screen.done_so_far() {
-        Some(doing) => (
-            format!("interrupted during {doing}"),
-            "nothing is lost: every step can be run again; `turnlock explain SECRET_ID` shows where it stands",
-        ),
+        Some((doing, then)) => (format!("interrupted during {doing}"), then),
         None => ("interrupted".to_owned(), "nothing was changed"),
     };
     Failure { exit: Exit::Interrupted, what, hint: hint.to_owned() }

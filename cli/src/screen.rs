@@ -19,6 +19,10 @@ pub(crate) enum Colour {
     Never,
 }
 
+/// What holds when a rotation is cut short.
+pub(crate) const RESUMABLE: &str =
+    "nothing is lost: every step can be run again; `turnlock explain SECRET_ID` shows where it stands";
+
 /// A meaning that has a colour; the text must say it too.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Paint {
@@ -47,8 +51,8 @@ pub(crate) struct Screen {
     colour: bool,
     /// Whether a line may be written over: a person looks on.
     pub(crate) live: bool,
-    /// What would be cut short by ctrl-C right now.
-    doing: Mutex<Option<String>>,
+    /// What would be cut short by ctrl-C right now, and what holds then.
+    doing: Mutex<Option<(String, &'static str)>>,
 }
 
 impl Screen {
@@ -94,13 +98,13 @@ impl Screen {
         if self.colour { format!("\x1b[{}m{text}\x1b[0m", paint.code()) } else { text.to_owned() }
     }
 
-    /// Notes what ctrl-C would cut short.
-    pub(crate) fn doing(&self, what: impl Into<String>) {
-        *self.doing.lock().unwrap_or_else(PoisonError::into_inner) = Some(what.into());
+    /// Notes what ctrl-C would cut short, and what holds then.
+    pub(crate) fn doing(&self, what: impl Into<String>, then: &'static str) {
+        *self.doing.lock().unwrap_or_else(PoisonError::into_inner) = Some((what.into(), then));
     }
 
-    /// What is being done.
-    pub(crate) fn done_so_far(&self) -> Option<String> {
+    /// What is being done, and what holds if it is cut short.
+    pub(crate) fn done_so_far(&self) -> Option<(String, &'static str)> {
         self.doing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

@@ -59,6 +59,13 @@ impl Tally {
         self.accepted + self.refused + self.unanswered
     }
 
+    /// A line of a table: engine, strategy, logins, refused ones, the longest that a client was kept out.
+    #[must_use]
+    pub fn line(&self, engine: &str, strategy: &str) -> String {
+        let Tally { refused, gap, .. } = self;
+        format!("| {engine} | {strategy} | {} | {refused} | {} ms |", self.logins(), gap.as_millis())
+    }
+
     fn count(&mut self, outcome: io::Result<bool>, version: &str, kept_out: &mut Option<Instant>) {
         match outcome {
             Ok(true) => {

@@ -3,12 +3,18 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::rotation::{Invoke, InvokeError, Rotation, Step};
 use crate::runtime::{self, Function, RunningFunction};
 use crate::secrets::{Lab, Options, Refusal};
+
+/// How soon a function has to say what is wrong with a server: in half of the 30 seconds after which a hosted function is
+/// killed unless told otherwise. The slowest answer is that of a driver that does not tell where it got stuck: a login at its
+/// limit of 5 seconds, then a TCP connection at its limit of 4; the rest is for a machine that runs other tests.
+const TELLS_WITHIN: Duration = Duration::from_secs(15);
 
 /// A lab with one secret and the function that rotates it.
 pub struct World {
@@ -33,17 +39,22 @@ impl World {
         env: &[(&str, &str)],
         value: &Value,
     ) -> io::Result<World> {
-        let lab = Lab::start(options).await?;
-        let mut function = Function::new(package, [Function::build(package)?])
-            .env("SECRETS_MANAGER_ENDPOINT", lab.endpoint());
+        let mut function = Function::new(package, [Function::build(package)?]);
         for (name, value) in env {
             function = function.env(name, value);
         }
-        let function = Arc::new(function.start().await?);
-        lab.attach(package, function.clone());
+        World::of(options, function, value).await
+    }
+
+    /// Starts any function at all as the one of a new secret with this value.
+    pub async fn of(options: Options, function: Function, value: &Value) -> io::Result<World> {
+        let lab = Lab::start(options).await?;
+        let name = function.name().to_owned();
+        let function = Arc::new(function.env("SECRETS_MANAGER_ENDPOINT", lab.endpoint()).start().await?);
+        lab.attach(&name, function.clone());
         let secret = "prod/app".to_owned();
         let made = lab.secrets().create(&secret, &value.to_string());
-        made.and_then(|_| lab.secrets().enable_rotation(&secret, package)).map_err(io::Error::other)?;
+        made.and_then(|_| lab.secrets().enable_rotation(&secret, &name)).map_err(io::Error::other)?;
         Ok(World { lab, function, secret })
     }
 
@@ -51,6 +62,24 @@ impl World {
     pub async fn rotate(&self) -> Result<String, String> {
         let token = self.begin().map_err(|refusal| refusal.to_string())?;
         self.steps(&token).await.map(|()| token)
+    }
+
+    /// Rotates up to the first error, which has to come in time, say what to do and carry each of these texts; nothing may be
+    /// promoted.
+    ///
+    /// # Panics
+    /// If anything of that is not so.
+    pub async fn fails(&self, parts: &[&str]) -> String {
+        let before = self.current();
+        let started = Instant::now();
+        let error = self.rotate().await.expect_err("the rotation fails");
+        assert!(started.elapsed() < TELLS_WITHIN, "after {:?}: {error}", started.elapsed());
+        for part in parts {
+            assert!(error.contains(part), "no {part:?} in: {error}");
+        }
+        assert!(error.contains("What to do: "), "{error}");
+        assert_eq!(self.current(), before);
+        error
     }
 
     /// Rotates as the service does, retries included.

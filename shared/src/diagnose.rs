@@ -1,16 +1,18 @@
 //! The diagnose event: look at a secret from where the function runs, change nothing, and report in one fixed shape. Answered
-//! only where the deployment allows it, only for secrets that this function rotates, and only with AWSCURRENT and AWSPENDING.
+//! only where the deployment allows it, only for secrets that this function rotates, and only with AWSCURRENT and AWSPENDING,
+//! unless all versions are asked for: failed logins can lock an account.
 
 use std::time::Instant;
 
 use serde_json::{Value, json};
 
 use crate::error::{Error, Kind, Result};
+use crate::event::Examination;
 use crate::job::Job;
 use crate::ladder;
 use crate::settings::Settings;
-use crate::target::{Held, Target};
-use crate::version::{Labels, Stage};
+use crate::target::{Held, Login, Target};
+use crate::version::{Labels, Stage, VersionId};
 
 /// One line of the report.
 pub struct Finding {
@@ -68,7 +70,7 @@ impl Finding {
 pub async fn run<T: Target>(
     target: &T,
     job: &Job<'_>,
-    checks: &[String],
+    examination: &Examination,
     function: &str,
     local: bool,
 ) -> Result<Value> {
@@ -77,7 +79,7 @@ pub async fn run<T: Target>(
     if !local && labels.function.as_deref().map(unqualified) != Some(unqualified(function)) {
         return Err(Error::new(Kind::NotOurs, "this function does not rotate this secret"));
     }
-    let mut report = Report { started: Instant::now(), wanted: checks, lines: Vec::new() };
+    let mut report = Report { started: Instant::now(), wanted: &examination.checks, lines: Vec::new() };
     report.add(rotation(&labels));
     let current = examine(target, job, &mut report, Stage::Current, &labels).await;
     if let Some(current) = &current {
@@ -85,6 +87,9 @@ pub async fn run<T: Target>(
         report.add(policy(target, job, current));
     }
     examine(target, job, &mut report, Stage::Pending, &labels).await;
+    if let (true, Some(current)) = (examination.every_version, &current) {
+        older(target, job, &mut report, current, &labels).await;
+    }
     let strategy = current.map(|held| target.strategy(&held.account).name());
     let report =
         json!({"SecretId": labels.arn, "Target": T::NAME, "Strategy": strategy, "Checks": report.lines});
@@ -191,6 +196,56 @@ async fn examine<T: Target>(
         Err(error) => report.add(Finding::fail(login, &error)),
     }
     Some(held)
+}
+
+/// The versions further down the ladder, each once, and none that may lock the account. That an old one is refused is nothing
+/// wrong; that one logs in may be what somebody looks for.
+async fn older<T: Target>(
+    target: &T,
+    job: &Job<'_>,
+    report: &mut Report<'_>,
+    current: &Held<T::Account>,
+    labels: &Labels,
+) {
+    let versions = match job.store.all_versions().await {
+        Ok(versions) => versions,
+        Err(error) => return report.add(Finding::fail("login-older", &error)),
+    };
+    let tried = [labels.holder(Stage::Current), labels.holder(Stage::Pending)];
+    let admin = target.admin(job, &current.account).await.ok().flatten();
+    let mut patience = target.patience(job, &current.account, admin.as_ref()).await;
+    for id in versions.iter().filter(|id| !tried.contains(&Some(id))) {
+        let check = if labels.has(id, Stage::Previous) { "login-previous" } else { "login-older" };
+        if patience == Some(0) {
+            let why = format!("version {id} is not tried: one more refusal may lock the account");
+            report.add(Finding::skipped(check, why));
+            continue;
+        }
+        match attempt(target, job, current, id).await {
+            Ok(Some(Login::Accepted(_))) => {
+                report.add(Finding::pass(check, format!("version {id} logs in")));
+            }
+            Ok(Some(Login::Rejected(words))) => {
+                patience = patience.map(|left| left.saturating_sub(1));
+                report.add(Finding::pass(check, format!("version {id} is refused with {words}")));
+            }
+            Ok(None) => report.add(Finding::skipped(check, format!("version {id} has no value"))),
+            // Another server's or account's: its password is sent nowhere.
+            Err(error) => report.add(Finding::skipped(check, format!("version {id}: {error}"))),
+        }
+    }
+}
+
+async fn attempt<T: Target>(
+    target: &T,
+    job: &Job<'_>,
+    current: &Held<T::Account>,
+    id: &VersionId,
+) -> Result<Option<Login<T::Session>>> {
+    let Some(version) = job.store.version(id).await? else { return Ok(None) };
+    let held = job.hold(target, version)?;
+    target.agree(&current.account, &held.account)?;
+    target.login(job, &held.account, None).await.map(Some)
 }
 
 async fn admin<T: Target>(target: &T, job: &Job<'_>, held: &Held<T::Account>) -> Finding {

@@ -69,6 +69,8 @@ pub struct Examination {
     pub secret: String,
     /// The checks asked for; empty means all.
     pub checks: Vec<String>,
+    /// Whether versions without AWSCURRENT and AWSPENDING are tried too.
+    pub every_version: bool,
 }
 
 /// Reads an event.
@@ -90,7 +92,8 @@ pub fn parse(event: &Value) -> Result<Event> {
     }
     let secret = text(event, "SecretId")?;
     if diagnose {
-        return Ok(Event::Diagnose(Examination { secret, checks: checks(event)? }));
+        let every_version = every_version(event)?;
+        return Ok(Event::Diagnose(Examination { secret, checks: checks(event)?, every_version }));
     }
     let token = text(event, "ClientRequestToken")?;
     let name = text(event, "Step")?;
@@ -123,6 +126,14 @@ fn checks(event: &Value) -> Result<Vec<String>> {
             names.iter().map(|name| name.as_str().map(str::to_owned).ok_or_else(bad)).collect()
         }
         Some(_) => Err(bad()),
+    }
+}
+
+fn every_version(event: &Value) -> Result<bool> {
+    match event.get("AllVersions") {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Bool(wanted)) => Ok(*wanted),
+        Some(_) => Err(Error::new(Kind::BadEvent, "the event's AllVersions is neither true nor false")),
     }
 }
 
@@ -204,6 +215,14 @@ mod tests {
             panic!("refused")
         };
         assert_eq!((examination.secret.as_str(), examination.checks), ("s", vec!["login".to_owned()]));
+        assert!(!examination.every_version);
+        let every = json!({"Step": "diagnose", "SecretId": "s", "AllVersions": true});
+        let Ok(Event::Diagnose(examination)) = parse(&every) else { panic!("refused") };
+        assert!(examination.every_version);
+        refused(
+            json!({"Step": "diagnose", "SecretId": "s", "AllVersions": "yes"}),
+            "the event's AllVersions is neither true nor false",
+        );
         refused(
             json!({"Step": "diagnose", "SecretId": "s", "Checks": "login"}),
             "the event's Checks is not a list of names",

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::deadline::Deadline;
 use crate::error::Result;
-use crate::event::{self, Event, Examination, Request, Step};
+use crate::event::{self, Event, Request, Step};
 use crate::gate::{self, Gate};
 use crate::job::Job;
 use crate::secret::Scrub;
@@ -45,9 +45,9 @@ pub async fn run<T: Target>(
     log::note("target", T::NAME);
     let started = Instant::now();
     match event::parse(event)? {
-        Event::Diagnose(Examination { secret, checks }) => {
-            let job = job(process, &secret, "", deadline, scrub);
-            let report = Box::pin(diagnose::run(target, &job, &checks, function, process.local)).await;
+        Event::Diagnose(examination) => {
+            let job = job(process, &examination.secret, "", deadline, scrub);
+            let report = Box::pin(diagnose::run(target, &job, &examination, function, process.local)).await;
             job.end().await;
             report
         }

@@ -1,7 +1,7 @@
 //! Trust: the public roots and the RDS roots, compiled in, and what a deployment or a secret adds. Nothing is read from the
 //! machine, and nothing is parsed before the first connection that needs it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::CertificateDer;
@@ -13,12 +13,50 @@ use crate::error::{Error, Kind, Result};
 /// The certificate authorities of RDS in every Region, and Amazon's own (shared/data/README.md says how to refresh them).
 const RDS_ROOTS: &str = include_str!("../data/rds-ca.pem");
 
-/// A verifying configuration; one per set of extra roots, so that TLS sessions can be resumed.
+/// A verifying configuration; one per set of extra roots, so that a rotation's logins parse them once and TLS sessions can be
+/// resumed.
 pub fn client_config(extra: &[&str]) -> Result<Arc<ClientConfig>> {
     static STANDARD: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    static OTHERS: PerRoots<Arc<ClientConfig>> = PerRoots::new();
     if extra.is_empty() {
         return Ok(Arc::clone(STANDARD.get_or_init(|| Arc::new(with_roots(standard_roots())))));
     }
+    OTHERS.of(extra, || Ok(Arc::new(with_roots(with_extra(extra)?))))
+}
+
+/// What was made of the last few sets of extra roots. The logins of a rotation trust one set or two, and making something of
+/// them means to parse a hundred certificates.
+pub struct PerRoots<T>(Mutex<Vec<(Vec<String>, T)>>);
+
+/// A process may rotate the secrets of many servers; what is kept for each must not add up.
+const KEPT: usize = 4;
+
+impl<T: Clone> PerRoots<T> {
+    /// Nothing yet.
+    pub const fn new() -> PerRoots<T> {
+        PerRoots(Mutex::new(Vec::new()))
+    }
+
+    /// What was made of these roots, or is now.
+    pub fn of(&self, extra: &[&str], make: impl FnOnce() -> Result<T>) -> Result<T> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, made)) = kept.iter().find(|(roots, _)| roots == extra) {
+            return Ok(made.clone());
+        }
+        let made = make()?;
+        kept.truncate(KEPT - 1);
+        kept.insert(0, (extra.iter().map(|pem| (*pem).to_owned()).collect(), made.clone()));
+        Ok(made)
+    }
+}
+
+impl<T: Clone> Default for PerRoots<T> {
+    fn default() -> PerRoots<T> {
+        PerRoots::new()
+    }
+}
+
+fn with_extra(extra: &[&str]) -> Result<RootCertStore> {
     let mut roots = standard_roots();
     for pem in extra {
         let before = roots.len();
@@ -31,7 +69,7 @@ pub fn client_config(extra: &[&str]) -> Result<Arc<ClientConfig>> {
             return Err(bad_root().cause("there is no certificate in it"));
         }
     }
-    Ok(Arc::new(with_roots(roots)))
+    Ok(roots)
 }
 
 /// The same trust as text, for a driver that makes its configuration itself and brings the public roots (the one
@@ -79,6 +117,15 @@ mod tests {
         let listed = RDS_ROOTS.matches("-----BEGIN CERTIFICATE-----").count();
         assert_eq!(standard_roots().len(), webpki_roots::TLS_SERVER_ROOTS.len() + listed);
         assert_eq!(listed, 92);
+    }
+
+    #[test]
+    fn the_same_extra_roots_are_parsed_once_and_others_are_others() {
+        let first = &RDS_ROOTS[..RDS_ROOTS.find("-----END").expect("a certificate ends") + 26];
+        let config = client_config(&[first]).expect("a root");
+        assert!(Arc::ptr_eq(&config, &client_config(&[first]).expect("a root")));
+        assert!(!Arc::ptr_eq(&config, &client_config(&[first, first]).expect("two roots")));
+        assert!(!Arc::ptr_eq(&config, &client_config(&[]).expect("no more roots")));
     }
 
     #[test]

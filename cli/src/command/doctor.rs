@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::account::{Account, Place};
-use crate::diagnose;
+use crate::diagnose::{self, Versions};
 use crate::failure::{Exit, Failure};
 use crate::finding::{self, Finding};
 use crate::labels::{State, moment, now};
@@ -18,12 +18,14 @@ use crate::signed::{Request, Signed};
 mod deployed;
 mod greeting;
 mod network;
+mod shared;
 mod value;
 
 /// Look at everything that a rotation of this secret rests on; change nothing.
 ///
 /// Secret, labels, schedule, function, role, key, network, TLS, and, through a function, logins and privileges: with
-/// AWSCURRENT and AWSPENDING only and once each, since failed logins can lock an account.
+/// AWSCURRENT and AWSPENDING only and once each, since failed logins can lock an account. Reads this secret's current value, and
+/// no other's unless asked to.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  turnlock doctor prod/app\n  turnlock doctor prod/app --function rotate-postgres\n  \
@@ -40,6 +42,13 @@ pub(crate) struct Doctor {
     /// Log in from inside a deployed function, which allows it with ALLOW_DIAGNOSE=true.
     #[arg(long, value_name = "FUNCTION_ARN")]
     through: Option<String>,
+    /// Try every version, once each, and not only AWSCURRENT and AWSPENDING. Failed logins can lock an account; where the
+    /// limit can be read, it is kept.
+    #[arg(long)]
+    all_versions: bool,
+    /// Read the values of the other secrets here, to see whether one names the same account.
+    #[arg(long)]
+    others: bool,
     #[command(flatten)]
     place: Place,
 }
@@ -48,10 +57,18 @@ impl Doctor {
     pub(crate) async fn run(self, screen: &Screen) -> Result<Exit, Failure> {
         let account = Account::open(&self.place).await?;
         let state = account.state(&self.secret).await?;
+        let command = self.function.as_deref().filter(|function| !function.starts_with("arn:"));
+        if self.all_versions && command.is_none() && self.through.is_none() {
+            return Err(Failure::usage(
+                "--all-versions needs somebody who can log in",
+                "add --function COMMAND, or --through FUNCTION_ARN",
+            ));
+        }
         let mut findings = vec![clock(&account).await, labels(&state), schedule(&state)];
         let value = match value::Value::read(&account, &state).await {
             Ok(value) => {
                 findings.extend(value.findings(&state));
+                findings.extend(shared::finding(&account, &state, &value, self.others).await);
                 Some(value)
             }
             Err(finding) => {
@@ -59,10 +76,7 @@ impl Doctor {
                 None
             }
         };
-        let (command, arn) = match self.function.as_deref() {
-            Some(arn) if arn.starts_with("arn:") => (None, Some(arn)),
-            command => (command, None),
-        };
+        let arn = self.function.as_deref().filter(|function| function.starts_with("arn:"));
         let arn = arn.or(self.through.as_deref()).or(state.function());
         findings.extend(deployed::findings(&account, &state, arn).await);
         if let Some(value) = &value {
@@ -80,9 +94,10 @@ impl Doctor {
         command: Option<&str>,
         findings: &mut Vec<Finding>,
     ) -> Result<Option<String>, Failure> {
+        let versions = if self.all_versions { Versions::All } else { Versions::InUse };
         let report = match (command, &self.through) {
-            (Some(command), _) => diagnose::ask_here(account, state, command).await?,
-            (None, Some(arn)) => diagnose::ask_there(account, state, arn).await?,
+            (Some(command), _) => diagnose::ask_here(account, state, command, versions).await?,
+            (None, Some(arn)) => diagnose::ask_there(account, state, arn, versions).await?,
             (None, None) => {
                 findings.push(Finding::skipped(
                     "login",

@@ -6,10 +6,10 @@ use serde_json::json;
 
 use super::invoke::Invoke;
 use crate::account::{Account, Place};
-use crate::diagnose::{self, Login, Report};
+use crate::diagnose::{self, Login, Report, Versions};
 use crate::failure::{Exit, Failure};
 use crate::labels::{CURRENT, PENDING, State, now};
-use crate::screen::{Paint, Screen};
+use crate::screen::{Paint, RESUMABLE, Screen};
 use crate::story::{self, Action, Facts, Story};
 
 /// Say where a rotation stands, which version can do what, and the next safe action.
@@ -63,8 +63,8 @@ impl Subject {
         let account = Account::open(&self.place).await?;
         let state = account.state(&self.secret).await?;
         let report = match (&self.function, &self.through) {
-            (Some(command), _) => diagnose::ask_here(&account, &state, command).await?,
-            (None, Some(arn)) => diagnose::ask_there(&account, &state, arn).await?,
+            (Some(command), _) => diagnose::ask_here(&account, &state, command, Versions::InUse).await?,
+            (None, Some(arn)) => diagnose::ask_there(&account, &state, arn, Versions::InUse).await?,
             (None, None) => Report::default(),
         };
         let filled = match state.under_way() {
@@ -176,7 +176,7 @@ impl Repair {
                 Ok(found.exit())
             }
             (Action::DropPending, Some(version)) => {
-                screen.doing("taking AWSPENDING away");
+                screen.doing("taking AWSPENDING away", RESUMABLE);
                 found.account.drop_pending(&found.state.arn, &version.id).await?;
                 if screen.json {
                     screen.out_json(&found.json(true));

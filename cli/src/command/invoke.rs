@@ -11,7 +11,7 @@ use crate::between::{Begun, Between};
 use crate::failure::{Exit, Failure};
 use crate::function::{Function, Refused};
 use crate::labels::{CURRENT, State};
-use crate::screen::{Paint, Screen};
+use crate::screen::{Paint, RESUMABLE, Screen};
 use crate::signed::Signed;
 
 /// Rotate a secret once, or run one step, and show what it did to the labels.
@@ -154,7 +154,7 @@ impl Invoke {
     ) -> Result<Vec<Run>, Failure> {
         let mut runs: Vec<Run> = Vec::new();
         for step in self.step.map_or(Step::ALL.to_vec(), |step| vec![step]) {
-            screen.doing(format!("{} of the rotation to {token}", step.name()));
+            screen.doing(format!("{} of the rotation to {token}", step.name()), RESUMABLE);
             let event = json!({"SecretId": arn, "ClientRequestToken": token, "Step": step.name()});
             let (answer, took) = function.timed(&event).await?;
             let mut run = Run { step, took, refused: answer.err() };
@@ -201,7 +201,7 @@ impl Invoke {
         let begun = account.client.rotate_secret().secret_id(&before.arn).send().await;
         let begun = begun.map_err(|error| account.failure("RotateSecret", &before.arn, error))?;
         let token = begun.version_id.unwrap_or_default();
-        screen.doing(format!("the rotation to {token}, which goes on in Secrets Manager"));
+        screen.doing(format!("the rotation to {token}, which goes on in Secrets Manager"), RESUMABLE);
         let patience = tokio::time::Instant::now() + Duration::from_secs(self.wait);
         let mut every = tokio::time::interval(Duration::from_millis(if account.local { 100 } else { 1000 }));
         loop {

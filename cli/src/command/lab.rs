@@ -12,11 +12,11 @@ use lab::secrets::{self, Call, Fault, Outcome, StateFile, StateKey};
 use serde_json::{Value, json};
 
 use super::seed;
+use crate::Stop;
 use crate::failure::{Exit, Failure};
 use crate::function;
 use crate::labels::name_of;
 use crate::screen::{Paint, Screen};
-use crate::told_to_stop;
 
 /// Run a Secrets Manager on this machine, with rotation functions attached.
 ///
@@ -67,6 +67,7 @@ fn named(text: &str) -> Result<(String, String), String> {
 
 impl Lab {
     pub(crate) async fn run(self, screen: &Arc<Screen>) -> Result<Exit, Failure> {
+        let mut stop = Stop::listen()?;
         let seeds = self.seed.as_deref().map(seed::read).transpose()?.unwrap_or_default();
         let options = secrets::Options {
             port: self.port,
@@ -88,7 +89,7 @@ impl Lab {
         tell_calls(&lab, self.calls, screen);
         tokio::select! {
             () = follow(&lab, screen) => {}
-            stopped = told_to_stop() => stopped?,
+            () = stop.told() => {}
         }
         screen.say("the lab has ended, and its secrets with it");
         Ok(Exit::Fine)

@@ -15,7 +15,7 @@ mod page;
 
 /// List secrets with the age of their passwords: stuck and overdue ones first.
 ///
-/// Reads no values. The exit code is 1 if a rotation is stuck or overdue.
+/// Reads no values unless --strategy asks for them. The exit code is 1 if a rotation is stuck or overdue.
 #[derive(Args)]
 pub(crate) struct Status {
     /// Those without rotation too.
@@ -24,6 +24,10 @@ pub(crate) struct Status {
     /// Only secrets with this tag; may be given several times.
     #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tag)]
     tags: Vec<(String, String)>,
+    /// Read each secret's value, and show the strategy that it asks for; in parentheses where that follows from its shape, which
+    /// the function's ROTATION_STRATEGY can change.
+    #[arg(long)]
+    strategy: bool,
     /// Write one self-contained page with a chart of ages.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -94,12 +98,18 @@ pub(super) struct Row {
     last: Option<String>,
     next: Option<String>,
     function: Option<String>,
+    /// Where the current value is to be read, if at all.
+    current: Option<(String, String)>,
+    strategy: Option<String>,
 }
 
 impl Row {
     fn of(secret: SecretListEntry) -> Row {
         let condition = Condition::of(&secret);
         let made = secret.last_rotated_date.or(secret.created_date);
+        let labels = secret.secret_versions_to_stages.iter().flatten();
+        let current = labels.into_iter().find(|(_, labels)| labels.iter().any(|label| label == CURRENT));
+        let current = secret.arn.clone().zip(current.map(|(version, _)| version.clone()));
         Row {
             name: secret.name.unwrap_or_default(),
             condition,
@@ -109,13 +119,22 @@ impl Row {
             function: secret
                 .rotation_lambda_arn
                 .map(|arn| arn.rsplit(':').next().unwrap_or_default().to_owned()),
+            current,
+            strategy: None,
         }
+    }
+
+    /// Reads the value for the strategy in it. One that may not be read leaves the column empty.
+    async fn read_strategy(&mut self, account: &Account) {
+        let Some((arn, version)) = &self.current else { return };
+        let value = account.value(arn, version).await.ok().flatten();
+        self.strategy = value.and_then(|text| strategy(&text));
     }
 
     fn json(&self) -> Value {
         json!({
             "name": self.name, "condition": self.condition.name(), "age_days": self.age, "last": self.last,
-            "next": self.next, "function": self.function,
+            "next": self.next, "function": self.function, "strategy": self.strategy,
         })
     }
 }
@@ -128,31 +147,31 @@ impl Status {
         rows.sort_by(|one, other| {
             (one.condition, -one.age, &one.name).cmp(&(other.condition, -other.age, &other.name))
         });
+        if self.strategy {
+            for row in &mut rows {
+                row.read_strategy(&account).await;
+            }
+        }
         if let Some(path) = &self.html {
-            std::fs::write(path, page::html(&rows, account.region()))?;
+            std::fs::write(path, page::html(&rows, account.region())).map_err(|error| {
+                Failure::usage(
+                    format!("{}: {error}", path.display()),
+                    "name a file in a folder that is there, and that you may write to",
+                )
+            })?;
             screen.say(format!("written: {}", path.display()));
         }
         if screen.json {
             screen.out_json(&json!({"secrets": rows.iter().map(Row::json).collect::<Vec<_>>()}));
         } else {
-            print(screen, &rows, self.all);
+            print(screen, &rows, &self);
         }
         let bad = rows.iter().any(|row| matches!(row.condition, Condition::Stuck | Condition::Overdue));
         Ok(if bad { Exit::Finding } else { Exit::Fine })
     }
 
     async fn list(&self, account: &Account) -> Result<Vec<SecretListEntry>, Failure> {
-        let (mut found, mut page) = (Vec::new(), None);
-        loop {
-            let request = account.client.list_secrets().set_next_token(page);
-            let listed = request.send().await;
-            let listed = listed.map_err(|error| account.failure("ListSecrets", "*", error))?;
-            found.extend(listed.secret_list.unwrap_or_default());
-            page = listed.next_token;
-            if page.is_none() {
-                break;
-            }
-        }
+        let mut found = account.list().await?;
         // Filtered here: the service matches beginnings, key and value apart, and not every character that a tag may have.
         let has = |secret: &SecretListEntry, key: &str, value: &str| {
             let tags = secret.tags.iter().flatten();
@@ -163,9 +182,25 @@ impl Status {
     }
 }
 
-fn print(screen: &Screen, rows: &[Row], all: bool) {
+/// The strategy that a value asks for: by name, or by its shape as every function of ours reads it.
+fn strategy(text: &str) -> Option<String> {
+    let fields: Value = serde_json::from_str(text).ok()?;
+    let has = |name: &str| fields[name].as_str().is_some_and(|text| !text.is_empty());
+    if has("strategy") {
+        return fields["strategy"].as_str().map(str::to_owned);
+    }
+    match fields["engine"].as_str() {
+        _ if has("provider") => Some("two-keys".to_owned()),
+        Some("api-key") => Some("two-keys".to_owned()),
+        Some(_) if has("masterarn") => Some("(alternating-users)".to_owned()),
+        Some(_) => Some("(single-user)".to_owned()),
+        None => None,
+    }
+}
+
+fn print(screen: &Screen, rows: &[Row], asked: &Status) {
     if rows.is_empty() {
-        screen.say(if all {
+        screen.say(if asked.all {
             "there are no secrets here"
         } else {
             "no secret rotates here; --all shows the others"
@@ -173,20 +208,27 @@ fn print(screen: &Screen, rows: &[Row], all: bool) {
         return;
     }
     let width = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0).max("SECRET".len());
+    let text = |it: &Option<String>| it.clone().unwrap_or_else(|| "-".to_owned());
+    let strategy = |text: String| if asked.strategy { format!("{text:<19}  ") } else { String::new() };
     let head = format!(
-        "{:<width$}  {:<9}  {:>8}  {:<20}  {:<20}  FUNCTION",
-        "SECRET", "STATE", "AGE", "LAST", "NEXT"
+        "{:<width$}  {:<9}  {:>8}  {:<20}  {:<20}  {}FUNCTION",
+        "SECRET",
+        "STATE",
+        "AGE",
+        "LAST",
+        "NEXT",
+        strategy("STRATEGY".to_owned())
     );
     screen.out(screen.paint(Paint::Strong, head));
     for row in rows {
         let state = screen.paint(row.condition.paint(), format!("{:<9}", row.condition.name()));
-        let text = |it: &Option<String>| it.clone().unwrap_or_else(|| "-".to_owned());
         let line = format!(
-            "{:<width$}  {state}  {:>8}  {:<20}  {:<20}  {}",
+            "{:<width$}  {state}  {:>8}  {:<20}  {:<20}  {}{}",
             row.name,
             format!("{} days", row.age),
             text(&row.last),
             text(&row.next),
+            strategy(text(&row.strategy)),
             text(&row.function)
         );
         screen.out(line.trim_end());

@@ -141,7 +141,11 @@ impl World {
     /// Runs a command; what it printed and how it ended, as a scenario writes it.
     pub(crate) async fn run(&mut self, command: &str) -> String {
         let program = std::path::Path::new(env!("CARGO_BIN_EXE_turnlock"));
-        let function = Function::build("rotate-postgres").expect("the function is built");
+        let [function, _] = ["rotate-postgres", "rotate-api-key"]
+            .map(|package| Function::build(package).expect("the function is built"));
+        if command.contains("rotate-mysql") {
+            Function::build("rotate-mysql").expect("the function is built");
+        }
         let folders = [program, &function].map(|path| path.parent().expect("it lies in a folder").display());
         let mut shell = Command::new("sh");
         shell

@@ -180,7 +180,7 @@ fn judge(job: &Job<'_>, kind: &str, call: &Call, place: &str, raw: Raw) -> Resul
 /// An answer whose status is a yes; its body can still say no.
 fn affirmed(job: &Job<'_>, kind: &str, call: &Call, place: &str, raw: Raw) -> Result<Meaning> {
     let answer = Answer { headers: raw.headers, body: raw.body, place: place.to_owned() };
-    if call.failure.is_none() && call.expect.is_empty() && call.gone_if.is_empty() {
+    if call.failure.is_empty() && call.expect.is_empty() && call.gone_if.is_empty() {
         return Ok(Meaning::Yes(answer));
     }
     let json = answer.json()?;
@@ -188,8 +188,8 @@ fn affirmed(job: &Job<'_>, kind: &str, call: &Call, place: &str, raw: Raw) -> Re
     if !call.gone_if.is_empty() && call.gone_if.iter().all(says) {
         return Ok(Meaning::Gone);
     }
-    let failed = call.failure.as_ref().and_then(|failure| failure.find(&json));
-    if failed.is_some_and(|found| found.as_array().is_none_or(|list| !list.is_empty())) {
+    let mut failures = call.failure.iter().filter_map(|failure| failure.find(&json));
+    if failures.any(|found| found.as_array().is_none_or(|list| !list.is_empty())) {
         let what = format!("{place} refused [call.{kind}] in its answer");
         let error = Error::new(Kind::ServerRefused, what);
         return Err(match reason(job, call, &answer.body) {
@@ -209,7 +209,7 @@ fn affirmed(job: &Job<'_>, kind: &str, call: &Call, place: &str, raw: Raw) -> Re
 /// be a key, known or not.
 fn reason(job: &Job<'_>, call: &Call, body: &[u8]) -> Option<String> {
     let json: Value = serde_json::from_slice(body).ok()?;
-    let text = call.reason.as_ref()?.text(&json).ok()??;
+    let text = call.reason.iter().find_map(|reason| reason.text(&json).ok()?)?;
     let text = job.scrub.clean(&text);
     let words = text.split(|c: char| c.is_whitespace() || c.is_control());
     let words = words.map(|word| if word.len() > 24 { "[hidden]" } else { word });

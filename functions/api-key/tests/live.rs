@@ -10,7 +10,9 @@ mod live {
     pub(crate) mod builtin;
     mod continuity;
     pub(crate) mod dialect;
+    pub(crate) mod graphql_dialect;
     pub(crate) mod issuer;
+    mod leaks;
     pub(crate) mod oauth;
     pub(crate) mod own_keys;
     pub(crate) mod plain_dialect;

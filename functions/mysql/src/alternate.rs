@@ -8,6 +8,7 @@ use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
 use rotation::password::Policy;
 use rotation::secret::Secret;
+use rotation::settings::PasswordForm;
 use serde_json::json;
 
 use crate::account::{ENGINE, Name};
@@ -66,7 +67,11 @@ async fn create(job: &Job<'_>, admin: &mut Session, plan: &Plan<'_>, truth: &Pro
         .remedy("make the account, or remove \"create_users\" from the secret"));
     }
     tracing::info!(account = name.to_string(), "the account is made, closed until it is complete");
-    let clauses = if admin.server.is_mariadb() {
+    let clauses = if admin.server.is_mariadb() && job.settings.form == PasswordForm::Plaintext {
+        let methods = [Method { plugin: stored::NATIVE.to_owned(), stored: None }];
+        let mark = stored::placeholder_password(&admin.secret_arn, name);
+        closed(&assign::authentication(job, true, &methods, &mark)?, "")
+    } else if admin.server.is_mariadb() {
         assign::via(&[Method::native(&stored::placeholder(&admin.secret_arn, name))])
     } else {
         // A password that nobody knows, and that fits the policies as the real one does.
@@ -120,7 +125,7 @@ async fn open(
 ) -> Result<()> {
     let clause = assign::authentication(job, admin.server.is_mariadb(), &truth.methods, password)?;
     let clause = if unlock { Secret::new(format!("{} ACCOUNT UNLOCK", clause.expose())) } else { clause };
-    assign::alter(job, admin, name, &clause).await
+    assign::alter(job, admin, name, &clause, refusal::statement).await
 }
 
 /// What keeps two accounts from being equal, as far as the secret wants them to be.

@@ -8,6 +8,7 @@ use rotation::settings::PasswordForm;
 use crate::account::Name;
 use crate::connect::Session;
 use crate::profile::Profile;
+use crate::refusal::{self, Explain};
 use crate::statement::{self, identifier, literal};
 use crate::stored::{self, Method};
 
@@ -20,14 +21,22 @@ pub async fn set_password(
     password: &Secret,
 ) -> Result<()> {
     let clause = authentication(job, admin.server.is_mariadb(), &profile.methods, password)?;
-    alter(job, admin, name, &clause).await
+    alter(job, admin, name, &clause, refusal::statement).await
 }
 
 /// Runs `ALTER USER` with a clause that must not be seen.
 #[expect(clippy::disallowed_methods, reason = "exposes the clause to the statement that it is part of")]
-pub async fn alter(job: &Job<'_>, admin: &mut Session, name: &Name, clause: &Secret) -> Result<()> {
+pub async fn alter(
+    job: &Job<'_>,
+    admin: &mut Session,
+    name: &Name,
+    clause: &Secret,
+    explain: Explain,
+) -> Result<()> {
     let sql = Secret::new(statement::alter(name, clause.expose()));
-    admin.run_secret(job, &format!("set the password of {name}"), &sql).await
+    let doing = format!("set the password of {name}");
+    let answer = admin.attempt_secret(job, &doing, &sql).await?;
+    answer.map_err(|answer| refusal::of(&admin.place, &doing, &answer, explain))
 }
 
 /// How an account with these methods authenticates with a new password. MySQL masks passwords in its logs and gets it as it is.

@@ -13,7 +13,7 @@ use rotation::job::Job;
 use rotation::net::{self, HANDSHAKE};
 use rotation::secret::Secret;
 use rotation::target::Login;
-use rotation::tls;
+use rotation::tls::{self, PerRoots};
 use tokio::sync::oneshot;
 
 use crate::account::Name;
@@ -121,25 +121,20 @@ const SILENCE: &str = "something accepts connections there and says nothing: che
 
 fn options(server: &account::Server, who: Who<'_>, address: IpAddr) -> Result<Opts> {
     let account::Server { host, port, tls } = server;
-    let ssl = match tls {
-        Tls::Plaintext => None,
-        Tls::Verified { roots } => {
-            let extra: Vec<&str> = roots.iter().map(String::as_str).collect();
-            let roots = tls::private_roots(&extra)?.into_iter().map(|pem| pem.into_bytes().into());
-            Some(SslOpts::default().with_root_certs(roots.collect()))
-        }
+    let opts = match tls {
+        Tls::Plaintext => OptsBuilder::default(),
+        Tls::Verified { roots } => trusting(&roots.iter().map(String::as_str).collect::<Vec<_>>())?,
     };
     #[expect(
         clippy::disallowed_methods,
         reason = "exposes the password to the driver, which logs in with it"
     )]
     let password = who.password.expose();
-    let opts = OptsBuilder::default()
+    let opts = opts
         .ip_or_hostname(host.trim_end_matches('.'))
         .resolved_ips(Some([address]))
         .tcp_port(*port)
         .tcp_keepalive(Some(Duration::from_secs(5)))
-        .ssl_opts(ssl)
         .user(Some(who.user))
         .pass(Some(password))
         .db_name(who.dbname)
@@ -150,6 +145,15 @@ fn options(server: &account::Server, who: Who<'_>, address: IpAddr) -> Result<Op
         .enable_cleartext_plugin(false)
         .secure_auth(true);
     Ok(opts.into())
+}
+
+/// Options with these roots. Clones of them share the driver's TLS configuration, which it makes at the first login.
+fn trusting(extra: &[&str]) -> Result<OptsBuilder> {
+    static KEPT: PerRoots<OptsBuilder> = PerRoots::new();
+    KEPT.of(extra, || {
+        let roots = tls::private_roots(extra)?.into_iter().map(|pem| pem.into_bytes().into());
+        Ok(OptsBuilder::default().ssl_opts(SslOpts::default().with_root_certs(roots.collect())))
+    })
 }
 
 /// The login is accepted: who does the server think this is, and what is the server?
@@ -266,6 +270,13 @@ impl Session {
                 let what =
                     format!("{place} answers with more than {} MB when it is to {doing}", ANSWER >> 20);
                 Err(Error::new(Kind::Unreachable, what))
+            }
+            Err(mysql_async::Error::Server(answer)) if answer.code == refusal::ACCOUNT => {
+                let reason = job
+                    .deadline
+                    .within(STATEMENT, format!("{place} to say why"), rows(conn, statement::WHY))
+                    .await?;
+                Ok(Err(refusal::because(answer, reason.ok().flatten().unwrap_or_default())))
             }
             Err(mysql_async::Error::Server(answer)) => Ok(Err(answer)),
             Err(error) => {

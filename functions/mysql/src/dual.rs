@@ -202,7 +202,15 @@ async fn rewrite(
     if methods == profile.methods {
         return Ok(());
     }
-    assign::alter(job, writer, name, &assign::via(&methods)).await
+    assign::alter(job, writer, name, &assign::via(&methods), explain_list).await
+}
+
+fn explain_list(code: u16) -> Option<(Kind, &'static str)> {
+    (code == refusal::POLICY).then_some((
+        Kind::ServerRefused,
+        "a list of authentications is written as hashes, and this server takes none: SET GLOBAL strict_password_validation = OFF, or use \
+         the strategy \"alternating-users\" with PASSWORD_FORM=plaintext",
+    ))
 }
 
 fn explain(code: u16) -> Option<(Kind, &'static str)> {

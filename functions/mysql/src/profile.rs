@@ -2,6 +2,7 @@
 
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
+use rotation::secret::Secret;
 use serde_json::{Map, Value};
 
 use crate::account::Name;
@@ -57,6 +58,11 @@ impl Profile {
         let placeholder = stored::placeholder(secret_arn, name);
         self.attributes.get(MARK).and_then(Value::as_str) == Some(secret_arn)
             || self.methods == [Method::native(&placeholder)]
+            || (self.locked && self.is_opened_only_by(&stored::placeholder_password(secret_arn, name)))
+    }
+
+    fn is_opened_only_by(&self, password: &Secret) -> bool {
+        matches!(self.methods.as_slice(), [method] if method.is_opened_by(password))
     }
 
     /// Whether this is an account that we were making when something went wrong: marked, and closed to everybody.

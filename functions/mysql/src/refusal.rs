@@ -4,6 +4,8 @@ use mysql_async::ServerError;
 use rotation::error::{Error, Kind, Result};
 use rotation::target::Login;
 
+use crate::connect::Columns;
+
 /// Says what an error's number means in a place, where the place knows better than this page.
 pub type Explain = fn(u16) -> Option<(Kind, &'static str)>;
 
@@ -36,7 +38,19 @@ pub fn of(place: &str, doing: &str, answer: &ServerError, explain: Explain) -> E
 }
 
 /// A password that a policy refuses (ER_NOT_VALID_PASSWORD).
-const POLICY: u16 = 1819;
+pub const POLICY: u16 = 1819;
+
+/// An account statement failed, and no more (ER_CANNOT_USER): MariaDB's answer for most reasons, which it keeps in a list.
+pub const ACCOUNT: u16 = 1396;
+
+/// The first error in that list (level, number, words), where the answer itself is the last.
+pub fn because(answer: ServerError, listed: Vec<Columns>) -> ServerError {
+    let reason = listed.into_iter().next().and_then(|row| {
+        let [_, Some(code), Some(message)] = <[_; 3]>::try_from(row).ok()? else { return None };
+        Some(ServerError { code: code.parse().ok()?, message, state: answer.state.clone() })
+    });
+    reason.unwrap_or(answer)
+}
 
 /// The server's own words, with the number they are known by; a long text is cut.
 fn words(answer: &ServerError) -> String {

@@ -10,6 +10,9 @@ pub const WHO: &str = "SET NAMES utf8mb4, SESSION sql_mode = ''; SELECT CURRENT_
 /// What testSecret runs where the secret names nothing.
 pub const CHECK: &str = "SELECT NOW()";
 
+/// Why the last statement failed, where its error does not say.
+pub const WHY: &str = "SHOW ERRORS";
+
 /// A name in SQL, whatever it contains ("Schema Object Names" in either manual).
 pub fn identifier(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))

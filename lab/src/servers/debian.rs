@@ -13,12 +13,21 @@ use super::{account, cache};
 
 /// The folder that holds a package and its dependencies, unpacked.
 pub(super) fn unpacked(suite: &str, package: &str) -> io::Result<PathBuf> {
+    entry(suite, package, &["install", "--yes", "--download-only"])
+}
+
+/// The folder that holds a package without its dependencies, for what is loaded into a program that has them.
+pub(super) fn unpacked_alone(suite: &str, package: &str) -> io::Result<PathBuf> {
+    entry(suite, package, &["download"])
+}
+
+fn entry(suite: &str, package: &str, by: &[&str]) -> io::Result<PathBuf> {
     cache::entry(&format!("{package}-{suite}"), |folder| {
         cache::announce(&format!("fetching {package} of Debian {suite}"));
         let work = tempfile::tempdir()?;
         let mut failures = Vec::new();
         for mirror in mirrors()? {
-            match fetch(&mirror, suite, package, work.path()) {
+            match fetch(&mirror, suite, package, by, work.path()) {
                 Ok(()) => return unpack(&work.path().join("archives"), folder),
                 Err(error) => failures.push(error.to_string()),
             }
@@ -63,8 +72,8 @@ fn mirrors() -> io::Result<Vec<String>> {
     Ok(mirrors)
 }
 
-/// Downloads a package and what it depends on, as if nothing were installed, into `archives`.
-fn fetch(mirror: &str, suite: &str, package: &str, work: &Path) -> io::Result<()> {
+/// Downloads a package by a command of apt-get, as if nothing were installed, into `archives`.
+fn fetch(mirror: &str, suite: &str, package: &str, by: &[&str], work: &Path) -> io::Result<()> {
     let keyring = Path::new("/usr/share/keyrings/debian-archive-keyring.gpg");
     let signed_by =
         if keyring.exists() { format!("[signed-by={}] ", keyring.display()) } else { String::new() };
@@ -92,10 +101,13 @@ fn fetch(mirror: &str, suite: &str, package: &str, work: &Path) -> io::Result<()
     );
     fs::write(work.join("apt.conf"), settings)?;
     let apt = |arguments: &[&str]| {
-        cache::run(Command::new("apt-get").args(arguments).env("APT_CONFIG", work.join("apt.conf")))
+        let mut command = Command::new("apt-get");
+        // `download` leaves the package where it runs.
+        command.args(arguments).env("APT_CONFIG", work.join("apt.conf")).current_dir(work.join("archives"));
+        cache::run(&mut command)
     };
     apt(&["update", "--error-on=any"])?;
-    apt(&["install", "--yes", "--download-only", package]).map(drop)
+    apt(&[by, &[package]].concat()).map(drop)
 }
 
 fn unpack(archives: &Path, folder: &Path) -> io::Result<()> {

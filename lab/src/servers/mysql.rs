@@ -70,6 +70,7 @@ pub struct MySqlOptions {
     release: Release,
     tls: Tls,
     settings: Vec<(String, String)>,
+    plugins: Vec<&'static str>,
 }
 
 impl MySqlOptions {
@@ -82,6 +83,12 @@ impl MySqlOptions {
     /// A system variable, such as `general_log` or `require_secure_transport`.
     pub fn setting(mut self, name: &str, value: &str) -> MySqlOptions {
         self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A plugin of MariaDB's that is not part of the server, such as `auth_ed25519`.
+    pub fn plugin(mut self, library: &'static str) -> MySqlOptions {
+        self.plugins.push(library);
         self
     }
 
@@ -121,7 +128,7 @@ pub struct MySql {
 impl MySql {
     /// A server of this release, with TLS.
     pub fn release(release: Release) -> MySqlOptions {
-        MySqlOptions { release, tls: Tls::Good, settings: Vec::new() }
+        MySqlOptions { release, tls: Tls::Good, settings: Vec::new(), plugins: Vec::new() }
     }
 
     /// The server of this release and default options that all tests of this process share.
@@ -150,7 +157,16 @@ impl MySql {
 
     /// The general log, which has every statement when the setting `general_log` is `1`.
     pub fn general_log(&self) -> String {
-        let log = self.server.file("general.log").map(|log| fs::read(log).unwrap_or_default());
+        self.read("general.log")
+    }
+
+    /// The slow log, which has every statement when the setting `slow_query_log` is `1` and `long_query_time` is `0`.
+    pub fn slow_log(&self) -> String {
+        self.read("slow.log")
+    }
+
+    fn read(&self, name: &str) -> String {
+        let log = self.server.file(name).map(|log| fs::read(log).unwrap_or_default());
         String::from_utf8_lossy(&log.unwrap_or_default()).into_owned()
     }
 

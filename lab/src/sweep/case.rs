@@ -199,7 +199,8 @@ async fn finished(stage: &Stage, token: Option<&str>) -> Outcome {
     if token.is_some() && current.as_deref() != token {
         return Err(format!("AWSCURRENT is {current:?} and not {token:?}"));
     }
-    if !(stage.accepts)(world.current()).await {
+    let current = world.labelled("AWSCURRENT").ok_or("at the end AWSCURRENT has no value")?;
+    if !(stage.accepts)(current).await {
         return Err("at the end AWSCURRENT does not log in".into());
     }
     match &stage.epilogue {

@@ -1,26 +1,23 @@
 //! One rotation of the demo: an account, its secret, clients, the four steps, and whether everything shown was true.
 
-use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lab::continuity::{Attempt, Clients, Habits, Login, Tally};
+use lab::continuity::{Clients, Habits, Tally};
 use lab::rotation::Step;
-use lab::runtime::Function;
-use lab::secrets::{Lab, VersionInfo};
-use lab::servers::Postgres;
+use lab::secrets::VersionInfo;
 use lab::world::World;
 use serde_json::{Value, json};
 
-use super::FUNCTION;
+use super::GONE;
+use super::subject::Subject;
 use crate::failure::Failure;
 use crate::screen::{Paint, Screen};
 
 /// What is about to be shown.
 pub(super) struct Act<'a> {
     pub(super) strategy: &'a str,
-    pub(super) server: &'a Arc<Postgres>,
+    pub(super) subject: &'a Subject,
     pub(super) binary: &'a Path,
     pub(super) clients: usize,
     pub(super) screen: &'a Screen,
@@ -61,10 +58,10 @@ impl Act<'_> {
         if !self.screen.json {
             self.screen.out(format!("\n{}", self.screen.paint(Paint::Strong, self.strategy)));
         }
-        let world = self.world().await?;
+        let world = self.subject.world(self.strategy, self.binary).await?;
         let habits = Habits { clients: self.clients, ..Habits::default() };
         let before = world.current();
-        let clients = Clients::start(&world.lab.secrets(), &world.secret, habits, self.login());
+        let clients = Clients::start(&world.lab.secrets(), &world.secret, habits, self.subject.login());
         let started = Instant::now();
         // Enough to see that they get in at all.
         self.watch(&clients, started, |tally| tally.accepted >= 4 * self.clients as u64).await?;
@@ -72,7 +69,7 @@ impl Act<'_> {
         self.show_labels(&world);
         let (mut steps, mut seen) = (Vec::new(), clients.tally());
         for step in Step::ALL {
-            self.screen.doing(format!("{} of the demo", step.name()));
+            self.screen.doing(format!("{} of the demo", step.name()), GONE);
             let began = Instant::now();
             let stepping = world.step(&token, step);
             let done = self.meanwhile(&clients, started, stepping).await;
@@ -93,10 +90,9 @@ impl Act<'_> {
         };
         self.watch(&clients, started, used).await?;
         let tally = clients.stop().await;
-        let overlaps = self.strategy == "alternating-users";
         let mut outcome = Outcome {
             strategy: self.strategy.to_owned(),
-            overlaps,
+            overlaps: self.subject.overlaps(self.strategy),
             steps,
             tally,
             watched: started.elapsed(),
@@ -105,49 +101,6 @@ impl Act<'_> {
         outcome.untrue = self.untrue(&world, &outcome, &before).await?;
         self.screen.progress("");
         Ok(outcome)
-    }
-
-    /// A Secrets Manager with the secret of a new account, and the function.
-    async fn world(&self) -> Result<World, Failure> {
-        let user = format!("app_{}", self.strategy.replace('-', "_"));
-        let password = format!("first-{:032x}", rand::random::<u128>());
-        self.server.execute(&format!("CREATE ROLE {user} LOGIN PASSWORD '{password}'")).await?;
-        let lab = Lab::start(lab::secrets::Options::default()).await?;
-        let mut secret = json!({
-            "engine": "postgres", "host": self.server.host(), "port": self.server.port(), "dbname": "postgres",
-            "username": user, "password": password, "sslrootcert": self.server.ca_pem(), "strategy": self.strategy,
-        });
-        let refused = |refusal: lab::secrets::Refusal| failed("the secret", &refusal.to_string());
-        if self.strategy != "single-user" {
-            let mut admin = secret.clone();
-            admin["username"] = json!(self.server.superuser());
-            admin["password"] = json!(self.server.superuser_password());
-            let arn = lab.secrets().create("prod/admin", &admin.to_string()).map_err(refused)?;
-            secret["masterarn"] = json!(arn);
-        }
-        let function = Function::new(FUNCTION, [self.binary]).env("SECRETS_MANAGER_ENDPOINT", lab.endpoint());
-        let function = Arc::new(function.start().await?);
-        lab.attach(FUNCTION, function.clone());
-        let name = "prod/app".to_owned();
-        lab.secrets().create(&name, &secret.to_string()).map_err(refused)?;
-        lab.secrets().enable_rotation(&name, FUNCTION).map_err(refused)?;
-        Ok(World { lab, function, secret: name })
-    }
-
-    fn login(&self) -> Login {
-        let server = Arc::clone(self.server);
-        Arc::new(move |value: Value| -> Attempt {
-            let server = Arc::clone(&server);
-            Box::pin(async move {
-                let word = |key: &str| {
-                    value[key]
-                        .as_str()
-                        .map(str::to_owned)
-                        .ok_or_else(|| io::Error::other("no login in the secret"))
-                };
-                server.can_login(&word("username")?, &word("password")?, "postgres").await
-            })
-        })
     }
 
     /// Shows the clients at work until there is enough of it.
@@ -187,12 +140,7 @@ impl Act<'_> {
         if self.screen.json {
             return;
         }
-        let what = match step {
-            Step::CreateSecret => "a new password is made and stored as AWSPENDING",
-            Step::SetSecret => "the server is told to accept it",
-            Step::TestSecret => "it logs in",
-            Step::FinishSecret => "it logs in again, and AWSCURRENT moves to it",
-        };
+        let what = self.subject.tells(step);
         let (logins, refused) = (after.logins() - before.logins(), after.refused - before.refused);
         let logins = self.screen.paint(Paint::Faint, format!("{logins} logins, {refused} refused"));
         self.screen.out(format!("  {:<13} {:>5} ms  {what:<48}  {logins}", step.name(), ms(took)));
@@ -211,7 +159,7 @@ impl Act<'_> {
     fn label(&self, world: &World, version: &VersionInfo) -> String {
         let value = world.lab.secrets().value_of(&world.secret, &version.id);
         let value: Option<Value> = value.and_then(|text| serde_json::from_str(&text).ok());
-        let user = value.as_ref().and_then(|value| value["username"].as_str()).unwrap_or("empty");
+        let user = value.as_ref().and_then(|value| self.subject.name(value)).unwrap_or("empty");
         let labels = if version.labels.is_empty() { "-".to_owned() } else { version.labels.join("+") };
         let short = &version.id[..version.id.len().min(8)];
         self.screen.paint(Paint::Faint, format!("{short} ({user})"))
@@ -221,17 +169,19 @@ impl Act<'_> {
 
     /// What was shown and is not so.
     async fn untrue(&self, world: &World, outcome: &Outcome, before: &Value) -> Result<Vec<String>, Failure> {
-        let now = world.current();
-        let accepts = async |value: &Value| self.login()(value.clone()).await;
+        let (now, credential) = (world.current(), self.subject.credential());
+        let login = self.subject.login();
+        let accepts = async |value: &Value| login(value.clone()).await;
         let promises = [
-            (now["password"] != before["password"], "the password is new"),
+            (now[credential] != before[credential], "the credential is new"),
             (accepts(&now).await?, "AWSCURRENT logs in"),
             (
                 accepts(before).await? == outcome.overlaps,
-                "the old password ends exactly where the strategy says so",
+                "the old credential ends exactly where the strategy says so",
             ),
             (outcome.tally.unanswered == 0, "every login got an answer"),
             (!outcome.overlaps || outcome.tally.refused == 0, "no login was refused"),
+            self.subject.promise(world),
         ];
         let broken = promises.iter().filter(|(holds, _)| !holds);
         Ok(broken.map(|(_, promise)| format!("{}: not true that {promise}", self.strategy)).collect())
@@ -242,7 +192,8 @@ fn ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn failed(what: &str, why: &str) -> Failure {
+/// A step of the demo that did not go as it should.
+pub(super) fn failed(what: &str, why: &str) -> Failure {
     let (why, hint) =
         why.split_once(". What to do: ").unwrap_or((why, "please report it with what was printed above"));
     Failure::finding(format!("{what} failed: {why}"), hint)

@@ -34,11 +34,15 @@ impl Value {
         };
         let text = account.value(&state.arn, &current.id).await;
         let text = text.map_err(|failure| Finding::skipped("secret", failure.what, Some(&failure.hint)))?;
-        let text = text.unwrap_or_else(|| Zeroizing::new(String::new()));
-        let parsed: Json = serde_json::from_str(&text).unwrap_or_default();
+        Ok(Value::of(&text.unwrap_or_else(|| Zeroizing::new(String::new()))))
+    }
+
+    /// Understands a text, and forgets what is secret in it.
+    pub(super) fn of(text: &str) -> Value {
+        let parsed: Json = serde_json::from_str(text).unwrap_or_default();
         let mut fields = match parsed {
             Json::Object(fields) => fields,
-            _ => return Ok(Value { fields: Map::new(), size: text.len(), is_object: false }),
+            _ => return Value { fields: Map::new(), size: text.len(), is_object: false },
         };
         for (name, value) in &mut fields {
             // Nothing below needs more of these than that they are there.
@@ -46,11 +50,20 @@ impl Value {
                 *value = Json::Bool(!value.as_str().is_some_and(str::is_empty));
             }
         }
-        Ok(Value { fields, size: text.len(), is_object: true })
+        Value { fields, size: text.len(), is_object: true }
     }
 
     fn text(&self, name: &str) -> Option<&str> {
         self.fields.get(name)?.as_str().filter(|text| !text.is_empty())
+    }
+
+    pub(super) fn user(&self) -> Option<&str> {
+        self.text("username")
+    }
+
+    /// Whether an admin acts for this secret.
+    pub(super) fn has_admin(&self) -> bool {
+        self.text("masterarn").is_some()
     }
 
     pub(super) fn host(&self) -> Option<&str> {
@@ -151,7 +164,7 @@ impl Value {
             ));
         }
         let clone = self.text("username").filter(|user| user.ends_with("_clone"));
-        if let Some(user) = clone.filter(|_| self.text("masterarn").is_some()) {
+        if let Some(user) = clone.filter(|_| self.has_admin()) {
             let what = format!(
                 "{user} was made by a rotation with alternating users; it must be proven before it is changed"
             );

@@ -175,10 +175,12 @@ pub struct Call {
     /// What has to stand in the answer of a yes, such as `"/valid" = true`.
     #[serde(default)]
     pub expect: BTreeMap<Pointer, serde_json::Value>,
-    /// If there is something here, the answer is a no, whatever its status.
-    pub failure: Option<Pointer>,
-    /// Where a no gives its reason.
-    pub reason: Option<Pointer>,
+    /// If there is something here, the answer is a no, whatever its status; one place, or a list of them.
+    #[serde(default, deserialize_with = "places")]
+    pub failure: Vec<Pointer>,
+    /// Where a no gives its reason; one place, or a list of which the first counts that is there.
+    #[serde(default, deserialize_with = "places")]
+    pub reason: Vec<Pointer>,
     /// issue: the fields of the secret, and where in the answer they are.
     #[serde(default)]
     pub store: BTreeMap<String, Spanned<Source>>,
@@ -279,6 +281,20 @@ impl<'de> Deserialize<'de> for Origin {
                 "{text:?} is not a server: write \"https://HOST\", without path, user or variables"
             ))
         })
+    }
+}
+
+fn places<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Pointer>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Places {
+        One(Pointer),
+        Several(Vec<Pointer>),
+    }
+    let places = Places::deserialize(deserializer);
+    match places.map_err(|_| D::Error::custom("this is neither a JSON pointer nor a list of them"))? {
+        Places::One(place) => Ok(vec![place]),
+        Places::Several(places) => Ok(places),
     }
 }
 

@@ -4,9 +4,10 @@ use http::Method;
 use serde_json::json;
 
 use super::dialect::{self, ADMIN, APPLICATION};
-use super::issuer::{Fault, Issuer};
+use super::issuer::{Asked, Fault, Issuer, Reply, Store};
 use super::plain_dialect;
 use super::scene::{Scene, Setting};
+use super::{builtin, graphql_dialect};
 
 const POST: Method = Method::POST;
 const GET: Method = Method::GET;
@@ -95,6 +96,33 @@ async fn a_list_that_never_ends_is_given_up() {
     .await;
     let error = scene.world.rotate().await.unwrap_err();
     assert!(error.contains("ServerRefused") && error.contains("more than 100 pages"), "{error}");
+}
+
+/// GraphQL answers HTTP 200 with its errors at the top when it does nothing at all, and inside when it did something else.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_beside_a_200_is_a_no() {
+    fn stubborn(store: &mut Store, asked: &Asked) -> Reply {
+        let deletes = asked.json["query"].as_str().is_some_and(|query| query.contains("apiAccessDeleteKeys"));
+        match store.notes.get("answer") {
+            Some(answer) if deletes => Reply::json(200, serde_json::from_str(answer).unwrap()),
+            _ => graphql_dialect::newrelic(store, asked),
+        }
+    }
+    let top = json!({"data": null, "errors": [{"message": "not allowed today"}]});
+    let inside = json!({"data": {"apiAccessDeleteKeys": {"deletedKeys": [], "errors": [{"message": "not allowed today"}]}}});
+    for answer in [top, inside] {
+        let scene = Scene::new(Setting { dialect: stubborn, ..builtin::setting("newrelic") }).await;
+        scene.world.rotate().await.unwrap();
+        scene.world.rotate().await.unwrap();
+        scene.issuer.store().notes.insert("answer".into(), answer.to_string());
+        let token = scene.world.begin().unwrap();
+        let error = scene.world.steps(&token).await.unwrap_err();
+        assert!(error.contains("refused [call.revoke] in its answer: not allowed today"), "{error}");
+        scene.issuer.store().notes.clear();
+        scene.world.steps(&token).await.unwrap();
+        // And the first key, made by hand, which nothing proves.
+        assert_eq!(scene.issuer.live().len(), 3);
+    }
 }
 
 /// The service repeats what it was sent, and a key that nobody knew before.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use super::dialect::{self, ADMIN, APPLICATION};
+use super::graphql_dialect;
 use super::scene::{Setting, admin};
 
 /// Makes a test of each provider whose old key works on, from a function that takes its name.
@@ -105,7 +106,7 @@ pub(crate) fn setting(name: &str) -> Setting<'static> {
         },
         "newrelic" => Setting {
             like: "newrelic",
-            dialect: dialect::newrelic,
+            dialect: graphql_dialect::newrelic,
             fields: ("api_key", "api_key_id"),
             more: json!({"account_id": 1, "user_id": "2"}),
             ..Setting::default()

@@ -1,6 +1,9 @@
 //! Keys that are made here: put to a service, put over the only one, or told to nobody.
 
+use std::sync::Arc;
+
 use http::Method;
+use lab::proxy::{Protocol, Proxy};
 use lab::world::World;
 use serde_json::{Value, json};
 
@@ -90,11 +93,23 @@ path = "/whoami"
 auth = "key"
 "#;
 
-/// The first key manages the others, as an admin's would.
+/// An admin's key manages the others.
 async fn registry_scene() -> Scene {
     let issuer = Issuer::start(registry).await;
-    let admin = issuer.store().issue("admin-{random}", "admin").value;
     let port = issuer.port;
+    registry_scene_at(issuer, port).await
+}
+
+/// The same, with everything that is sent passing through a proxy.
+pub(crate) async fn registry_scene_behind_a_proxy() -> std::io::Result<(Scene, Arc<Proxy>)> {
+    let issuer = Issuer::start(registry).await;
+    let proxy = Arc::new(Proxy::start(Protocol::Opaque, "127.0.0.1", issuer.port).await?);
+    let port = proxy.port();
+    Ok((registry_scene_at(issuer, port).await, proxy))
+}
+
+async fn registry_scene_at(issuer: Issuer, port: u16) -> Scene {
+    let admin = issuer.store().issue("admin-{random}", "admin").value;
     let text = format!("name = \"mine\"\n[servers]\napi = \"http://127.0.0.1:{port}\"\n{REGISTRY}");
     let scene = Scene::around(
         issuer,
@@ -112,10 +127,13 @@ async fn a_key_is_stored_before_it_is_put() {
     // Every second answer to the put is lost; putting it again changes nothing.
     scene.issuer.fault(Method::PUT, "/keys", Fault::LoseAnswer);
     for _ in 0..3 {
+        scene.world.lab.clear_calls();
         scene.world.rotate().await.unwrap();
         assert!(scene.accepts(&scene.world.current(), "key"));
         assert_eq!(scene.world.current()["key"].as_str().unwrap().len(), 48);
     }
+    // One more than where the service makes the key: setSecret acts, so it looks at the labels again.
+    assert_eq!(scene.world.lab.calls().len(), 17, "{:#?}", scene.world.lab.calls());
     let mut expected = scene.held("key");
     // The admin's key is nobody's to revoke here, and nothing proves whose the one made by hand is.
     expected.extend(by_hand);

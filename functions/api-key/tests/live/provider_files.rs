@@ -90,6 +90,7 @@ fn what_is_wrong_is_said_with_its_line() {
     refused("path = \"/self\"", "path = \"/self/{{access}}\"", 1, "there is no [call.token]");
     refused("name = \"mine\"", "name = \"mine\"\noverlap = false", 1, "no previous key to revoke");
     refused("[call.list]", "[call.lists]", 18, "unknown field");
+    refused("path = \"/self\"", "path = \"/self\"\nfailure = [\"errors\"]", 17, "nor a list of them");
     refused("path = \"/self\"", "path = \"/self\"\nafter = \"token\"", 1, "there is no [call.token]");
     refused("path = \"/self\"", "path = \"/self\"\nafter = \"issue\"", 17, "unknown variant");
     refused(

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::issuer::Issuer;
 use super::scene::{Scene, Setting};
-use super::{builtin, oauth};
+use super::{builtin, oauth, own_keys};
 
 /// How many cases run at once.
 const AT_ONCE: usize = 4;
@@ -83,6 +83,38 @@ async fn survives_a_cut_anywhere(name: &'static str) {
 }
 
 builtin::each_overlapping_provider!(survives_a_cut_anywhere);
+
+/// Keys that are made here and put: durable before they are alive, so a cut leaves nothing behind either.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_put_survives_a_cut_anywhere() {
+    async fn stage() -> io::Result<Stage> {
+        let (scene, proxy) = own_keys::registry_scene_behind_a_proxy().await?;
+        let admin = scene.issuer.store().keys[0].value.clone();
+        let first = scene.world.current()["key"].as_str().unwrap().to_owned();
+        scene.world.rotate().await.map_err(io::Error::other)?;
+        let Scene { issuer, world, folder } = scene;
+        let issuer = Arc::new(issuer);
+        let (secrets, secret, service) = (world.lab.secrets(), world.secret.clone(), Arc::clone(&issuer));
+        let epilogue = move || {
+            let _kept = &folder;
+            let key = |text: String| {
+                serde_json::from_str::<Value>(&text).unwrap()["key"].as_str().unwrap().to_owned()
+            };
+            let labels = ["AWSCURRENT", "AWSPREVIOUS", "AWSPENDING"];
+            let mut held: Vec<String> =
+                labels.iter().filter_map(|label| secrets.value(&secret, label)).map(key).collect();
+            // Nothing proves which one the first key is, made by hand.
+            held.extend([admin.clone(), first.clone()]);
+            let stray = service.live().iter().filter(|key| !held.contains(key)).count();
+            let outcome =
+                if stray == 0 { Ok(()) } else { Err(format!("{stray} keys that nobody holds are alive")) };
+            Box::pin(async move { outcome }) as Answer<Result<(), String>>
+        };
+        let accepts = accepts(&issuer, "key");
+        Ok(Stage { world, proxy: Some(proxy), accepts, overlaps: true, epilogue: Some(Arc::new(epilogue)) })
+    }
+    sweep::check("keys that are put", stage, AT_ONCE).await.unwrap_or_else(|failures| panic!("{failures}"));
+}
 
 /// An access token and its grant.
 async fn grant(dialect: super::issuer::Dialect) -> io::Result<Stage> {

@@ -26,6 +26,24 @@ async fn retry_after_is_waited_for() {
     scene.only_held_keys_live("key");
 }
 
+/// The statuses mean what the file says that they mean.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_services_own_statuses_are_understood() {
+    let tables = "[call.test]\npath = \"/keys/self\"\nauth = \"key\"\nid = \"/id\"\nlater = [409]\nrejected = [401, 418]\n\
+                  [call.revoke]\nmethod = \"DELETE\"\npath = \"/keys/{{id}}\"\nauth = \"admin\"\ngone = [422]\n";
+    let scene = Scene::new(Setting { tables, ..Setting::default() }).await;
+    scene.issuer.fault(Method::GET, "/keys/self", Fault::Status(409, Vec::new()));
+    scene.world.rotate().await.unwrap();
+    let revoked = Fault::Instead(422, Vec::new(), Vec::new());
+    scene.issuer.fault(Method::DELETE, "/keys", revoked);
+    scene.world.rotate().await.unwrap();
+    assert_eq!(scene.issuer.faults_left(), 0);
+    scene.only_held_keys_live("key");
+    scene.issuer.fault(Method::GET, "/keys/self", Fault::Status(418, Vec::new()));
+    let error = scene.world.rotate().await.unwrap_err();
+    assert!(error.contains("CredentialRejected") && error.contains("HTTP 418"), "{error}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wait_beyond_the_deadline_is_an_error_at_once() {
     let scene = Scene::plain().await;

@@ -81,7 +81,7 @@ impl App {
 
     /// A world with a strategy, and with an admin's secret.
     pub(crate) async fn world_as(&self, strategy: &str, change: impl FnOnce(&mut Value)) -> World {
-        self.world_of(strategy, change, |_| ()).await
+        self.world_of(strategy, &[], change, |_| ()).await
     }
 
     /// The same behind a proxy, without TLS, so that every message can be told from the next.
@@ -90,18 +90,20 @@ impl App {
             secret["port"] = port.into();
             secret["ssl"] = json!(false);
         };
-        self.world_of(strategy, through, through).await
+        self.world_of(strategy, &[], through, through).await
     }
 
-    async fn world_of(
+    /// A world with a strategy, an environment, a changed secret, and a changed secret of an admin.
+    pub(crate) async fn world_of(
         &self,
         strategy: &str,
+        env: &[(&str, &str)],
         change: impl FnOnce(&mut Value),
         change_admin: impl FnOnce(&mut Value),
     ) -> World {
         let mut admin = self.admin().await;
         change_admin(&mut admin);
-        let world = self.world_with(&[], |secret| {
+        let world = self.world_with(env, |secret| {
             secret["strategy"] = strategy.into();
             secret["masterarn"] = "prod/admin".into();
             change(secret);

@@ -53,7 +53,7 @@ fn neutral(line: String, app: &App) -> String {
     line
 }
 
-/// The comparison of issue 5: no difference but the name and the password.
+/// The comparison: no difference but the name and the password.
 async fn equal(app: &App, when: &str) {
     let (original, alternate) =
         (printed(app, &app.account()).await, printed(app, &app.clone_account()).await);

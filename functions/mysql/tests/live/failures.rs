@@ -1,7 +1,5 @@
 //! What AWS's functions do wrong, and what goes wrong on the way to a server: each named after what happens.
 
-use std::time::{Duration, Instant};
-
 use lab::rotation::Step;
 use lab::servers::{MySql, MySqlOptions, Release, Tls};
 use lab::world::World;
@@ -10,23 +8,6 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
 use super::app::{App, FIRST};
-
-/// The upper bound for telling what is wrong with a host.
-const AT_ONCE: Duration = Duration::from_secs(15);
-
-/// Rotates up to the first error, which must come in time and carry each of these texts; nothing may be promoted.
-async fn fails(world: &World, parts: &[&str]) -> String {
-    let before = world.current();
-    let started = Instant::now();
-    let error = world.rotate().await.expect_err("the rotation fails");
-    assert!(started.elapsed() < AT_ONCE, "after {:?}: {error}", started.elapsed());
-    for part in parts {
-        assert!(error.contains(part), "no {part:?} in: {error}");
-    }
-    assert!(error.contains("What to do: "), "{error}");
-    assert_eq!(world.current(), before);
-    error
-}
 
 async fn releases() -> Vec<Release> {
     MySql::releases().await.expect("releases are known")
@@ -46,7 +27,7 @@ async fn a_closed_port_a_silent_peer_and_a_wrong_name_are_told_apart() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let world = app.world_with(&[], |secret| secret["port"] = free.into()).await;
     let place = format!("no TCP connection to localhost:{free}");
-    fails(&world, &["setSecret: Unreachable:", &place, "Connection refused", "nothing listens there"]).await;
+    world.fails(&["setSecret: Unreachable:", &place, "Connection refused", "nothing listens there"]).await;
 
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = silent.local_addr().unwrap().port();
@@ -56,11 +37,11 @@ async fn a_closed_port_a_silent_peer_and_a_wrong_name_are_told_apart() {
             secret["ssl"] = ssl.into();
         });
         let place = format!("localhost:{port}");
-        fails(&world.await, &["setSecret: Unreachable:", "the login of", &place, "says nothing"]).await;
+        world.await.fails(&["setSecret: Unreachable:", "the login of", &place, "says nothing"]).await;
     }
 
     let world = app.world_with(&[], |secret| secret["host"] = "no-such-host.invalid".into()).await;
-    fails(&world, &["setSecret: Unreachable:", "no-such-host.invalid", "resolve"]).await;
+    world.fails(&["setSecret: Unreachable:", "no-such-host.invalid", "resolve"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,7 +63,7 @@ async fn a_peer_that_speaks_another_protocol_or_wants_our_memory_is_named() {
             }
         });
         let world = app.world_with(&[], |secret| secret["port"] = port.into()).await;
-        fails(&world, &["setSecret: Unreachable:", &format!("localhost:{port}")]).await;
+        world.fails(&["setSecret: Unreachable:", &format!("localhost:{port}")]).await;
         peer.abort();
     }
 }
@@ -98,7 +79,7 @@ async fn a_wrong_certificate_a_wrong_name_and_an_expired_one_are_told_apart() {
             let app = on(MySql::release(release).tls(tls)).await;
             let world = app.world().await;
             let common = ["setSecret: Unreachable:", "the TLS handshake with localhost:"];
-            fails(&world, &[&common, &parts[..]].concat()).await;
+            world.fails(&[&common, &parts[..]].concat()).await;
         }
     }
 }
@@ -111,7 +92,7 @@ async fn a_server_without_tls_is_refused_and_never_sent_anything_in_clear() {
         let before = app.server.general_log().len();
         for ssl in [Value::Null, json!("yes"), json!(1), json!("")] {
             let world = app.world_with(&[], |secret| secret["ssl"] = ssl).await;
-            fails(&world, &["setSecret: Unreachable:", "does not offer TLS", "\"ssl\": false"]).await;
+            world.fails(&["setSecret: Unreachable:", "does not offer TLS", "\"ssl\": false"]).await;
         }
         let log = app.server.general_log()[before..].to_owned();
         assert!(!log.contains(&format!("Connect\t{}@", app.user)), "{log}");
@@ -123,7 +104,7 @@ async fn a_wrong_password_is_an_answer_and_names_every_version_that_was_tried() 
     for release in releases().await {
         let app = App::new(release).await;
         let world = app.world_with(&[], |secret| secret["password"] = "not the password at all".into()).await;
-        let error = fails(&world, &["setSecret: LockedOut:", "AWSCURRENT", "1045", "ADMIN_RESET"]).await;
+        let error = world.fails(&["setSecret: LockedOut:", "AWSCURRENT", "1045", "ADMIN_RESET"]).await;
         assert!(error.contains("AWSPENDING") && !error.contains("not the password"), "{error}");
     }
 }
@@ -136,7 +117,7 @@ async fn a_server_that_lets_anybody_in_proves_nothing() {
         execute(&app, &format!("CREATE USER ''@'%' IDENTIFIED BY '{FIRST}'")).await;
         execute(&app, &format!("DROP USER {}", app.account())).await;
         let world = app.world().await;
-        fails(&world, &["setSecret: NotOurs:", "became a session of", "anonymous"]).await;
+        world.fails(&["setSecret: NotOurs:", "became a session of", "anonymous"]).await;
     }
     // And a server that checks nothing; MySQL would not even listen then.
     let server = MySql::release(Release::MARIADB_10).setting("skip_grant_tables", "1").start().await.unwrap();
@@ -145,7 +126,7 @@ async fn a_server_that_lets_anybody_in_proves_nothing() {
         "sslrootcert": server.ca_pem(),
     });
     let world = World::new("rotate-mysql", &[], &secret).await.unwrap();
-    fails(&world, &["setSecret: NotOurs:", "skip-grant-tables"]).await;
+    world.fails(&["setSecret: NotOurs:", "skip-grant-tables"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,17 +147,17 @@ async fn locked_expired_and_crowded_accounts_are_explained() {
             // One login uses up the hour.
             let _ = app.server.can_login(&app.user, FIRST, "").await;
             let world = app.world().await;
-            fails(&world, parts).await;
+            world.fails(parts).await;
             execute(&app, &format!("ALTER USER {} {undo}", app.account())).await;
             let token = world.lab.secrets().version_with(&world.secret, "AWSPENDING").unwrap();
             world.steps(&token).await.unwrap_or_else(|error| panic!("{release} {clause}: {error}"));
         }
         let app = App::new(release).await;
         execute(&app, &format!("ALTER USER {} PASSWORD EXPIRE", app.account())).await;
-        fails(&app.world().await, &["ServerRefused", "expired"]).await;
+        app.world().await.fails(&["ServerRefused", "expired"]).await;
         let app = App::new(release).await;
         let world = app.world_with(&[], |secret| secret["dbname"] = "no_such_database".into()).await;
-        fails(&world, &["BadSecret", "dbname"]).await;
+        world.fails(&["BadSecret", "dbname"]).await;
     }
 }
 
@@ -201,7 +182,7 @@ async fn an_account_is_not_driven_into_its_login_lock() {
             let token = format!("00000000-0000-4000-8000-00000000000{number}");
             world.lab.secrets().put(&world.secret, &token, &value.to_string(), &["AWSCURRENT"]).unwrap();
         }
-        fails(&world, &["setSecret: LockedOut:", "one more refusal may lock"]).await;
+        world.fails(&["setSecret: LockedOut:", "one more refusal may lock"]).await;
         // The right password still opens it, so nothing was locked.
         assert!(app.has(FIRST).await, "{release}");
     }
@@ -212,7 +193,7 @@ async fn a_password_that_a_policy_refuses_is_explained() {
     let app = on(MySql::release(Release::MYSQL_9)).await;
     execute(&app, "INSTALL COMPONENT 'file://component_validate_password'").await;
     let world = app.world_with(&[("EXCLUDE_NUMBERS", "true"), ("EXCLUDE_PUNCTUATION", "true")], |_| ()).await;
-    fails(&world, &["setSecret: ServerRefused:", "1819", "AWSPENDING"]).await;
+    world.fails(&["setSecret: ServerRefused:", "1819", "AWSPENDING"]).await;
     assert!(app.accepts(&world.current()).await);
     world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
     let fitting = app.world().await;
@@ -253,6 +234,6 @@ async fn a_read_only_server_is_named_as_the_reason() {
     for release in releases().await {
         let app = on(MySql::release(release)).await;
         execute(&app, "SET GLOBAL read_only = ON").await;
-        fails(&app.world().await, &["setSecret: ServerRefused:", "1290", "replica"]).await;
+        app.world().await.fails(&["setSecret: ServerRefused:", "1290", "replica"]).await;
     }
 }

@@ -1,9 +1,11 @@
 //! Every strategy on every server, when nothing goes wrong.
 
+use std::sync::Arc;
+
 use lab::rotation::Step;
 use lab::servers::{MySql, Release, Tls};
 use lab::world::World;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::app::{App, FIRST};
 
@@ -67,12 +69,18 @@ async fn one_user_with_two_passwords_rotates_three_times_in_a_row() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ssl_false_rotates_without_tls() {
+async fn every_strategy_rotates_without_tls_where_the_secret_says_ssl_false() {
     for release in releases().await {
         let server = MySql::release(release).tls(Tls::Off).start().await.unwrap();
-        let app = App::on(server.into()).await;
-        let world = app.world_with(&[], |secret| secret["ssl"] = json!("False")).await;
-        three_times(&app, &world, false).await;
+        let server = Arc::new(server);
+        for (strategy, overlaps) in
+            [("single-user", false), ("admin", false), ("alternating-users", true), ("dual-password", true)]
+        {
+            let app = App::on(Arc::clone(&server)).await;
+            let plaintext = |secret: &mut Value| secret["ssl"] = json!("False");
+            let world = app.world_of(strategy, &[], plaintext, plaintext).await;
+            three_times(&app, &world, overlaps).await;
+        }
     }
 }
 

@@ -1,32 +1,14 @@
 //! What AWS's function does wrong, and what goes wrong on the way to a server: each named after what happens.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lab::proxy::{Protocol, Proxy, Welcome};
 use lab::rotation::Step;
 use lab::servers::{Auth, Postgres, Tls};
-use lab::world::World;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::app::{App, FIRST};
-
-/// The upper bound for telling what is wrong with a host.
-const AT_ONCE: Duration = Duration::from_secs(10);
-
-/// Rotates up to the first error, which must come in time and carry each of these texts; nothing may be promoted.
-async fn fails(world: &World, parts: &[&str]) -> String {
-    let before = world.current();
-    let started = Instant::now();
-    let error = world.rotate().await.expect_err("the rotation fails");
-    assert!(started.elapsed() < AT_ONCE, "after {:?}: {error}", started.elapsed());
-    for part in parts {
-        assert!(error.contains(part), "no {part:?} in: {error}");
-    }
-    assert!(error.contains("What to do: "), "{error}");
-    assert_eq!(world.current(), before);
-    error
-}
 
 async fn on(options: lab::servers::PostgresOptions) -> App {
     App::on(options.start().await.expect("the server starts").into()).await
@@ -39,7 +21,7 @@ async fn a_host_that_drops_packets_is_named_with_its_stage() {
     proxy.welcome(Welcome::DropPackets).await.unwrap();
     let port = proxy.port();
     let world = app.world_with(&[], |secret| secret["port"] = port.into()).await;
-    fails(&world, &["setSecret: Unreachable:", "a TCP connection to localhost", "security group"]).await;
+    world.fails(&["setSecret: Unreachable:", "a TCP connection to localhost", "security group"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,7 +30,7 @@ async fn a_closed_port_is_named() {
     let app = App::new(16).await;
     let world = app.world_with(&[], |secret| secret["port"] = free.into()).await;
     let place = format!("no TCP connection to localhost:{free}");
-    fails(&world, &["setSecret: Unreachable:", &place, "Connection refused", "nothing listens there"]).await;
+    world.fails(&["setSecret: Unreachable:", &place, "Connection refused", "nothing listens there"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,20 +40,20 @@ async fn a_server_that_accepts_and_says_nothing_is_named() {
     let app = App::new(16).await;
     let place = format!("localhost:{port}");
     let world = app.world_with(&[], |secret| secret["port"] = port.into()).await;
-    fails(&world, &["setSecret: Unreachable:", "an answer to the TLS request", &place, "says nothing"]).await;
+    world.fails(&["setSecret: Unreachable:", "an answer to the TLS request", &place, "says nothing"]).await;
     let world = app.world_with(&[], |secret| {
         secret["port"] = port.into();
         secret["ssl"] = json!(false);
     });
     let world = world.await;
-    fails(&world, &["setSecret: Unreachable:", "to answer the login", &place]).await;
+    world.fails(&["setSecret: Unreachable:", "to answer the login", &place]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_does_not_resolve_is_named() {
     let app = App::new(16).await;
     let world = app.world_with(&[], |secret| secret["host"] = "no-such-host.invalid".into()).await;
-    fails(&world, &["setSecret: Unreachable:", "no-such-host.invalid", "resolve"]).await;
+    world.fails(&["setSecret: Unreachable:", "no-such-host.invalid", "resolve"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,11 +65,9 @@ async fn a_wrong_certificate_a_wrong_name_and_an_expired_one_are_told_apart() {
     ] {
         let app = on(Postgres::version(16).tls(tls)).await;
         let world = app.world().await;
-        fails(
-            &world,
-            &[&["setSecret: Unreachable:", "the TLS handshake with localhost:"], &parts[..]].concat(),
-        )
-        .await;
+        world
+            .fails(&[&["setSecret: Unreachable:", "the TLS handshake with localhost:"], &parts[..]].concat())
+            .await;
     }
 }
 
@@ -97,7 +77,7 @@ async fn a_server_without_tls_is_refused_and_never_sent_anything_in_clear() {
     let app = on(Postgres::version(16).tls(Tls::Off).setting("log_connections", "on")).await;
     for ssl in [Value::Null, json!("yes"), json!(1), json!("")] {
         let world = app.world_with(&[], |secret| secret["ssl"] = ssl).await;
-        fails(&world, &["setSecret: Unreachable:", "does not offer TLS", "ssl = on"]).await;
+        world.fails(&["setSecret: Unreachable:", "does not offer TLS", "ssl = on"]).await;
     }
     assert!(
         !app.server.log().contains(&app.user)
@@ -109,7 +89,7 @@ async fn a_server_without_tls_is_refused_and_never_sent_anything_in_clear() {
 async fn a_wrong_password_is_an_answer_and_names_every_version_that_was_tried() {
     let app = App::new(16).await;
     let world = app.world_with(&[], |secret| secret["password"] = "not the password at all".into()).await;
-    let error = fails(&world, &["setSecret: LockedOut:", "AWSCURRENT", "28P01", "ADMIN_RESET"]).await;
+    let error = world.fails(&["setSecret: LockedOut:", "AWSCURRENT", "28P01", "ADMIN_RESET"]).await;
     assert!(error.contains("AWSPENDING") && !error.contains("not the password"), "{error}");
 }
 
@@ -118,14 +98,14 @@ async fn a_server_that_wants_no_password_proves_nothing() {
     // With `trust` AWS's function finds that pending works already, and rotates nothing at all.
     let app = on(Postgres::version(16).auth(Auth::Trust)).await;
     let world = app.world().await;
-    fails(&world, &["setSecret: NotOurs:", "without asking for the password", "trust"]).await;
+    world.fails(&["setSecret: NotOurs:", "without asking for the password", "trust"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_asks_for_clear_text_gets_it_over_tls_only() {
     let app = on(Postgres::version(16).auth(Auth::Password)).await;
     let world = app.world_with(&[], |secret| secret["ssl"] = json!(false)).await;
-    fails(&world, &["setSecret: Unreachable:", "clear text", "\"ssl\": false"]).await;
+    world.fails(&["setSecret: Unreachable:", "clear text", "\"ssl\": false"]).await;
     let world = app.world().await;
     world.rotate().await.unwrap();
 }
@@ -156,7 +136,7 @@ async fn a_password_that_the_server_refuses_is_explained_and_can_be_replaced() {
         |_| (),
     );
     let world = world.await;
-    fails(&world, &["setSecret: ServerRefused:", "22023", "AWSPENDING"]).await;
+    world.fails(&["setSecret: ServerRefused:", "22023", "AWSPENDING"]).await;
     assert!(app.accepts(&world.current()).await);
     // Dropping the label is what the error says; with a policy that fits, the next rotation goes through.
     world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
@@ -206,7 +186,7 @@ async fn a_previous_version_for_another_host_is_never_sent_there() {
         .put(&world.secret, "00000000-0000-4000-8000-000000000001", &current.to_string(), &["AWSCURRENT"])
         .unwrap();
     assert!(world.labelled("AWSPREVIOUS").is_some());
-    fails(&world, &["LockedOut"]).await;
+    world.fails(&["LockedOut"]).await;
     let knocked = tokio::time::timeout(Duration::ZERO, elsewhere.accept()).await;
     assert!(knocked.is_err(), "the old host was contacted");
 }
@@ -248,7 +228,7 @@ async fn a_replica_is_named_as_the_reason() {
         .await
         .unwrap();
     let world = app.world().await;
-    fails(&world, &["setSecret: ServerRefused:", "25006", "replica"]).await;
+    world.fails(&["setSecret: ServerRefused:", "25006", "replica"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

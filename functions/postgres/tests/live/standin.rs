@@ -38,10 +38,15 @@ impl Rds {
 
     /// The same, where the databases listen on this port.
     pub(crate) async fn with_port(entries: &[Entry], database: u16) -> Rds {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+        Rds::of(["postgres", "aurora-postgresql"], entries, database).await
+    }
+
+    /// The same, where instances and clusters are of these engines.
+    pub(crate) async fn of(engines: [&str; 2], entries: &[Entry], database: u16) -> Rds {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
         let calls = Arc::new(Mutex::new(Vec::new()));
-        let (seen, lists) = (Arc::clone(&calls), Arc::new(lists(entries, database)));
+        let (seen, lists) = (Arc::clone(&calls), Arc::new(lists(engines, entries, database)));
         let server = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(answer(stream, Arc::clone(&lists), Arc::clone(&seen)));
@@ -57,7 +62,7 @@ impl Rds {
 
     /// Every request body so far.
     pub(crate) fn calls(&self) -> Vec<String> {
-        self.calls.lock().unwrap().clone()
+        self.calls.lock().expect("nobody panicked").clone()
     }
 }
 
@@ -70,7 +75,7 @@ impl Drop for Rds {
 /// By operation: the element around the entries, and each entry with its name and ARN to be asked for by.
 type Lists = BTreeMap<&'static str, (&'static str, Vec<(String, String)>)>;
 
-fn lists(entries: &[Entry], port: u16) -> Lists {
+fn lists([instance, cluster]: [&str; 2], entries: &[Entry], port: u16) -> Lists {
     let arn = |kind: &str, name: &str| format!("arn:aws:rds:us-east-1:000000000000:{kind}:{name}");
     let mut lists = Lists::from([
         ("DescribeDBInstances", ("DBInstances", Vec::new())),
@@ -85,7 +90,7 @@ fn lists(entries: &[Entry], port: u16) -> Lists {
                 "DescribeDBInstances",
                 format!("{name} {}", arn("db", name)),
                 format!(
-                    "<DBInstance><DBInstanceIdentifier>{name}</DBInstanceIdentifier><DBInstanceArn>{}</DBInstanceArn><Engine>postgres</Engine>\
+                    "<DBInstance><DBInstanceIdentifier>{name}</DBInstanceIdentifier><DBInstanceArn>{}</DBInstanceArn><Engine>{instance}</Engine>\
                      <Endpoint><Address>{host}</Address><Port>{port}</Port></Endpoint>{rest}</DBInstance>",
                     arn("db", name)
                 ),
@@ -94,7 +99,7 @@ fn lists(entries: &[Entry], port: u16) -> Lists {
                 "DescribeDBClusters",
                 format!("{name} {}", arn("cluster", name)),
                 format!(
-                    "<DBCluster><DBClusterIdentifier>{name}</DBClusterIdentifier><DBClusterArn>{}</DBClusterArn><Engine>aurora-postgresql</Engine>\
+                    "<DBCluster><DBClusterIdentifier>{name}</DBClusterIdentifier><DBClusterArn>{}</DBClusterArn><Engine>{cluster}</Engine>\
                      <Endpoint>{host}</Endpoint><Port>{port}</Port>{rest}</DBCluster>",
                     arn("cluster", name)
                 ),
@@ -113,14 +118,14 @@ fn lists(entries: &[Entry], port: u16) -> Lists {
                 ("DescribeDBProxyTargets", (*proxy).to_owned(), format!("<member>{xml}</member>"))
             }
         };
-        lists.get_mut(operation).unwrap().1.push((names, xml));
+        lists.get_mut(operation).expect("every operation has a list").1.push((names, xml));
     }
     lists
 }
 
 async fn answer(mut stream: TcpStream, lists: Arc<Lists>, seen: Arc<Mutex<Vec<String>>>) {
     while let Some(body) = request(&mut stream).await {
-        seen.lock().unwrap().push(body.clone());
+        seen.lock().expect("nobody panicked").push(body.clone());
         let (status, xml) = respond(&body, &lists);
         let head =
             format!("HTTP/1.1 {status}\r\ncontent-type: text/xml\r\ncontent-length: {}\r\n\r\n", xml.len());

@@ -1,11 +1,10 @@
 //! What AWS's function for Redshift does wrong, and what goes wrong on the way to a cluster: each named after what happens.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lab::rotation::Step;
 use lab::servers::{Redshift, Tls};
-use lab::world::World;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -14,35 +13,18 @@ use super::app::{App, FIRST};
 /// How a secret is spoilt.
 type Change = fn(&mut Value);
 
-/// The upper bound for telling what is wrong with a host.
-const AT_ONCE: Duration = Duration::from_secs(10);
-
-/// Rotates up to the first error, which must come in time and carry each of these texts; nothing may be promoted.
-async fn fails(world: &World, parts: &[&str]) -> String {
-    let before = world.current();
-    let started = Instant::now();
-    let error = world.rotate().await.expect_err("the rotation fails");
-    assert!(started.elapsed() < AT_ONCE, "after {:?}: {error}", started.elapsed());
-    for part in parts {
-        assert!(error.contains(part), "no {part:?} in: {error}");
-    }
-    assert!(error.contains("What to do: "), "{error}");
-    assert_eq!(world.current(), before);
-    error
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_closed_port_a_silent_server_and_an_unknown_name_are_told_apart() {
     let app = App::new().await;
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let world = app.world_with(&[], |secret| secret["port"] = free.into()).await;
-    fails(&world, &["setSecret: Unreachable:", "Connection refused", "nothing listens there"]).await;
+    world.fails(&["setSecret: Unreachable:", "Connection refused", "nothing listens there"]).await;
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = silent.local_addr().unwrap().port();
     let world = app.world_with(&[], |secret| secret["port"] = port.into()).await;
-    fails(&world, &["setSecret: Unreachable:", "an answer to the TLS request", "says nothing"]).await;
+    world.fails(&["setSecret: Unreachable:", "an answer to the TLS request", "says nothing"]).await;
     let world = app.world_with(&[], |secret| secret["host"] = "no-such-host.invalid".into()).await;
-    fails(&world, &["setSecret: Unreachable:", "no-such-host.invalid", "resolve"]).await;
+    world.fails(&["setSecret: Unreachable:", "no-such-host.invalid", "resolve"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,7 +38,7 @@ async fn a_certificate_is_verified_in_every_respect() {
     ] {
         let app = App::on(Arc::new(Redshift::start(tls).await.unwrap())).await;
         let world = app.world().await;
-        fails(&world, &["setSecret: Unreachable:", part]).await;
+        world.fails(&["setSecret: Unreachable:", part]).await;
     }
 }
 
@@ -65,7 +47,7 @@ async fn a_wrong_password_is_an_answer_and_names_every_version_that_was_tried() 
     // Redshift's code for it is the one PostgreSQL has for a closed door.
     let app = App::new().await;
     let world = app.world_with(&[], |secret| secret["password"] = "not the password at all".into()).await;
-    let error = fails(&world, &["setSecret: LockedOut:", "AWSCURRENT", "28000", "ADMIN_RESET"]).await;
+    let error = world.fails(&["setSecret: LockedOut:", "AWSCURRENT", "28000", "ADMIN_RESET"]).await;
     assert!(error.contains("AWSPENDING") && !error.contains("not the password"), "{error}");
 }
 
@@ -73,7 +55,7 @@ async fn a_wrong_password_is_an_answer_and_names_every_version_that_was_tried() 
 async fn a_database_that_is_not_there_is_named() {
     let app = App::new().await;
     let world = app.world_with(&[], |secret| secret["dbname"] = "nowhere".into()).await;
-    fails(&world, &["setSecret: BadSecret:", "nowhere", "dbname"]).await;
+    world.fails(&["setSecret: BadSecret:", "nowhere", "dbname"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,7 +114,7 @@ async fn a_previous_version_for_another_host_is_never_sent_there() {
     current["password"] = "a password that is wrong".into();
     let token = "00000000-0000-4000-8000-000000000001";
     world.lab.secrets().put(&world.secret, token, &current.to_string(), &["AWSCURRENT"]).unwrap();
-    fails(&world, &["LockedOut"]).await;
+    world.fails(&["LockedOut"]).await;
     let knocked = tokio::time::timeout(Duration::ZERO, elsewhere.accept()).await;
     assert!(knocked.is_err(), "the old host was contacted");
 }

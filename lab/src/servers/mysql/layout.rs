@@ -24,7 +24,11 @@ pub(super) fn prepare(options: &MySqlOptions) -> io::Result<LaidOut> {
         folder.write("server.pem", &identity.certificate_pem)?;
         folder.write("server.key", &identity.key_pem)?;
     }
-    let (program, arguments) = programs.server();
+    let (program, mut arguments) = programs.server();
+    if !options.plugins.is_empty() {
+        arguments.extend(programs.plugins(options.release)?);
+        arguments.extend(options.plugins.iter().map(|name| format!("--plugin-load-add={name}").into()));
+    }
     let (program, options) = (program.clone(), options.clone());
     let last_signal = program.last_signal();
     let plan = Plan {
@@ -57,6 +61,7 @@ fn settings(options: &MySqlOptions, folder: &Path, port: u16) -> Vec<(String, St
         ("bind-address", "127.0.0.1".into()),
         ("port", port.to_string()),
         ("general-log-file", file("general.log")),
+        ("slow-query-log-file", file("slow.log")),
         ("log-bin", file("data/binlog")),
         ("server-id", "1".into()),
         // The data will never be needed after a crash of the machine.

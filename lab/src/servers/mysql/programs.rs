@@ -115,6 +115,18 @@ impl Programs {
         (&self.server, arguments)
     }
 
+    /// Where the plugins are that Debian has in another package than the server; container images have them in place.
+    pub(super) fn plugins(&self, release: Release) -> io::Result<Option<OsString>> {
+        if let Program::Container { .. } = self.server {
+            return Ok(None);
+        }
+        let Some((_, suite, _)) = PACKAGED.into_iter().find(|(packaged, ..)| *packaged == release) else {
+            return Err(io::Error::other(format!("the plugins of {release} are not known to be in Debian")));
+        };
+        let folder = debian::unpacked_alone(suite, "mariadb-server")?.join("usr/lib/mysql/plugin");
+        Ok(Some(format!("--plugin-dir={}", folder.display()).into()))
+    }
+
     /// A fresh data folder, made once and then copied: `data`, and the superuser's password in `password`.
     pub(super) fn template(&self, release: Release) -> io::Result<PathBuf> {
         let Release { flavor, version: (major, minor) } = release;

@@ -47,8 +47,18 @@ impl MySql {
 
     /// The rows that the first of these statements gives the superuser, each value as text.
     pub async fn query(&self, sql: &str) -> io::Result<Vec<Vec<Option<String>>>> {
-        let session = self.connect(self.superuser(), self.superuser_password(), "").await;
-        let mut session = session.map_err(|error| failed("log in as superuser", &error))?;
+        self.query_as(self.superuser(), self.superuser_password(), sql).await
+    }
+
+    /// The same for another user.
+    pub async fn query_as(
+        &self,
+        user: &str,
+        password: &str,
+        sql: &str,
+    ) -> io::Result<Vec<Vec<Option<String>>>> {
+        let session = self.connect(user, password, "").await;
+        let mut session = session.map_err(|error| failed(&format!("log in as {user}"), &error))?;
         let rows: Vec<Row> = session.query(sql).await.map_err(|error| failed(sql, &error))?;
         session.disconnect().await.map_err(|error| failed("log out", &error))?;
         let text = |value: Value| match value {

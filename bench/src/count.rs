@@ -1,0 +1,130 @@
+//! What a rotation asks of others: calls of Secrets Manager and their depth, connections, round trips, refused logins.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lab::proxy::{Direction, Message, Protocol, Proxy};
+use lab::secrets::Lab;
+
+use crate::measure::rotate;
+use crate::plan::{Case, Engine};
+use crate::servers::Servers;
+use crate::subject::{Side, Subjects};
+
+/// So slow are the calls while they are counted: then what is called at once also overlaps on a busy machine.
+const PACE: Duration = Duration::from_millis(50);
+
+/// Counted in one warm rotation. Without TLS, because messages can then be told apart.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Count {
+    pub(crate) calls: usize,
+    /// How many of them one after another.
+    pub(crate) depth: usize,
+    pub(crate) connections: usize,
+    pub(crate) round_trips: usize,
+    pub(crate) refused: usize,
+}
+
+pub(crate) async fn count(
+    lab: &Lab,
+    subjects: &Subjects,
+    servers: &Servers,
+    case: &Case,
+    side: Side,
+) -> io::Result<Count> {
+    let protocol = match case.engine {
+        Engine::Postgres | Engine::Redshift => Protocol::Postgres,
+        Engine::MySql | Engine::MariaDb => Protocol::MySql,
+        Engine::Keys => Protocol::Opaque,
+    };
+    let proxy = Proxy::start(protocol, "127.0.0.1", servers.port(case.engine)).await?;
+    let name = format!("counted, {}, {side:?}", case.name()).replace([' ', ','], "_");
+    let account = servers.account(case, &format!("{name}-admin"), proxy.port()).await?;
+    crate::store(lab, &name, &account)?;
+    lab.set_latency(Duration::ZERO);
+    let function = Arc::new(subjects.function(case, side, servers, proxy.port())?.start().await?);
+    lab.attach(&name, function.clone());
+    rotate(lab, &name, &function).await?;
+    lab.set_latency(PACE);
+    proxy.clear();
+    lab.clear_calls();
+    let connections = proxy.connections();
+    rotate(lab, &name, &function).await?;
+    let messages = proxy.messages();
+    Ok(Count {
+        calls: lab.calls().len(),
+        depth: lab.depth(),
+        connections: proxy.connections() - connections,
+        round_trips: round_trips(&messages),
+        refused: refused(protocol, &messages),
+    })
+}
+
+/// How often the server answered what the client had said. A server that speaks first, as MySQL's does, answers a connection.
+fn round_trips(messages: &[Message]) -> usize {
+    let mut last = BTreeMap::new();
+    messages
+        .iter()
+        .filter(|message| {
+            let before = last.insert(message.connection, message.direction);
+            message.direction == Direction::ToClient && before != Some(Direction::ToClient)
+        })
+        .count()
+}
+
+/// Connections on which the server said no before it ever said yes.
+fn refused(protocol: Protocol, messages: &[Message]) -> usize {
+    let (no, yes) = match protocol {
+        Protocol::Postgres => (b'E', b'Z'),
+        Protocol::MySql => (0xff, 0x00),
+        Protocol::Opaque => return 0,
+    };
+    let mut verdicts = BTreeMap::new();
+    for message in messages.iter().filter(|message| message.direction == Direction::ToClient) {
+        if message.kind == no || message.kind == yes {
+            verdicts.entry(message.connection).or_insert(message.kind == no);
+        }
+    }
+    verdicts.values().filter(|refused| **refused).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn messages(traffic: &[(usize, Direction, u8)]) -> Vec<Message> {
+        let message = |(at, &(connection, direction, kind)): (usize, &(usize, Direction, u8))| Message {
+            direction,
+            number: at + 1,
+            connection,
+            kind,
+            length: 5,
+        };
+        traffic.iter().enumerate().map(message).collect()
+    }
+
+    #[test]
+    fn a_round_trip_is_a_question_and_all_of_its_answer() {
+        use Direction::{ToClient, ToServer};
+        let traffic = [(1, ToServer, 0), (1, ToClient, b'R'), (1, ToClient, b'Z'), (1, ToServer, b'Q')];
+        assert_eq!(round_trips(&messages(&traffic)), 1);
+        let greeted = [(1, ToClient, 10), (1, ToServer, 0x85), (2, ToClient, 10), (1, ToClient, 0)];
+        assert_eq!(round_trips(&messages(&greeted)), 3);
+    }
+
+    #[test]
+    fn an_error_before_the_first_yes_is_a_refused_login() {
+        use Direction::ToClient;
+        let traffic = [
+            (1, ToClient, b'R'),
+            (1, ToClient, b'E'),
+            (2, ToClient, b'Z'),
+            (2, ToClient, b'E'),
+            (3, ToClient, b'R'),
+        ];
+        assert_eq!(refused(Protocol::Postgres, &messages(&traffic)), 1);
+        assert_eq!(refused(Protocol::MySql, &messages(&[(1, ToClient, 10), (1, ToClient, 0xff)])), 1);
+    }
+}

@@ -1,0 +1,52 @@
+//! Medians, and how they are written.
+
+use std::time::Duration;
+
+/// The middle one; of an even number the lower of the two.
+pub(crate) fn median<T: Copy + PartialOrd>(values: impl IntoIterator<Item = T>) -> Option<T> {
+    let mut values: Vec<T> = values.into_iter().collect();
+    values.sort_by(|a, b| a.partial_cmp(b).expect("a figure is a number"));
+    values.get(values.len().checked_sub(1)? / 2).copied()
+}
+
+/// Milliseconds, with more digits the fewer there are.
+pub(crate) fn ms(time: Duration) -> String {
+    let ms = time.as_secs_f64() * 1000.0;
+    if ms < 10.0 { format!("{ms:.2}") } else { format!("{ms:.0}") }
+}
+
+/// Megabytes.
+pub(crate) fn mb(bytes: u64) -> String {
+    format!("{:.1}", bytes as f64 / 1e6)
+}
+
+/// One figure in terms of another.
+pub(crate) fn ratio(one: Duration, other: Duration) -> f64 {
+    one.as_secs_f64() / other.as_secs_f64()
+}
+
+/// What stands where nothing was measured.
+pub(crate) const NONE: &str = "-";
+
+/// A figure as text, if there is one.
+pub(crate) fn shown<T>(figure: Option<T>, show: impl FnOnce(T) -> String) -> String {
+    figure.map_or_else(|| NONE.to_owned(), show)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_a_value_that_was_measured() {
+        assert_eq!(median([3, 1, 2]), Some(2));
+        assert_eq!(median([4.0, 1.0, 2.0, 3.0]), Some(2.0));
+        assert_eq!(median(Vec::<u8>::new()), None);
+    }
+
+    #[test]
+    fn small_times_have_digits() {
+        assert_eq!(ms(Duration::from_micros(4_236)), "4.24");
+        assert_eq!(ms(Duration::from_micros(131_700)), "132");
+    }
+}

@@ -1,0 +1,252 @@
+//! The measured part of docs/benchmarks.md: everything between two marks; what stands around them is written by hand.
+
+use std::fs;
+use std::io;
+
+use crate::figures::{NONE, mb, ms, ratio, shown};
+use crate::plan::{CASES, LATENCIES, PACKAGES};
+use crate::results::Results;
+use crate::subject::Side::{Ours, Theirs};
+use crate::{chart, machine};
+
+const PAGE: &str = "docs/benchmarks.md";
+const CHART: &str = "docs/benchmarks.svg";
+const BEGIN: &str = "<!-- measured: written by cargo xtask bench -->";
+const END: &str = "<!-- end of what was measured -->";
+
+/// Prints the tables, and puts them into the page.
+pub(crate) fn write(results: &Results, rounds: usize, keep: bool) -> io::Result<()> {
+    let measured = [
+        circumstances(results, rounds),
+        goals(results),
+        functions(results),
+        rotations(results),
+        steps(results),
+        counts(results),
+    ]
+    .join("\n");
+    println!("{measured}");
+    if !keep {
+        return Ok(());
+    }
+    let page = fs::read_to_string(PAGE)?;
+    let around = page.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
+    let (before, after) = around.ok_or_else(|| io::Error::other(format!("{PAGE} has lost its marks")))?;
+    fs::write(PAGE, format!("{before}{BEGIN}\n\n{measured}\n{END}{after}"))?;
+    fs::write(CHART, chart::draw(results))
+}
+
+fn circumstances(results: &Results, rounds: usize) -> String {
+    format!(
+        "Measured on {} at commit {}: {}. Load average {:.1} before it began, and {:.0} s of measuring: {rounds} rounds, \
+         each with one process for every case, side and latency.\n",
+        machine::date(),
+        machine::commit(),
+        machine::machine(),
+        results.load,
+        results.took.as_secs_f64()
+    )
+}
+
+/// A row of figures.
+fn row(cells: &[String]) -> String {
+    format!("| {} |\n", cells.join(" | "))
+}
+
+fn table(heading: &str, columns: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let head: Vec<String> = columns.iter().map(|column| (*column).to_owned()).collect();
+    let mut text = format!("### {heading}\n\n{}|{}\n", row(&head), "---|".repeat(columns.len()));
+    text.extend(rows.into_iter().map(|cells| row(&cells)));
+    text
+}
+
+/// Each goal with what came of it; the cases of the first function, PostgreSQL's, stand for all.
+fn goals(results: &Results) -> String {
+    let least = |figure: Option<f64>, most: f64| {
+        let verdict = figure.map(|figure| if figure <= most { "met" } else { "**missed**" });
+        (shown(figure, |figure| format!("{figure:.3}")), verdict.unwrap_or("not measured").to_owned())
+    };
+    let memory = results.memory(PACKAGES[0], Ours).zip(results.memory(PACKAGES[0], Theirs));
+    let counts: Vec<_> = CASES.iter().zip(0..).filter(|(case, _)| case.strategy == "single-user").collect();
+    let counts = || counts.iter().filter_map(|(_, at)| results.counts.get(&(*at, Ours)));
+    let refused =
+        results.counts.iter().filter(|((_, side), _)| *side == Ours).map(|(_, count)| count.refused).max();
+    let zips: Vec<u64> = results.zips.values().copied().collect();
+    let most = |figure: Option<usize>, most: usize| {
+        let verdict = figure.map(|figure| if figure <= most { "met" } else { "**missed**" });
+        (shown(figure, |figure| figure.to_string()), verdict.unwrap_or("not measured").to_owned())
+    };
+    let rows = [
+        (
+            "time to ready, against AWS's Python",
+            "1/20 = 0.050",
+            least(results.against(|r, side| r.ready(PACKAGES[0], side)), 0.05),
+        ),
+        (
+            "time to ready, against the bare floor",
+            "1.5",
+            least(
+                results
+                    .ready(PACKAGES[0], Ours)
+                    .zip(results.floor_ready())
+                    .map(|(one, floor)| ratio(one, floor)),
+                1.5,
+            ),
+        ),
+        (
+            "first rotation, cold, at 5 ms, against AWS's Python",
+            "1/6 = 0.167",
+            least(results.against(|r, side| r.cold(0, 5, side)), 1.0 / 6.0),
+        ),
+        (
+            "warm rotation, at 10 ms, against AWS's Python",
+            "0.5",
+            least(results.against(|r, side| r.warm(0, 10, side)), 0.5),
+        ),
+        (
+            "peak memory, against AWS's Python",
+            "1/5 = 0.200",
+            least(memory.map(|(ours, theirs)| ours as f64 / theirs as f64), 0.2),
+        ),
+        (
+            "Secrets Manager calls, single user, any server",
+            "14",
+            most(counts().map(|count| count.calls).max(), 14),
+        ),
+        ("of them in sequence", "8", most(counts().map(|count| count.depth).max(), 8)),
+        ("logins refused in a normal rotation, any strategy", "0", most(refused, 0)),
+        (
+            "the largest zip, bytes",
+            "4,000,000",
+            most(zips.iter().max().map(|size| *size as usize), 4_000_000),
+        ),
+    ];
+    let rows = rows.map(|(figure, goal, (measured, verdict))| {
+        vec![figure.to_owned(), goal.to_owned(), measured, verdict]
+    });
+    let picture =
+        "\n![time to ready, first rotation, warm rotation and memory, ours beside AWS's](benchmarks.svg)\n";
+    table("Goals", &["figure", "goal, at most", "measured", ""], rows) + picture
+}
+
+fn functions(results: &Results) -> String {
+    let ours = PACKAGES.iter().filter_map(|package| {
+        let ready = results.ready(package, Ours)?;
+        let of_floor = results.floor_ready().map(|floor| format!("{:.2}", ratio(ready, floor)));
+        Some(vec![
+            format!("`{package}`"),
+            ms(ready),
+            of_floor.unwrap_or_else(|| NONE.to_owned()),
+            shown(results.instructions.get(package), |count| format!("{:.2}", *count as f64 / 1e6)),
+            shown(results.memory(package, Ours), mb),
+            shown(results.zips.get(package), |size| format!("{:.2}", *size as f64 / 1e6)),
+        ])
+    });
+    let floor = results.floor_ready().map(|ready| {
+        vec![
+            "floor: `lambda_runtime` and nothing else".to_owned(),
+            ms(ready),
+            "1".to_owned(),
+            shown(results.instructions.get("floor"), |count| format!("{:.2}", *count as f64 / 1e6)),
+            shown(results.floor_memory(), mb),
+            NONE.to_owned(),
+        ]
+    });
+    let theirs = PACKAGES.iter().filter_map(|package| {
+        let ready = results.ready(package, Theirs)?;
+        let of_floor = results.floor_ready().map(|floor| format!("{:.1}", ratio(ready, floor)));
+        let name = format!("AWS's Python in the place of `{package}`");
+        let memory = shown(results.memory(package, Theirs), mb);
+        Some(vec![
+            name,
+            ms(ready),
+            of_floor.unwrap_or_else(|| NONE.to_owned()),
+            NONE.to_owned(),
+            memory,
+            NONE.to_owned(),
+        ])
+    });
+    let columns = [
+        "function",
+        "ready, ms",
+        "of the floor",
+        "instructions of a start, millions",
+        "peak memory, MB",
+        "zip, MB",
+    ];
+    table("Each function", &columns, ours.chain(floor).chain(theirs))
+}
+
+/// Cold and warm, at each latency.
+fn rotations(results: &Results) -> String {
+    let mut text = String::new();
+    type Figure = fn(&Results, usize, u64, crate::subject::Side) -> Option<std::time::Duration>;
+    let kinds: [(&str, Figure); 2] = [
+        ("First rotation of a process, start included, ms", |r, at, ms, side| r.cold(at, ms, side)),
+        ("Warm rotation, ms", |r, at, ms, side| r.warm(at, ms, side)),
+    ];
+    for (heading, figure) in kinds {
+        let rows = CASES.iter().enumerate().filter_map(|(at, case)| {
+            figure(results, at, LATENCIES[0], Ours)?;
+            let cells = LATENCIES.iter().map(|&latency| {
+                let ours = figure(results, at, latency, Ours);
+                let theirs = figure(results, at, latency, Theirs);
+                match (ours, theirs) {
+                    (Some(ours), Some(theirs)) => {
+                        format!("{} / {} = {:.2}", ms(ours), ms(theirs), ratio(ours, theirs))
+                    }
+                    (ours, _) => shown(ours, ms),
+                }
+            });
+            Some(std::iter::once(case.name()).chain(cells).collect())
+        });
+        text += &table(heading, &["ours / AWS's Python", "0 ms a call", "5 ms", "10 ms", "25 ms"], rows);
+        text += "\n";
+    }
+    text
+}
+
+/// The steps of the first case at 10 ms.
+fn steps(results: &Results) -> String {
+    if results.warm(0, 10, Ours).is_none() {
+        return String::new();
+    }
+    let names = ["createSecret", "setSecret", "testSecret", "finishSecret"];
+    let rows = names.iter().enumerate().map(|(step, name)| {
+        let cells = [
+            results.cold_step(0, 10, Ours, step),
+            results.cold_step(0, 10, Theirs, step),
+            results.warm_step(0, 10, Ours, step),
+            results.warm_step(0, 10, Theirs, step),
+        ];
+        std::iter::once((*name).to_owned()).chain(cells.map(|cell| shown(cell, ms))).collect()
+    });
+    let columns = ["step", "first, ours", "first, AWS's Python", "warm, ours", "warm, AWS's Python"];
+    table("Steps of PostgreSQL, single-user, at 10 ms a call, ms", &columns, rows)
+}
+
+fn counts(results: &Results) -> String {
+    let rows = results.counts.iter().map(|((at, side), count)| {
+        let (first, warm) = results.processor(*at, *side).unzip();
+        let whose = if *side == Ours { "" } else { ", AWS's Python" };
+        vec![
+            format!("{}{whose}", CASES[*at].name()),
+            format!("{} / {}", count.calls, count.depth),
+            count.connections.to_string(),
+            count.round_trips.to_string(),
+            count.refused.to_string(),
+            shown(first, ms),
+            shown(warm, ms),
+        ]
+    });
+    let columns = [
+        "a rotation",
+        "calls of Secrets Manager / in sequence",
+        "connections",
+        "round trips",
+        "refused logins",
+        "processor, first with start, ms",
+        "processor, warm, ms",
+    ];
+    table("What a rotation asks for", &columns, rows)
+}

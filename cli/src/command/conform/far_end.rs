@@ -1,0 +1,71 @@
+//! Who is at the other end: servers with a wrong certificate or without TLS must not get a password.
+
+use std::sync::Arc;
+
+use lab::servers::Tls;
+
+use super::bench::{Bench, Way};
+use super::card::{Card, Flaw, Judged};
+use super::server::Server;
+
+/// The secret asks for TLS.
+const DEMANDED: Way = Way { port: None, ssl: Some(true) };
+/// The secret does not say.
+const UNSAID: Way = Way { port: None, ssl: None };
+
+pub(super) async fn judge(bench: &Bench, card: &mut Card<'_>) {
+    card.part("who is at the other end");
+    card.check("it rotates over TLS", "the password travels in clear text", verified(bench)).await;
+    let stolen = "whoever stands between function and server gets both passwords";
+    for (tls, check) in [
+        (Tls::WrongName, "a certificate for another host is refused"),
+        (Tls::Expired, "a certificate that has run out is refused"),
+        (Tls::UnknownAuthority, "a certificate of an unknown authority is refused"),
+        (Tls::Off, "a server without TLS is refused where TLS is demanded"),
+    ] {
+        card.check(check, stolen, refused(bench, tls)).await;
+    }
+    card.check(
+        "no clear text where the secret does not say",
+        "a server that claims to speak no TLS gets both passwords: nobody asked for clear text",
+        silent(bench),
+    )
+    .await;
+}
+
+async fn verified(bench: &Bench) -> Judged {
+    let scene = bench.scene_on(&bench.server, DEMANDED).await?;
+    scene.world.rotate().await?;
+    scene.current_logs_in("afterwards").await?;
+    Ok(String::new())
+}
+
+/// A refusal says something only of a function that can speak TLS.
+async fn refused(bench: &Bench, tls: Tls) -> Judged {
+    if verified(bench).await.is_err() {
+        let why = "it does not rotate with a good certificate either (see --ca-file)";
+        return Err(Flaw::Unclear(why.to_owned()));
+    }
+    attempt(bench, tls, DEMANDED).await
+}
+
+async fn silent(bench: &Bench) -> Judged {
+    attempt(bench, Tls::Off, UNSAID).await
+}
+
+async fn attempt(bench: &Bench, tls: Tls, way: Way) -> Judged {
+    let server = Arc::new(Server::start(bench.engine, tls).await?);
+    let scene = bench.scene_on(&server, way).await?;
+    let before = scene.current()?;
+    if scene.world.rotate().await.is_ok() {
+        return Err("it rotates".into());
+    }
+    // A login, accepted or refused, has shown the server what it wanted to see.
+    if server.refused().await? > 0 {
+        return Err("it sends a login".into());
+    }
+    match scene.current()? == before && server.accepts(&before).await? {
+        true => Ok(String::new()),
+        false => Err("it fails, but has changed something before".into()),
+    }
+}

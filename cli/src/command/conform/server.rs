@@ -1,0 +1,200 @@
+//! The databases that functions are tried on: started here, talkative, and asked who logs in.
+
+use std::fmt;
+use std::io;
+use std::ops::Deref;
+
+use lab::servers::{MySql, Postgres, Release, Tls};
+use serde_json::{Value, json};
+
+use super::Engine;
+
+/// A server that this test started.
+pub(super) enum Server {
+    Postgres(u32, Postgres),
+    MySql(Release, MySql),
+}
+
+impl Server {
+    /// Starts one that writes down every statement.
+    pub(super) async fn start(engine: Engine, tls: Tls) -> io::Result<Server> {
+        let release = match engine {
+            Engine::Postgres => {
+                let version = Postgres::any();
+                let options = Postgres::version(version)
+                    .tls(tls)
+                    .setting("log_statement", "all")
+                    .setting("log_min_duration_statement", "0")
+                    .setting("log_min_messages", "debug1")
+                    .setting("max_connections", "200");
+                return Ok(Server::Postgres(version, options.start().await?));
+            }
+            Engine::Mysql => Release::MYSQL_9,
+            Engine::Mariadb => Release::MARIADB_10,
+        };
+        let options = MySql::release(release).tls(tls).setting("general_log", "1");
+        Ok(Server::MySql(release, options.start().await?))
+    }
+
+    /// Runs a statement as the superuser.
+    pub(super) async fn run(&self, sql: &str) -> io::Result<()> {
+        match self {
+            Server::Postgres(_, server) => server.execute(sql).await,
+            Server::MySql(_, server) => server.execute(sql).await,
+        }
+    }
+
+    /// Makes an account.
+    pub(super) async fn add(&self, user: &str, password: &str) -> io::Result<()> {
+        let password = password.replace('\\', "\\\\").replace('\'', "''");
+        let account = self.account(user);
+        self.run(&match self {
+            Server::Postgres(..) => format!("CREATE ROLE {account} LOGIN PASSWORD E'{password}'"),
+            Server::MySql(..) => format!("CREATE USER {account} IDENTIFIED BY '{password}'"),
+        })
+        .await
+    }
+
+    /// Gives an account every right there is.
+    pub(super) async fn empower(&self, user: &str) -> io::Result<()> {
+        let account = self.account(user);
+        match self {
+            Server::Postgres(..) => self.run(&format!("ALTER ROLE {account} SUPERUSER")).await,
+            Server::MySql(..) => self.run(&format!("GRANT ALL ON *.* TO {account} WITH GRANT OPTION")).await,
+        }
+    }
+
+    /// An account in SQL.
+    pub(super) fn account(&self, user: &str) -> String {
+        match self {
+            Server::Postgres(..) => format!("\"{}\"", user.replace('"', "\"\"")),
+            Server::MySql(..) => {
+                format!("'{}'@'%'", user.replace('\\', "\\\\").replace('\'', "''"))
+            }
+        }
+    }
+
+    /// Makes a table that the account may read.
+    pub(super) async fn share_table(&self, table: &str, user: &str) -> io::Result<()> {
+        let account = self.account(user);
+        let statements = match self {
+            Server::Postgres(..) => [
+                format!("CREATE TABLE public.{table} (id int)"),
+                format!("GRANT SELECT ON public.{table} TO {account}"),
+            ],
+            Server::MySql(..) => [
+                format!("CREATE DATABASE {table}; CREATE TABLE {table}.{table} (id int)"),
+                format!("GRANT SELECT ON {table}.{table} TO {account}"),
+            ],
+        };
+        for statement in statements.iter().flat_map(|it| it.split("; ")) {
+            self.run(statement).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the table from the account again.
+    pub(super) async fn withhold_table(&self, table: &str, user: &str) -> io::Result<()> {
+        let name = self.table(table);
+        self.run(&format!("REVOKE SELECT ON {name} FROM {}", self.account(user))).await
+    }
+
+    fn table(&self, table: &str) -> String {
+        match self {
+            Server::Postgres(..) => format!("public.{table}"),
+            Server::MySql(..) => format!("{table}.{table}"),
+        }
+    }
+
+    /// Whether who logs in with this value may read the table.
+    pub(super) async fn reads(&self, value: &Value, table: &str) -> io::Result<bool> {
+        let (user, password) = credential(value)?;
+        let sql = format!("SELECT count(*) FROM {}", self.table(table));
+        Ok(match self {
+            Server::Postgres(_, server) => {
+                let session = server.connect(&user, &password, "postgres").await;
+                session.map_err(io::Error::other)?.batch_execute(&sql).await.is_ok()
+            }
+            Server::MySql(_, server) => server.query_as(&user, &password, &sql).await.is_ok(),
+        })
+    }
+
+    /// Whether the server accepts what a secret's value holds.
+    pub(super) async fn accepts(&self, value: &Value) -> io::Result<bool> {
+        let (user, password) = credential(value)?;
+        match self {
+            Server::Postgres(_, server) => server.can_login(&user, &password, "postgres").await,
+            Server::MySql(_, server) => server.can_login(&user, &password, "").await,
+        }
+    }
+
+    /// How many logins it has refused so far.
+    pub(super) async fn refused(&self) -> io::Result<u64> {
+        let (server, counter) = match self {
+            Server::Postgres(..) => {
+                return Ok(self.log().matches("password authentication failed").count() as u64);
+            }
+            Server::MySql(Release::MYSQL_9, server) => (server, "Aborted_connects"),
+            Server::MySql(_, server) => (server, "Access_denied_errors"),
+        };
+        let rows = server.query(&format!("SHOW GLOBAL STATUS LIKE '{counter}'")).await?;
+        let count = rows.into_iter().flatten().nth(1).flatten().and_then(|count| count.parse().ok());
+        count.ok_or_else(|| io::Error::other(format!("the server does not count {counter}")))
+    }
+
+    /// Everything that it wrote down, log by log.
+    pub(super) fn written(&self) -> Vec<String> {
+        match self {
+            Server::Postgres(..) => vec![self.log()],
+            Server::MySql(_, server) => vec![server.log(), server.general_log()],
+        }
+    }
+
+    /// What says in a log that a password was changed: silence would be seen.
+    pub(super) fn mentions_change(text: &str) -> bool {
+        ["ALTER ROLE", "ALTER USER", "SET PASSWORD"].iter().any(|words| text.contains(words))
+    }
+
+    /// A secret for an account, without anything about TLS.
+    pub(super) fn secret(&self, user: &str, password: &str) -> Value {
+        let engine = match self {
+            Server::Postgres(..) => "postgres",
+            Server::MySql(Release::MYSQL_9, _) => "mysql",
+            Server::MySql(..) => "mariadb",
+        };
+        let mut secret = json!({
+            "engine": engine, "host": self.host(), "port": self.port(), "username": user, "password": password,
+            "note": {"kept": [1, "two"]},
+        });
+        if let Server::Postgres(..) = self {
+            secret["dbname"] = json!("postgres");
+        }
+        secret
+    }
+}
+
+fn credential(value: &Value) -> io::Result<(String, String)> {
+    let word = |key: &str| value[key].as_str().map(str::to_owned);
+    let both = word("username").zip(word("password"));
+    both.ok_or_else(|| io::Error::other("the value has no user name and password"))
+}
+
+impl Deref for Server {
+    type Target = lab::servers::Server;
+
+    fn deref(&self) -> &lab::servers::Server {
+        match self {
+            Server::Postgres(_, server) => server,
+            Server::MySql(_, server) => server,
+        }
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Server::Postgres(version, _) => write!(f, "PostgreSQL {version}"),
+            Server::MySql(release, _) => write!(f, "{release}"),
+        }
+    }
+}

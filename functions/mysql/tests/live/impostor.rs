@@ -1,0 +1,87 @@
+//! A server that is none: it greets as MySQL does, and then asks for the password in ways that would give it away.
+
+use std::sync::{Arc, Mutex};
+
+use lab::leaks;
+use lab::world::World;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::app::FIRST;
+
+/// One message: three bytes of length, a number, and the rest.
+fn message(number: u8, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len()).expect("a short message").to_le_bytes();
+    [&length[..3], &[number], body].concat()
+}
+
+/// The first message of a server (MySQL, "Protocol::HandshakeV10"), without TLS among what it offers.
+fn greeting(plugin: &str) -> Vec<u8> {
+    // Long passwords, protocol 4.1, a secure connection, authentication by plugins.
+    let capabilities: u32 = 0x0000_0001 | 0x0000_0200 | 0x0000_8000 | 0x0008_0000;
+    let [a, b, c, d] = capabilities.to_le_bytes();
+    let body = [
+        b"\x0a8.4.0\0\x01\0\0\0".as_slice(),
+        b"saltsalt\0",
+        &[a, b, 45, 2, 0, c, d, 21],
+        &[0; 10],
+        b"saltsaltsalt\0",
+        plugin.as_bytes(),
+        b"\0",
+    ];
+    message(0, &body.concat())
+}
+
+/// Greets, asks what it asks, and keeps whatever it is sent.
+async fn ask(mut stream: TcpStream, plugin: &str, question: &[u8], heard: &Mutex<Vec<u8>>) {
+    let mut bytes = [0; 4096];
+    let mut answer = greeting(plugin);
+    loop {
+        if stream.write_all(&answer).await.is_err() {
+            return;
+        }
+        match stream.read(&mut bytes).await {
+            Ok(0) | Err(_) => return,
+            Ok(count) => heard.lock().expect("nobody panicked").extend_from_slice(&bytes[..count]),
+        }
+        answer = message(2, question);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_for_the_password_in_clear_text_is_not_given_it() {
+    // PyMySQL, and with it AWS's function, answers the first of these without TLS.
+    for (plugin, question) in [
+        ("mysql_native_password", &b"\xfemysql_clear_password\0\0"[..]),
+        ("mysql_clear_password", b"\xfemysql_clear_password\0\0"),
+        ("mysql_clear_password", b"\0\0\0\x02\0\0\0"),
+        // MariaDB's plugin that puts questions to a person.
+        ("mysql_native_password", b"\xfedialog\0\x04Password: "),
+        // The method of MySQL 4.0, which is as good as clear text.
+        ("mysql_native_password", b"\xfe"),
+    ] {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let ears = Arc::clone(&heard);
+        let impostor = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                ask(stream, plugin, question, &ears).await;
+            }
+        });
+        for ssl in [json!(null), json!(false)] {
+            let secret = json!({
+                "engine": "mysql", "host": "127.0.0.1", "port": port, "username": "app", "password": FIRST, "ssl": ssl,
+            });
+            let world = World::new("rotate-mysql", &[("RUST_LOG", "trace")], &secret).await.unwrap();
+            let error = world.rotate().await.unwrap_err();
+            let kinds = ["setSecret: ServerRefused:", "setSecret: Unreachable:"];
+            assert!(kinds.iter().any(|kind| error.starts_with(kind)), "{plugin} {ssl}: {error}");
+            let heard = heard.lock().unwrap().clone();
+            assert_eq!(heard.is_empty(), ssl.is_null(), "{plugin} {ssl}: {heard:?}");
+            leaks::absent(&[FIRST], &[("what was sent", &heard), ("the output", world.output().as_bytes())]);
+        }
+        impostor.abort();
+    }
+}

@@ -1,0 +1,69 @@
+//! `cargo xtask bench` and `cargo xtask scale`: builds the functions as they are deployed, one by one, and measures them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::command::{cargo, run, target};
+use crate::package::zip;
+use crate::parts::Parts;
+use crate::test::functions;
+
+/// Measures every function, and AWS's and the floor where asked to; writes docs/benchmarks.md.
+pub(crate) fn run_all(arguments: &[&str]) -> ExitCode {
+    let mut parts = Parts::default();
+    for name in functions().unwrap_or_default() {
+        parts.part(format!("build {name}"), || keep(&name));
+    }
+    let (floor, arguments): (Vec<&str>, Vec<&str>) =
+        arguments.iter().partition(|argument| **argument == "--floor");
+    // One of an earlier run is not measured unless asked for.
+    parts.part(
+        "floor",
+        || if floor.is_empty() { remove_file(&folder().join("floor")) } else { keep("floor") },
+    );
+    parts.part("measure", || drive(&[], &arguments));
+    parts.end()
+}
+
+/// Many secrets, measured and simulated; prints what docs/scale.md shows.
+pub(crate) fn scale() -> ExitCode {
+    let mut parts = Parts::default();
+    parts.part("build rotate-postgres", || keep("rotate-postgres"));
+    parts.part("measure", || drive(&["scale"], &[]));
+    parts.end()
+}
+
+/// Where the functions wait to be measured.
+fn folder() -> PathBuf {
+    target().join("bench")
+}
+
+/// Builds a function as it is deployed, for this machine's processor, and keeps it and its zip.
+fn keep(name: &str) -> Result<(), String> {
+    run(&mut cargo(&["build", "--release", "--locked", "--package", name]))?;
+    let (built, folder) = (target().join("release").join(name), folder());
+    let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
+    fs::create_dir_all(&folder).map_err(failed)?;
+    // A program that runs cannot be written to; a new file can take its place.
+    remove_file(&folder.join(name))?;
+    fs::copy(&built, folder.join(name)).map_err(failed)?;
+    let program = fs::read(&built).map_err(|error| format!("{}: {error}", built.display()))?;
+    fs::write(folder.join(format!("{name}.zip")), zip(&program)?).map_err(failed)
+}
+
+fn remove_file(file: &Path) -> Result<(), String> {
+    if file.exists() {
+        fs::remove_file(file).map_err(|error| format!("{}: {error}", file.display()))
+    } else {
+        Ok(())
+    }
+}
+
+/// Runs the program that measures, itself optimised.
+fn drive(verb: &[&str], arguments: &[&str]) -> Result<(), String> {
+    run(cargo(&["run", "--locked", "--profile", "driver", "--package", "bench", "--"])
+        .args(verb)
+        .arg(folder())
+        .args(arguments))
+}
