@@ -3,11 +3,16 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose, date_time_ymd,
 };
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::TlsAcceptor;
 
 /// What is right or wrong with a server's certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -85,6 +90,17 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The server's side of TLS.
+    pub fn acceptor(&self) -> io::Result<TlsAcceptor> {
+        let chain = CertificateDer::pem_slice_iter(self.certificate_pem.as_bytes());
+        let chain = chain.collect::<Result<Vec<_>, _>>().map_err(io::Error::other)?;
+        let key = PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes()).map_err(io::Error::other)?;
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = config.map_err(io::Error::other)?.with_no_client_auth().with_single_cert(chain, key);
+        config.map(|config| Arc::new(config).into()).map_err(io::Error::other)
+    }
+
     /// Writes `server.pem` and `server.key` into the folder.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
         fs::write(folder.join("server.pem"), &self.certificate_pem)?;

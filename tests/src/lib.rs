@@ -1,5 +1,7 @@
 //! What must hold for every target, against real servers and against other people's emulators.
 
+pub mod fake_mysql;
 pub mod fake_postgres;
+pub mod fake_server;
 pub mod model;
 pub mod moto;

@@ -2,9 +2,10 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use futures_util::TryStreamExt;
+use futures_util::{FutureExt, TryStreamExt};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, DriverError, IoError, Opts, OptsBuilder, Row, ServerError, SslOpts, Value};
 use rotation::database::account::{self, Tls};
@@ -97,7 +98,7 @@ pub async fn login(job: &Job<'_>, server: &account::Server, who: Who<'_>) -> Res
     for address in net::resolve(job.deadline, host, *port).await? {
         let opts = options(server, who, address.ip())?;
         let what = format!("the login of {:?} at {place}", who.user);
-        match job.deadline.within(HANDSHAKE, what, Conn::new(opts)).await {
+        match job.deadline.within(HANDSHAKE, what, steady(Conn::new(opts))).await {
             Ok(Ok(conn)) => return greet(job, conn, server, who).await,
             Ok(Err(mysql_async::Error::Io(IoError::Io(error)))) if is_tls(&error) => {
                 return Err(net::tls_error(host, *port, &error));
@@ -304,8 +305,21 @@ impl Session {
     }
 }
 
+/// The driver takes some of what a server says for granted (that a salt is not empty, that a key is one), and panics where it
+/// is not so. That is the server's doing, and no bug of ours.
+async fn steady<T>(
+    talk: impl Future<Output = Result<T, mysql_async::Error>>,
+) -> Result<T, mysql_async::Error> {
+    let outcome = AssertUnwindSafe(talk).catch_unwind().await;
+    outcome.unwrap_or_else(|_| Err(DriverError::UnexpectedPacket { payload: Vec::new() }.into()))
+}
+
 /// All rows of all results; none if they are too much.
 async fn rows(conn: &mut Conn, sql: &str) -> Result<Option<Vec<Columns>>, mysql_async::Error> {
+    steady(read(conn, sql)).await
+}
+
+async fn read(conn: &mut Conn, sql: &str) -> Result<Option<Vec<Columns>>, mysql_async::Error> {
     let mut result = conn.query_iter(sql).await?;
     let (mut rows, mut size) = (Vec::new(), 0);
     while let Some(mut set) = result.stream::<Row>().await? {

@@ -19,9 +19,6 @@ mod wire;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject;
 use tokio::sync::oneshot;
 use tokio_postgres::{Client, Error};
 
@@ -67,7 +64,7 @@ impl Redshift {
         let authority = Authority::new();
         let queries = Arc::default();
         let gate = Gate {
-            tls: tls.certificate().map(|kind| acceptor(&authority.issue(kind))).transpose()?,
+            tls: tls.certificate().map(|kind| authority.issue(kind).acceptor()).transpose()?,
             server: postgres.port(),
             superuser: (postgres.superuser().to_owned(), postgres.superuser_password().to_owned()),
             queries: Arc::clone(&queries),
@@ -182,14 +179,4 @@ impl Drop for Redshift {
         // If the gate's thread is gone already, there is nothing left to close.
         let _ = self.door.take().map(|door| door.send(()));
     }
-}
-
-fn acceptor(identity: &crate::certs::Identity) -> io::Result<Arc<ServerConfig>> {
-    let chain = rustls::pki_types::CertificateDer::pem_slice_iter(identity.certificate_pem.as_bytes());
-    let chain = chain.collect::<Result<Vec<_>, _>>().map_err(io::Error::other)?;
-    let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes()).map_err(io::Error::other)?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = config.map_err(io::Error::other)?.with_no_client_auth().with_single_cert(chain, key);
-    config.map(Arc::new).map_err(io::Error::other)
 }

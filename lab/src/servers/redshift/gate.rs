@@ -3,7 +3,6 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -18,7 +17,7 @@ use crate::servers::postgres;
 /// What all sessions share.
 pub(super) struct Gate {
     /// None: encryption is not offered.
-    pub(super) tls: Option<Arc<ServerConfig>>,
+    pub(super) tls: Option<TlsAcceptor>,
     /// PostgreSQL's port.
     pub(super) server: u16,
     /// PostgreSQL's superuser, who can look up what PostgreSQL does not know about a user; and its password.
@@ -64,7 +63,7 @@ impl Open {
             return self.session(start, client).await;
         };
         client.write_all(b"S").await?;
-        let mut client = TlsAcceptor::from(Arc::clone(tls)).accept(client).await?;
+        let mut client = tls.accept(client).await?;
         let start = wire::start(&mut client).await?;
         self.session(start, client).await
     }

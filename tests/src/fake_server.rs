@@ -1,0 +1,155 @@
+//! A server that pretends to be another and means harm. What it says is a script; what it hears is kept.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use lab::certs::{Authority, Kind};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+/// The client hangs up in the end; this is for one that never does.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What it does, in order, on every connection; then it says nothing more and keeps the connection.
+#[derive(Clone, Debug)]
+pub enum Line {
+    /// Waits until the client has said something.
+    Hear,
+    /// Waits for so many bytes, and leaves those behind them.
+    HearExactly(usize),
+    /// Says these bytes.
+    Say(Vec<u8>),
+    /// Says these bytes again and again, for as long as the client listens.
+    SayForever(Vec<u8>),
+    /// Says packets again and again that are numbered in their fourth byte, beginning with this one.
+    CountForever(Vec<u8>),
+    /// Does a TLS handshake, with a certificate of its own authority; from now on it hears what was encrypted.
+    Encrypt,
+    /// Ends the connection.
+    HangUp,
+}
+
+/// The server. Dropping it ends it.
+pub struct FakeServer {
+    port: u16,
+    authority: String,
+    heard: Arc<Mutex<Vec<u8>>>,
+    door: JoinHandle<()>,
+}
+
+impl FakeServer {
+    /// Listens on a free port and plays the script on each connection.
+    pub async fn start(script: Vec<Line>) -> io::Result<FakeServer> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let port = listener.local_addr()?.port();
+        let authority = Authority::new();
+        let tls = authority.issue(Kind::Good).acceptor()?;
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let ear = Arc::clone(&heard);
+        let door = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (script, ear, tls) = (script.clone(), Arc::clone(&ear), tls.clone());
+                tokio::spawn(async move {
+                    // How a connection ends is the client's affair; what it said is kept.
+                    let _ = welcome(stream, &script, &ear, &tls).await;
+                });
+            }
+        });
+        Ok(FakeServer { port, authority: authority.pem(), heard, door })
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The authority of its certificate, for those who are to trust it.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// Everything that any client said.
+    pub fn heard(&self) -> Vec<u8> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for FakeServer {
+    fn drop(&mut self) {
+        self.door.abort();
+    }
+}
+
+/// Plays the lines before and behind the handshake, if there is one.
+async fn welcome(
+    mut stream: TcpStream,
+    script: &[Line],
+    ear: &Mutex<Vec<u8>>,
+    tls: &TlsAcceptor,
+) -> io::Result<()> {
+    if let Some(at) = script.iter().position(|line| matches!(line, Line::Encrypt)) {
+        play(&mut stream, &script[..at], ear).await?;
+        let mut stream = tls.accept(stream).await?;
+        play(&mut stream, &script[at + 1..], ear).await?;
+        return linger(&mut stream, ear).await;
+    }
+    play(&mut stream, script, ear).await?;
+    linger(&mut stream, ear).await
+}
+
+async fn play<S>(stream: &mut S, script: &[Line], ear: &Mutex<Vec<u8>>) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    for line in script {
+        match line {
+            Line::Hear => hear(stream, ear).await?,
+            Line::HearExactly(count) => {
+                let mut bytes = vec![0; *count];
+                stream.read_exact(&mut bytes).await?;
+                keep(ear, &bytes);
+            }
+            Line::Say(bytes) => {
+                stream.write_all(bytes).await?;
+                stream.flush().await?;
+            }
+            Line::SayForever(bytes) => {
+                let forever = async { while stream.write_all(bytes).await.is_ok() {} };
+                let _ = tokio::time::timeout(PATIENCE, forever).await;
+            }
+            Line::CountForever(bytes) => {
+                let mut bytes = bytes.clone();
+                let forever = async {
+                    while stream.write_all(&bytes).await.is_ok() {
+                        bytes[3] = bytes[3].wrapping_add(1);
+                    }
+                };
+                let _ = tokio::time::timeout(PATIENCE, forever).await;
+            }
+            Line::HangUp => return Err(io::ErrorKind::ConnectionAborted.into()),
+            Line::Encrypt => unreachable!("a script has one handshake"),
+        }
+    }
+    Ok(())
+}
+
+/// Says nothing more, and keeps the connection until the client ends it.
+async fn linger<S: AsyncRead + Unpin>(stream: &mut S, ear: &Mutex<Vec<u8>>) -> io::Result<()> {
+    loop {
+        hear(stream, ear).await?;
+    }
+}
+
+async fn hear<S: AsyncRead + Unpin>(stream: &mut S, ear: &Mutex<Vec<u8>>) -> io::Result<()> {
+    let mut bytes = vec![0; 16 * 1024];
+    let count = stream.read(&mut bytes).await?;
+    keep(ear, &bytes[..count]);
+    if count == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+}
+
+fn keep(ear: &Mutex<Vec<u8>>, bytes: &[u8]) {
+    ear.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+}
