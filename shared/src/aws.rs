@@ -10,16 +10,24 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::SystemTimeSource;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::display::DisplayErrorContext;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::sdk_config::SharedCredentialsProvider;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
+use crate::error::{Error, Kind, Result};
 use crate::http::Http;
+use crate::job::Job;
 use crate::settings::Settings;
 
 /// Enough for what throttling lasts; the deadline ends it earlier where it is nearer.
 const ATTEMPTS: u32 = 10;
 /// A call that takes longer than this has been lost.
 const ATTEMPT: Duration = Duration::from_secs(6);
+/// For one listing with all its pages and tries.
+const LISTING: Duration = Duration::from_secs(10);
 
 /// Made once per process, when the first event arrives. Built by hand: the SDK's own loader would link the clients of STS and
 /// single sign-on, and look for files that no Lambda function has.
@@ -42,6 +50,51 @@ pub(crate) fn config(settings: &Settings) -> SdkConfig {
         .sleep_impl(TokioSleep::new())
         .time_source(SystemTimeSource::new())
         .build()
+}
+
+/// Waits for a service that knows where servers are; a refusal says which action is missing. The action is IAM's name of it, and
+/// begins with the name of the service's endpoint.
+pub async fn answered<T, E>(
+    job: &Job<'_>,
+    action: &str,
+    call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+) -> Result<T>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let (service, _) = action.split_once(':').unwrap_or((action, ""));
+    let remedy = format!(
+        "in a VPC without NAT, give the function an interface endpoint (com.amazonaws.REGION.{service}) whose security group lets it in"
+    );
+    let waited = job.deadline.within(LISTING, format!("the answer to {action}"), call).await;
+    let error = match waited.map_err(|error| error.remedy(remedy.as_str()))? {
+        Ok(output) => return Ok(output),
+        Err(error) => error,
+    };
+    let Some(answer) = error.as_service_error() else {
+        return Err(Error::new(Kind::Unreachable, format!("{action} was not answered"))
+            .cause(DisplayErrorContext(&error).to_string())
+            .remedy(remedy));
+    };
+    let code = answer.code().unwrap_or("an error without a code");
+    let failed = |kind| {
+        Error::new(kind, format!("{action} was refused with {code}"))
+            .cause(answer.message().unwrap_or_default())
+    };
+    Err(match code {
+        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
+            failed(Kind::AccessDenied).remedy(format!("allow {action} to the function's role"))
+        }
+        "Throttling" | "ThrottlingException" | "RequestLimitExceeded" => failed(Kind::Throttled),
+        "DBInstanceNotFound"
+        | "DBInstanceNotFoundFault"
+        | "DBClusterNotFoundFault"
+        | "ClusterNotFound"
+        | "ClusterNotFoundFault"
+        | "ResourceNotFoundException" => failed(Kind::BadSecret)
+            .remedy("what the admin secret's tags name does not exist in this account and Region"),
+        _ => failed(Kind::Unreachable),
+    })
 }
 
 /// A variable that is there and not empty.

@@ -1,29 +1,19 @@
 //! What RDS knows: where the server of an RDS-made admin secret is, and which host names lead to one server. Called by targets
 //! that can be on RDS and never by the engine, so that other functions do not carry this client.
 
-use std::time::Duration;
-
 use aws_sdk_rds::Client;
-use aws_sdk_rds::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_rds::types::{DbCluster, DbInstance, DbProxyTarget};
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
+use crate::aws::answered;
 use crate::database::account::folded;
 use crate::database::admin::Endpoint;
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
 use crate::version::Labels;
 
-/// For one listing with all its pages and tries.
-const LISTING: Duration = Duration::from_secs(10);
-
 /// Where the server is that RDS made this admin secret for, by the tag it put on it.
 pub async fn endpoint(job: &Job<'_>, admin: &Labels) -> Result<Endpoint> {
-    let tag = |name: &str| {
-        let mut tags = admin.tags.iter().rev();
-        tags.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
-    };
-    let arn = tag("aws:rds:primaryDBClusterArn").or_else(|| tag("aws:rds:primaryDBInstanceArn"));
+    let arn = admin.tag("aws:rds:primaryDBClusterArn").or_else(|| admin.tag("aws:rds:primaryDBInstanceArn"));
     let Some(arn) = arn else {
         return Err(Error::new(
             Kind::BadSecret,
@@ -32,13 +22,13 @@ pub async fn endpoint(job: &Job<'_>, admin: &Labels) -> Result<Endpoint> {
         .remedy("add host, port and engine to the admin secret, or let RDS make it (managed master user password)"));
     };
     let client = Client::new(job.aws);
-    let found = if tag("aws:rds:primaryDBClusterArn").is_some() {
+    let found = if admin.tag("aws:rds:primaryDBClusterArn").is_some() {
         let call = client.describe_db_clusters().db_cluster_identifier(arn).send();
-        let output = answered(job, "DescribeDBClusters", call).await?;
+        let output = answered(job, "rds:DescribeDBClusters", call).await?;
         output.db_clusters.unwrap_or_default().into_iter().next().map(|c| (c.endpoint, c.port, c.engine))
     } else {
         let call = client.describe_db_instances().db_instance_identifier(arn).send();
-        let output = answered(job, "DescribeDBInstances", call).await?;
+        let output = answered(job, "rds:DescribeDBInstances", call).await?;
         let instance = output.db_instances.unwrap_or_default().into_iter().next();
         instance.map(|i| {
             let endpoint = i.endpoint.unwrap_or_else(|| aws_sdk_rds::types::Endpoint::builder().build());
@@ -62,8 +52,8 @@ pub async fn one_server(job: &Job<'_>, a: &str, b: &str) -> Result<bool> {
     let instances = client.describe_db_instances().into_paginator().items().send().collect();
     let clusters = client.describe_db_clusters().into_paginator().items().send().collect();
     let (instances, clusters): (Result<Vec<_>>, Result<Vec<_>>) = tokio::join!(
-        answered(job, "DescribeDBInstances", instances),
-        answered(job, "DescribeDBClusters", clusters)
+        answered(job, "rds:DescribeDBInstances", instances),
+        answered(job, "rds:DescribeDBClusters", clusters)
     );
     let fleet = Fleet(
         instances?.into_iter().map(Node::instance).chain(clusters?.into_iter().map(Node::cluster)).collect(),
@@ -131,7 +121,7 @@ impl Fleet {
         let Some(proxy) = proxy_of(job, client, &host).await? else { return Ok(Vec::new()) };
         let targets = client.describe_db_proxy_targets().db_proxy_name(proxy);
         let targets = targets.into_paginator().items().send().collect();
-        let targets: Vec<DbProxyTarget> = answered(job, "DescribeDBProxyTargets", targets).await?;
+        let targets: Vec<DbProxyTarget> = answered(job, "rds:DescribeDBProxyTargets", targets).await?;
         let mut writers: Vec<&str> = targets.iter().map(|target| self.behind(target)).collect();
         writers.sort_unstable();
         writers.dedup();
@@ -180,50 +170,12 @@ impl Fleet {
 async fn proxy_of(job: &Job<'_>, client: &Client, host: &str) -> Result<Option<String>> {
     let is_it = |name: Option<&String>| name.is_some_and(|name| folded(name) == host);
     let proxies = client.describe_db_proxies().into_paginator().items().send().collect();
-    let proxies: Vec<_> = answered(job, "DescribeDBProxies", proxies).await?;
+    let proxies: Vec<_> = answered(job, "rds:DescribeDBProxies", proxies).await?;
     if let Some(proxy) = proxies.into_iter().find(|proxy| is_it(proxy.endpoint.as_ref())) {
         return Ok(proxy.db_proxy_name);
     }
     let endpoints = client.describe_db_proxy_endpoints().into_paginator().items().send().collect();
-    let endpoints: Vec<_> = answered(job, "DescribeDBProxyEndpoints", endpoints).await?;
+    let endpoints: Vec<_> = answered(job, "rds:DescribeDBProxyEndpoints", endpoints).await?;
     let found = endpoints.into_iter().find(|endpoint| is_it(endpoint.endpoint.as_ref()));
     Ok(found.and_then(|endpoint| endpoint.db_proxy_name))
-}
-
-/// Waits for RDS; a refusal says which action is missing.
-async fn answered<T, E>(
-    job: &Job<'_>,
-    action: &str,
-    call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-) -> Result<T>
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    let remedy = "in a VPC without NAT, give RDS an interface endpoint (com.amazonaws.REGION.rds) whose security group lets the function in";
-    let waited = job.deadline.within(LISTING, format!("the answer of RDS to {action}"), call).await;
-    let error = match waited.map_err(|error| error.remedy(remedy))? {
-        Ok(output) => return Ok(output),
-        Err(error) => error,
-    };
-    let Some(answer) = error.as_service_error() else {
-        return Err(Error::new(Kind::Unreachable, format!("RDS did not answer {action}"))
-            .cause(DisplayErrorContext(&error).to_string())
-            .remedy(remedy));
-    };
-    let code = answer.code().unwrap_or("an error without a code");
-    let failed = |kind| {
-        Error::new(kind, format!("RDS refused {action} with {code}"))
-            .cause(answer.message().unwrap_or_default())
-    };
-    Err(match code {
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
-            failed(Kind::AccessDenied).remedy(format!("allow rds:{action} to the function's role"))
-        }
-        "Throttling" | "ThrottlingException" | "RequestLimitExceeded" => failed(Kind::Throttled),
-        "DBInstanceNotFound" | "DBInstanceNotFoundFault" | "DBClusterNotFoundFault" => {
-            failed(Kind::BadSecret)
-                .remedy("the server in the admin secret's tags does not exist in this account and Region")
-        }
-        _ => failed(Kind::Unreachable),
-    })
 }

@@ -82,6 +82,12 @@ impl Labels {
         versions.find(|(_, labels)| labels.iter().any(|label| label == stage.name())).map(|(id, _)| id)
     }
 
+    /// What a tag says; their names know no case, as AWS's functions read them.
+    pub fn tag(&self, name: &str) -> Option<&str> {
+        let mut tags = self.tags.iter().rev();
+        tags.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
     /// Whether a version is known at all.
     pub fn knows(&self, version: &VersionId) -> bool {
         self.versions.as_ref().is_some_and(|versions| versions.contains_key(version))

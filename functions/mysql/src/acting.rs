@@ -5,13 +5,13 @@ use std::cell::RefCell;
 use rotation::database::admin;
 use rotation::database::alternation::{Alternation, Equality};
 use rotation::database::guard;
-use rotation::database::host::same_server;
 use rotation::document::missing;
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
 use rotation::rds;
 use rotation::strategy::Strategy;
 use rotation::target::{Held, Login};
+use rotation::version::Labels;
 use serde_json::json;
 
 use crate::Mysql;
@@ -38,19 +38,10 @@ pub struct Admin {
 impl Admin {
     /// Reads the admin's secret where the strategy has one, and makes sure that it is for the account's server.
     pub async fn find(job: &Job<'_>, account: &Account) -> Result<Option<Admin>> {
-        let wanted = match account.strategy {
-            Strategy::SingleUser | Strategy::TwoKeys => false,
-            Strategy::Admin | Strategy::AlternatingUsers => true,
-            Strategy::DualPassword => account.admin.is_some(),
-        };
-        if !wanted {
-            return Ok(None);
-        }
-        let identity =
-            admin::Admin::read(job, account, &ENGINE, async |labels| rds::endpoint(job, labels).await)
-                .await?;
-        same_server(&account.server, &identity.server, async |a, b| rds::one_server(job, a, b).await).await?;
-        Ok(Some(Admin { identity, strategy: account.strategy, proofs: RefCell::default() }))
+        let managed = async |labels: &Labels| rds::endpoint(job, labels).await;
+        let one_server = async |admin: &str, child: &str| rds::one_server(job, admin, child).await;
+        let found = admin::Admin::find(job, account, &ENGINE, managed, one_server).await?;
+        Ok(found.map(|identity| Admin { identity, strategy: account.strategy, proofs: RefCell::default() }))
     }
 
     /// The session that makes changes: the account's own where that can and may, else the admin's.

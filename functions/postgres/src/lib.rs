@@ -19,7 +19,6 @@ use std::time::Duration;
 
 use rotation::database::account::{Account, Engine, folded, secrets};
 use rotation::database::admin::Admin;
-use rotation::database::host;
 use rotation::document::Document;
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
@@ -91,19 +90,14 @@ impl Target for Postgres {
     }
 
     async fn admin(&self, job: &Job<'_>, account: &Account) -> Result<Option<Admin>> {
-        if !acted_for(account) {
-            return Ok(None);
-        }
         let managed = async |labels: &Labels| rds::endpoint(job, labels).await;
-        let admin = Admin::read(job, account, &ENGINE, managed).await?;
         let one_server = async |admin: &str, child: &str| rds::one_server(job, admin, child).await;
-        host::same_server(&account.server, &admin.server, one_server).await?;
-        Ok(Some(admin))
+        Admin::find(job, account, &ENGINE, managed, one_server).await
     }
 
     async fn login(&self, job: &Job<'_>, account: &Account, on: Option<&Admin>) -> Result<Login<Writer>> {
         match attempt(job, account, on).await? {
-            Login::Rejected(words) if on.is_none() && acted_for(account) => {
+            Login::Rejected(words) if on.is_none() && account.is_acted_for() => {
                 self.replayed(job, account, words).await
             }
             answer => Ok(answer),
@@ -179,11 +173,6 @@ impl Postgres {
             error.remedy("the replica is behind, or a proxy knows other passwords: look at its lag")
         })?
     }
-}
-
-/// Whether somebody else acts for this account.
-fn acted_for(account: &Account) -> bool {
-    matches!(account.strategy, Strategy::Admin | Strategy::AlternatingUsers)
 }
 
 /// One login: on the server that the admin would change, or where the secret says.

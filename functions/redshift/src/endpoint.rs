@@ -1,28 +1,18 @@
 //! Where a cluster or workgroup is, for admin secrets that Redshift made itself: they hold a user and a password, and a tag
 //! says what they are for.
 
-use std::time::Duration;
-
-use aws_sdk_redshift::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use rotation::aws::answered;
 use rotation::database::admin::Endpoint;
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
 use rotation::version::Labels;
 
-/// For one listing with all its pages and tries.
-const LISTING: Duration = Duration::from_secs(10);
-
 /// Finds it by the tag that Redshift put on the admin secret.
 pub(crate) async fn of_managed(job: &Job<'_>, admin: &Labels) -> Result<Endpoint> {
-    let tag = |name: &str| {
-        let mut tags = admin.tags.iter().rev();
-        tags.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
-    };
-    if let Some(namespace) = tag("aws:redshift-serverless:namespaceArn") {
+    if let Some(namespace) = admin.tag("aws:redshift-serverless:namespaceArn") {
         return workgroup(job, namespace).await;
     }
-    if let Some(cluster) = tag("aws:redshift:primaryClusterArn") {
+    if let Some(cluster) = admin.tag("aws:redshift:primaryClusterArn") {
         return provisioned(job, cluster).await;
     }
     let what =
@@ -70,40 +60,4 @@ fn found(kind: &str, arn: &str, endpoint: Option<(String, i32)>) -> Result<Endpo
         ));
     };
     Ok(Endpoint { host, port, engine: "redshift".to_owned() })
-}
-
-/// Waits for Redshift's API; a refusal says which action is missing.
-async fn answered<T, E>(
-    job: &Job<'_>,
-    action: &str,
-    call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-) -> Result<T>
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    let remedy = "in a VPC without NAT, give Redshift's API an interface endpoint (com.amazonaws.REGION.redshift or redshift-serverless) whose security group lets the function in";
-    let waited = job.deadline.within(LISTING, format!("the answer to {action}"), call).await;
-    let error = match waited.map_err(|error| error.remedy(remedy))? {
-        Ok(output) => return Ok(output),
-        Err(error) => error,
-    };
-    let Some(answer) = error.as_service_error() else {
-        return Err(Error::new(Kind::Unreachable, format!("{action} was not answered"))
-            .cause(DisplayErrorContext(&error).to_string())
-            .remedy(remedy));
-    };
-    let code = answer.code().unwrap_or("an error without a code");
-    let failed = |kind| {
-        Error::new(kind, format!("{action} was refused with {code}"))
-            .cause(answer.message().unwrap_or_default())
-    };
-    Err(match code {
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
-            failed(Kind::AccessDenied).remedy(format!("allow {action} to the function's role"))
-        }
-        "Throttling" | "ThrottlingException" | "RequestLimitExceeded" => failed(Kind::Throttled),
-        "ClusterNotFound" | "ClusterNotFoundFault" | "ResourceNotFoundException" => failed(Kind::BadSecret)
-            .remedy("what the admin secret's tags name does not exist in this account and Region"),
-        _ => failed(Kind::Unreachable),
-    })
 }

@@ -15,7 +15,6 @@ mod writer;
 use rotation::database::account::{Account, Engine, secrets};
 use rotation::database::admin::Admin;
 use rotation::database::alternation::Equality;
-use rotation::database::host;
 use rotation::document::Document;
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
@@ -79,14 +78,9 @@ impl Target for Redshift {
     }
 
     async fn admin(&self, job: &Job<'_>, account: &Account) -> Result<Option<Admin>> {
-        if account.strategy == Strategy::SingleUser {
-            return Ok(None);
-        }
         let managed = async |labels: &Labels| endpoint::of_managed(job, labels).await;
-        let admin = Admin::read(job, account, &ENGINE, managed).await?;
         // A cluster has one name: there are no replicas, and other names for it are not known here.
-        host::same_server(&account.server, &admin.server, async |_: &str, _: &str| Ok(false)).await?;
-        Ok(Some(admin))
+        Admin::find(job, account, &ENGINE, managed, async |_: &str, _: &str| Ok(false)).await
     }
 
     async fn login(&self, job: &Job<'_>, account: &Account, on: Option<&Admin>) -> Result<Login<Writer>> {

@@ -178,6 +178,15 @@ impl Account {
         }
     }
 
+    /// Whether an admin acts for it; with two passwords on one account, where the secret names one.
+    pub fn is_acted_for(&self) -> bool {
+        match self.strategy {
+            Strategy::SingleUser | Strategy::TwoKeys => false,
+            Strategy::Admin | Strategy::AlternatingUsers => true,
+            Strategy::DualPassword => self.admin.is_some(),
+        }
+    }
+
     /// The value that follows this one: a new password, of a pair the other user, and everything else as it was.
     pub fn renewed(&self, document: &Document, settings: &Settings, rules: &Rules) -> Result<Document> {
         let password = Policy::new(&settings.password, rules)?.generate(&mut rand::rngs::SysRng)?;

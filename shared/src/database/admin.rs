@@ -1,6 +1,7 @@
 //! The admin: whose secret `masterarn` names, read as AWS's functions read it.
 
 use super::account::{Account, Engine, Server, Tls, secrets, server};
+use super::host::same_server;
 use crate::document::Fields;
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
@@ -32,9 +33,25 @@ pub struct Endpoint {
 }
 
 impl Admin {
+    /// The admin who acts for an account, if one does; the account's host has to be the admin's server.
+    pub async fn find(
+        job: &Job<'_>,
+        account: &Account,
+        engine: &Engine,
+        managed: impl AsyncFnOnce(&Labels) -> Result<Endpoint>,
+        one_server: impl AsyncFnOnce(&str, &str) -> Result<bool>,
+    ) -> Result<Option<Admin>> {
+        if !account.is_acted_for() {
+            return Ok(None);
+        }
+        let admin = Admin::read(job, account, engine, managed).await?;
+        same_server(&account.server, &admin.server, one_server).await?;
+        Ok(Some(admin))
+    }
+
     /// Reads the admin that an account's secret names. A secret of exactly `username` and `password` was made by RDS or
     /// Redshift; then `managed` finds the server, from the labels and tags of the admin's secret.
-    pub async fn read(
+    async fn read(
         job: &Job<'_>,
         account: &Account,
         engine: &Engine,
