@@ -125,11 +125,12 @@ impl Value {
         let Some(engine) = self.text("engine") else {
             let what = if self.is_object { "JSON without \"engine\"" } else { "not a JSON object" };
             let hint = "functions for databases want engine, host, username and password; those for API keys want \"provider\"";
-            let key = self.text("provider").is_some() || !self.is_object;
-            return if key {
-                Finding::skipped("secret", what, Some(hint))
-            } else {
-                Finding::fail("secret", what, hint)
+            return match self.text("provider") {
+                Some(provider) => {
+                    Finding::pass("secret", format!("provider {provider}, {} bytes", self.size))
+                }
+                None if self.is_object => Finding::fail("secret", what, hint),
+                None => Finding::skipped("secret", what, Some(hint)),
             };
         };
         let missing: Vec<&str> = ["host", "username", "password"]
