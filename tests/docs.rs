@@ -163,9 +163,10 @@ fn known(command: &str, xtask: &BTreeSet<String>, turnlock: &BTreeSet<String>) -
         ["cargo", "run", "--package", "turnlock", "--", verb, ..] | ["turnlock", verb, ..] => {
             turnlock.contains(verb)
         }
-        ["cargo", "build" | "test", "--package", package, ..] => package
-            .strip_prefix("rotate-")
-            .is_some_and(|folder| top().join("functions").join(folder).join("Cargo.toml").exists()),
+        ["cargo", "build" | "test", "--package", package, ..] => {
+            let folder = package.strip_prefix("rotate-").unwrap_or(package);
+            ["functions", "tests"].iter().any(|kind| top().join(kind).join(folder).join("Cargo.toml").exists())
+        }
         ["sam" | "aws" | "cp", ..] => true,
         _ => false,
     }

@@ -189,8 +189,11 @@ async fn examine<T: Target>(
     match ladder::prove(target, job, &held).await {
         Ok((mut session, _)) => {
             report.add(Finding::pass(login, format!("version {id} logs in")));
-            for finding in target.examine(job, &mut session, &held.account).await {
-                report.add(finding);
+            // What pending needs is the same, and has been looked at by then.
+            if stage == Stage::Current {
+                for finding in target.examine(job, &mut session, &held.account).await {
+                    report.add(finding);
+                }
             }
         }
         Err(error) => report.add(Finding::fail(login, &error)),

@@ -11,7 +11,8 @@ use rotation::job::Job;
 use rotation::target::Held;
 
 use crate::role::{ATTRIBUTES, Role, Roles};
-use crate::writer::{Writer, explain_admin};
+use crate::statement::catalog;
+use crate::writer::{Writer, explain, explain_admin};
 use crate::{Postgres, memberships, ownership, settings, statement};
 
 /// One turn: what is changed, by whom, and how far.
@@ -147,12 +148,31 @@ impl Turn<'_> {
         memberships::equalize(self).await?;
         self.attributes(alternate).await?;
         settings::equalize(self).await?;
+        self.labels().await?;
         if self.pair.sync == Equality::Exact {
             ownership::here(self).await?;
         }
         if !guard::is_marked(&alternate.comment, &self.writer.secret_arn) {
             let comment = guard::marked(&alternate.comment, &self.writer.secret_arn);
             self.must("mark the alternate", name, &statement::comment_on_role(name, &comment)).await?;
+        }
+        Ok(())
+    }
+
+    /// Security labels, as far as their providers let the admin: sessions act as the original, so one that is missing is named
+    /// and stops nothing. One without its provider cannot even be written down again.
+    async fn labels(&self) -> Result<()> {
+        let take = self.pair.sync == Equality::Exact;
+        let sql = catalog::labels(&self.pair.original, &self.pair.alternate, take);
+        let rows = self.writer.session.run(self.job, "compare security labels", &sql, &explain).await?;
+        for sql in rows.into_iter().flatten().flatten() {
+            if let Some(words) = self.may("copy a security label", &sql).await? {
+                tracing::warn!(
+                    statement = sql,
+                    words,
+                    "a security label is not copied; run the statement yourself"
+                );
+            }
         }
         Ok(())
     }

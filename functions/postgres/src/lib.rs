@@ -1,12 +1,14 @@
 //! Rotates PostgreSQL and Aurora PostgreSQL accounts. The files of every target: `connect` (driver errors become verdicts),
 //! `statement` (every SQL text and its quoting); here also `watch` (what the server asks for), `binding` (channel binding),
-//! `writer` (the session that makes changes) and `checks` (testSecret). `alternate` is the strategy with two users, made of
+//! `writer` (the session that makes changes), `checks` (testSecret) and `examine` (the diagnose event). `alternate` is the strategy
+//! with two users, made of
 //! `role`, `memberships`, `settings` and `ownership`.
 
 mod alternate;
 pub mod binding;
 mod checks;
 pub mod connect;
+mod examine;
 mod memberships;
 mod ownership;
 mod role;
@@ -19,6 +21,7 @@ use std::time::Duration;
 
 use rotation::database::account::{Account, Engine, folded, secrets};
 use rotation::database::admin::Admin;
+use rotation::diagnose::Finding;
 use rotation::document::Document;
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
@@ -140,6 +143,14 @@ impl Target for Postgres {
 
     async fn check(&self, job: &Job<'_>, session: &mut Writer, pending: &Held<Account>) -> Result<()> {
         checks::check(job, &session.session, pending).await
+    }
+
+    async fn examine(&self, job: &Job<'_>, session: &mut Writer, account: &Account) -> Vec<Finding> {
+        match self.admin(job, account).await {
+            Ok(admin) => vec![examine::run(job, &session.session, account, admin.as_ref()).await],
+            // The report has a line of its own for that.
+            Err(_) => Vec::new(),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod live {
     mod alternating;
     pub(crate) mod app;
     mod attacks;
+    mod diagnosis;
     mod equality;
     mod failures;
     mod leaks;

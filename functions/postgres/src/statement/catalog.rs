@@ -93,6 +93,54 @@ pub fn inherits(member: &str, role: &str) -> String {
     format!("SELECT pg_has_role({}, {}, 'USAGE')", literal(member), literal(role))
 }
 
+/// What who is logged in here lacks to set passwords, each as the statement that gives it. (RDS for PostgreSQL: with
+/// `rds.restrict_password_commands` only members of `rds_password` may.) From PostgreSQL 16 on whoever administers a member is
+/// a member too, by a membership that is good for nothing else; so it has to be one's own, or inherited.
+pub const LACKS_FOR_PASSWORDS: &str = "SELECT format('GRANT %I TO %I', r.rolname, session_user) FROM pg_roles r \
+    WHERE r.rolname = 'rds_password' AND NOT pg_has_role(session_user, r.oid, 'USAGE') \
+      AND NOT EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles me ON me.oid = m.member \
+        WHERE m.roleid = r.oid AND me.rolname = session_user) \
+      AND lower(current_setting('rds.restrict_password_commands', true)) IN ('on', '1', 'true', 'yes')";
+
+/// What who is logged in here lacks to act on these accounts, as far as they exist; `copied` is the one whose attributes another
+/// account is to get. Before PostgreSQL 16 CREATEROLE is power over every role that is neither superuser nor for replication.
+pub fn lacks_as_admin(accounts: &[&str], copied: Option<&str>) -> String {
+    let names = accounts.iter().map(|name| literal(name)).collect::<Vec<_>>().join(", ");
+    let copied = literal(copied.unwrap_or_default());
+    format!(
+        "WITH me AS (SELECT * FROM pg_roles WHERE rolname = session_user AND NOT rolsuper), \
+           u AS (SELECT * FROM pg_roles WHERE rolname IN ({names})), \
+           modern AS (SELECT current_setting('server_version_num')::int >= 160000 AS is) \
+         SELECT format('ALTER ROLE %I CREATEROLE', me.rolname) FROM me WHERE NOT me.rolcreaterole \
+         UNION ALL SELECT format('ALTER ROLE %I NOSUPERUSER', u.rolname) FROM me, u WHERE u.rolsuper \
+         UNION ALL SELECT format('GRANT %I TO %I WITH ADMIN OPTION', u.rolname, me.rolname) FROM me, u, modern \
+           WHERE modern.is AND NOT pg_has_role(me.oid, u.oid, 'MEMBER WITH ADMIN OPTION') \
+         UNION ALL SELECT format('ALTER ROLE %I REPLICATION', me.rolname) FROM me, u, modern \
+           WHERE modern.is AND u.rolreplication AND u.rolname = {copied} AND NOT me.rolreplication \
+         UNION ALL SELECT format('ALTER ROLE %I NOREPLICATION', u.rolname) FROM me, u, modern \
+           WHERE NOT modern.is AND u.rolreplication \
+         UNION ALL {LACKS_FOR_PASSWORDS}"
+    )
+}
+
+/// The security labels in which the alternate differs from the original, each as the statement that makes it alike.
+pub fn labels(original: &str, alternate: &str, take: bool) -> String {
+    let [original, alternate] = [original, alternate].map(literal);
+    let of = |role: &str| {
+        format!(
+            "(SELECT l.provider, l.label FROM pg_shseclabel l JOIN pg_roles u ON u.oid = l.objoid \
+             WHERE l.classoid = 'pg_authid'::regclass AND u.rolname = {role})"
+        )
+    };
+    format!(
+        "SELECT format('SECURITY LABEL FOR %I ON ROLE %I IS %L', provider, {alternate}::text, o.label) \
+         FROM {} AS o FULL JOIN {} AS a USING (provider) \
+         WHERE o.label IS DISTINCT FROM a.label AND (o.label IS NOT NULL OR {take}) ORDER BY 1",
+        of(&original),
+        of(&alternate)
+    )
+}
+
 /// Who this session is: logged in as, acting as, supposed to act as; what the other user of the pair acts as, if it exists; and
 /// whether only that one may replicate, which no membership carries.
 pub fn who(other: &str) -> String {

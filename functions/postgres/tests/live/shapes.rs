@@ -1,13 +1,14 @@
 //! The other shapes of a pair: a role that owns everything, users made beforehand, and an admin for one user alone.
 
 use lab::rotation::Step;
+use lab::servers::Postgres;
 use serde_json::json;
 
 use super::pair::{Pair, Power, first};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_users_act_as_the_owner_role() {
-    for version in [14, 16, 18] {
+    for version in Postgres::versions().await.unwrap() {
         let pair = Pair::new(version, Power::CreateRole).await;
         let (app, server) = (&pair.app.user, &pair.app.server);
         let owner = format!("owner_of_{app}");
@@ -41,8 +42,13 @@ async fn both_users_act_as_the_owner_role() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pair_made_beforehand_is_proven_by_a_mark_or_by_a_version() {
-    let pair = Pair::new(16, Power::CreateRole).await;
+async fn a_pair_made_beforehand_is_proven_by_a_mark_on_every_version() {
+    for version in Postgres::versions().await.unwrap() {
+        a_pair_made_beforehand(&Pair::new(version, Power::CreateRole).await).await;
+    }
+}
+
+async fn a_pair_made_beforehand(pair: &Pair) {
     let (app, server) = (&pair.app.user, &pair.app.server);
     let blue = format!("{app}_blue");
     let made = format!(
@@ -153,7 +159,7 @@ async fn an_alternate_that_may_not_be_made_is_asked_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_admin_sets_the_password_of_one_user_on_every_version() {
-    for version in lab::servers::Postgres::versions().await.unwrap() {
+    for version in Postgres::versions().await.unwrap() {
         let pair = Pair::new(version, Power::CreateRole).await;
         let world = pair.world_with(&[], |secret| secret["strategy"] = "admin".into()).await;
         for _ in 0..3 {
@@ -187,6 +193,35 @@ async fn a_lost_password_is_reset_by_the_admin_only_where_the_deployment_says_so
         // With two users the original's turn comes next, and its password is lost as well.
         world.rotate().await.unwrap();
         assert!(pair.accepts(&world.current()).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_security_label_that_cannot_be_copied_is_named_and_stops_nothing() {
+    // No provider comes with PostgreSQL, and without one only the catalog itself can be written to.
+    for version in Postgres::versions().await.unwrap() {
+        let pair = Pair::new(version, Power::Superuser).await;
+        let (app, clone) = (&pair.app.user, pair.clone_name());
+        let label = |user: &str, provider: &str, label: &str| {
+            format!(
+                "SET allow_system_table_mods TO on; INSERT INTO pg_shseclabel (objoid, classoid, provider, label) \
+                 SELECT oid, 'pg_authid'::regclass, '{provider}', '{label}' FROM pg_roles WHERE rolname = '{user}'"
+            )
+        };
+        pair.app.server.execute(&label(app, "anon", "MASKED; it''s")).await.unwrap();
+        let world = pair.world().await;
+        world.rotate().await.unwrap();
+        let copy = format!("SECURITY LABEL FOR anon ON ROLE {clone} IS 'MASKED; it''s'");
+        assert!(world.output().contains(&copy), "{version}: {}", world.output());
+        // What is alike is left alone, and what only the alternate has is to go.
+        pair.app.server.execute(&label(&clone, "anon", "MASKED; it''s")).await.unwrap();
+        pair.app.server.execute(&label(&clone, "other", "x")).await.unwrap();
+        world.rotate().await.unwrap();
+        world.rotate().await.unwrap();
+        let output = world.output();
+        assert_eq!(output.matches(&copy).count(), 1, "{version}: {output}");
+        let take = format!("SECURITY LABEL FOR other ON ROLE {clone} IS NULL");
+        assert!(output.contains(&take) && output.contains("\"level\":\"WARN\""), "{version}: {output}");
     }
 }
 

@@ -1,0 +1,52 @@
+//! For the diagnose event: what whoever acts lacks for the strategy, each as the statement that gives it. AWS's functions are
+//! refused half way instead, with a pending version that has been made already.
+
+use rotation::database::account::Account;
+use rotation::database::admin::Admin;
+use rotation::diagnose::Finding;
+use rotation::error::{Error, Kind, Result};
+use rotation::job::Job;
+
+use crate::DBNAME;
+use crate::connect::Session;
+use crate::statement::{self, catalog};
+use crate::writer::{admin_session, explain};
+
+/// The name in the report.
+const CHECK: &str = "privileges";
+
+/// Looks at what a user that has just logged in may do to its own password, or what its admin may do.
+pub(crate) async fn run(job: &Job<'_>, own: &Session, account: &Account, admin: Option<&Admin>) -> Finding {
+    let who = admin.map_or(&account.username, |admin| &admin.username);
+    match lacking(job, own, account, admin).await {
+        Ok(lacking) if lacking.is_empty() => {
+            Finding::pass(CHECK, format!("{who:?} may do what the strategy needs"))
+        }
+        Ok(lacking) => {
+            let what = format!("{who:?} may not do what the strategy {} needs", account.strategy.name());
+            let remedy = format!("let a superuser, or whoever made these roles, run: {}", lacking.join("; "));
+            Finding::fail(CHECK, &Error::new(Kind::ServerRefused, what).remedy(remedy))
+        }
+        Err(error) => Finding::fail(CHECK, &error),
+    }
+}
+
+async fn lacking(
+    job: &Job<'_>,
+    own: &Session,
+    account: &Account,
+    admin: Option<&Admin>,
+) -> Result<Vec<String>> {
+    let doing = "list privileges";
+    let rows = match admin {
+        None => own.run(job, doing, &statement::reading(catalog::LACKS_FOR_PASSWORDS), &explain).await?,
+        Some(admin) => {
+            let database = admin.dbname.as_deref().unwrap_or(DBNAME);
+            let session = admin_session(job, admin, database).await?;
+            let copied = account.alternation.as_ref().map(|pair| pair.original.as_str());
+            let sql = statement::reading(&catalog::lacks_as_admin(&account.users(), copied));
+            session.run(job, doing, &sql, &explain).await?
+        }
+    };
+    Ok(rows.into_iter().flatten().flatten().collect())
+}
