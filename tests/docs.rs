@@ -165,7 +165,9 @@ fn known(command: &str, xtask: &BTreeSet<String>, turnlock: &BTreeSet<String>) -
         }
         ["cargo", "build" | "test", "--package", package, ..] => {
             let folder = package.strip_prefix("rotate-").unwrap_or(package);
-            ["functions", "tests"].iter().any(|kind| top().join(kind).join(folder).join("Cargo.toml").exists())
+            ["functions", "tests"]
+                .iter()
+                .any(|kind| top().join(kind).join(folder).join("Cargo.toml").exists())
         }
         ["sam" | "aws" | "cp", ..] => true,
         _ => false,
