@@ -41,7 +41,7 @@ impl Servers {
         )?;
         // MariaDB's own installer makes this account; AWS's function reads a view that belongs to it.
         for statement in [
-            "CREATE USER IF NOT EXISTS 'mariadb.sys'@'localhost' ACCOUNT LOCK PASSWORD EXPIRE",
+            "CREATE OR REPLACE USER 'mariadb.sys'@'localhost' ACCOUNT LOCK PASSWORD EXPIRE",
             "GRANT SELECT, DELETE ON mysql.global_priv TO 'mariadb.sys'@'localhost'",
         ] {
             mariadb.execute(statement).await?;
