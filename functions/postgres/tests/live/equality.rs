@@ -1,6 +1,7 @@
 //! A program that finds every difference between two accounts: attributes, memberships, privileges on every object, settings
 //! as a session sees them, and who owns what either makes. And rotations after which it finds none.
 
+use lab::servers::Postgres;
 use serde_json::Value;
 
 use super::pair::{Pair, Power};
@@ -10,7 +11,8 @@ async fn differences(pair: &Pair, values: [&Value; 2]) -> Vec<String> {
     let mut found = Vec::new();
     let users = values.map(|value| value["username"].as_str().unwrap().to_owned());
     let (one, other) = (users[0].as_str(), users[1].as_str());
-    for sql in [attributes(one, other), memberships(one, other), privileges(one, other)] {
+    let version = pair.version().await;
+    for sql in [attributes(one, other), memberships(one, other), privileges(one, other, version)] {
         let rows = pair.app.server.query(&sql).await.unwrap_or_else(|error| panic!("{error}"));
         found.extend(
             rows.into_iter()
@@ -18,14 +20,18 @@ async fn differences(pair: &Pair, values: [&Value; 2]) -> Vec<String> {
         );
     }
     let settings = "SELECT name || '=' || coalesce(setting, '') FROM pg_settings WHERE name NOT IN ('role', 'session_authorization')";
-    let seen =
-        [pair.as_user(values[0], settings).await.unwrap(), pair.as_user(values[1], settings).await.unwrap()];
-    found.extend(
-        seen[0].iter().filter(|setting| !seen[1].contains(setting)).map(|s| format!("{one} has {s}")),
-    );
-    found.extend(
-        seen[1].iter().filter(|setting| !seen[0].contains(setting)).map(|s| format!("{other} has {s}")),
-    );
+    for database in ["postgres", "template1"] {
+        let seen = [
+            pair.as_user_in(database, values[0], settings).await.unwrap(),
+            pair.as_user_in(database, values[1], settings).await.unwrap(),
+        ];
+        let missing = |mine: &[String], theirs: &[String], user: &str| {
+            let mine = mine.iter().filter(|setting| !theirs.contains(setting));
+            mine.map(|setting| format!("{user} has {setting} in {database}")).collect::<Vec<_>>()
+        };
+        found.extend(missing(&seen[0], &seen[1], one));
+        found.extend(missing(&seen[1], &seen[0], other));
+    }
     let schema = format!("of_{}", pair.app.user);
     let mut owners = Vec::new();
     for value in values {
@@ -68,7 +74,8 @@ fn memberships(one: &str, other: &str) -> String {
     )
 }
 
-fn privileges(one: &str, other: &str) -> String {
+/// Every function `has_..._privilege` that the server has, over every object there is.
+fn privileges(one: &str, other: &str, version: u32) -> String {
     let part = |kind: &str, from: &str, name: &str, privileges: &str, test: &str| {
         format!(
             "SELECT '{kind}', {name}::text, p FROM {from} o, unnest(ARRAY[{privileges}]) p \
@@ -79,8 +86,36 @@ fn privileges(one: &str, other: &str) -> String {
         let all = privileges.iter().flat_map(|p| [format!("'{p}'"), format!("'{p} WITH GRANT OPTION'")]);
         all.collect::<Vec<_>>().join(", ")
     };
-    let tables = each(&["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"]);
-    [
+    let mut tables = vec!["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"];
+    let mut parts = Vec::new();
+    if version >= 15 {
+        // A parameter is named, and has no OID.
+        let privileges = each(&["SET", "ALTER SYSTEM"]);
+        parts.push(format!(
+            "SELECT 'parameter', o.name, p FROM pg_settings o, unnest(ARRAY[{privileges}]) p \
+             WHERE has_parameter_privilege('{one}'::name, o.name, p) <> has_parameter_privilege('{other}'::name, o.name, p)"
+        ));
+    }
+    if version >= 17 {
+        tables.push("MAINTAIN");
+    }
+    if version >= 18 {
+        let privileges = each(&["SELECT", "UPDATE"]);
+        parts.push(part(
+            "large object",
+            "pg_largeobject_metadata",
+            "o.oid",
+            &privileges,
+            "has_largeobject_privilege",
+        ));
+    }
+    let columns = "SELECT 'column', o.attrelid::regclass || '.' || o.attname, p FROM pg_attribute o JOIN pg_class c ON c.oid = o.attrelid, \
+         unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'REFERENCES']) p \
+         WHERE c.relkind IN ('r','p','v','m','f') AND NOT o.attisdropped \
+           AND has_column_privilege('ONE'::name, o.attrelid, o.attnum, p) <> has_column_privilege('OTHER'::name, o.attrelid, o.attnum, p)";
+    parts.push(columns.replace("ONE", one).replace("OTHER", other));
+    let tables = each(&tables);
+    parts.extend([
         part(
             "table",
             "(SELECT * FROM pg_class WHERE relkind IN ('r','p','v','m','f'))",
@@ -114,8 +149,16 @@ fn privileges(one: &str, other: &str) -> String {
         part("type", "pg_type", "o.oid::regtype", &each(&["USAGE"]), "has_type_privilege"),
         part("language", "pg_language", "o.lanname", &each(&["USAGE"]), "has_language_privilege"),
         part("tablespace", "pg_tablespace", "o.spcname", &each(&["CREATE"]), "has_tablespace_privilege"),
-    ]
-    .join(" UNION ALL ")
+        part(
+            "wrapper",
+            "pg_foreign_data_wrapper",
+            "o.fdwname",
+            &each(&["USAGE"]),
+            "has_foreign_data_wrapper_privilege",
+        ),
+        part("server", "pg_foreign_server", "o.srvname", &each(&["USAGE"]), "has_server_privilege"),
+    ]);
+    parts.join(" UNION ALL ")
 }
 
 /// An application with a little of everything.
@@ -133,7 +176,9 @@ async fn furnish(pair: &Pair, power: Power) {
          CREATE SEQUENCE of_{app}.numbers; GRANT USAGE ON of_{app}.numbers TO {app} WITH GRANT OPTION; \
          CREATE FUNCTION of_{app}.f() RETURNS int LANGUAGE sql AS 'SELECT 1'; REVOKE EXECUTE ON FUNCTION of_{app}.f() FROM PUBLIC; \
          GRANT EXECUTE ON FUNCTION of_{app}.f() TO {app}; GRANT CREATE ON DATABASE postgres TO {app}; \
-         ALTER DEFAULT PRIVILEGES IN SCHEMA of_{app} GRANT SELECT ON TABLES TO {app}"
+         ALTER DEFAULT PRIVILEGES IN SCHEMA of_{app} GRANT SELECT ON TABLES TO {app}; \
+         CREATE FOREIGN DATA WRAPPER wrapper_{app}; CREATE SERVER server_{app} FOREIGN DATA WRAPPER wrapper_{app}; \
+         GRANT USAGE ON FOREIGN DATA WRAPPER wrapper_{app} TO {app}; GRANT USAGE ON FOREIGN SERVER server_{app} TO reads_{app}"
     );
     let settings = format!(
         "ALTER ROLE {app} CONNECTION LIMIT 7 VALID UNTIL '2199-01-01'; ALTER ROLE {app} SET search_path TO of_{app}, \"odd, name\", public; \
@@ -142,6 +187,9 @@ async fn furnish(pair: &Pair, power: Power) {
     );
     for sql in [groups, objects, settings] {
         server.execute(&sql).await.unwrap();
+    }
+    if pair.version().await >= 15 {
+        server.execute(&format!("GRANT SET ON PARAMETER log_min_messages TO {app}")).await.unwrap();
     }
     if power == Power::Superuser {
         let sql = format!(
@@ -152,8 +200,51 @@ async fn furnish(pair: &Pair, power: Power) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_each_rotation_nothing_tells_the_two_apart() {
+async fn after_each_rotation_of_another_shape_nothing_tells_the_two_apart() {
     for version in [14, 16, 18] {
+        for shape in ["owner_role", "alternate_username"] {
+            let pair = Pair::new(version, Power::Superuser).await;
+            furnish(&pair, Power::Superuser).await;
+            let (app, other) = (&pair.app.user, format!("other_{}", pair.app.user));
+            let made = match shape {
+                "owner_role" => format!(
+                    "CREATE ROLE {other}; GRANT ALL ON SCHEMA of_{app} TO {other}; GRANT SELECT ON of_{app}.deep TO {other}; \
+                     GRANT {other} TO {app}; ALTER ROLE {app} SET role TO {other}"
+                ),
+                _ => format!(
+                    "CREATE ROLE {other} LOGIN; GRANT ALL ON of_{app}.group_ TO {other} WITH GRANT OPTION; ALTER ROLE {other} SET work_mem = '9MB'"
+                ),
+            };
+            pair.app.server.execute(&made).await.unwrap();
+            let world = pair.world_with(&[], |secret| {
+                secret[shape] = other.as_str().into();
+                secret["sync"] = "exact".into();
+            });
+            let world = world.await;
+            if shape == "alternate_username" {
+                let arn = world.lab.secrets().arn(&world.secret).unwrap();
+                let mark = format!("COMMENT ON ROLE {other} IS 'turnlock:{arn}'");
+                pair.app.server.execute(&mark).await.unwrap();
+            }
+            let mut previous = world.current();
+            for round in 0..4 {
+                world.rotate().await.unwrap_or_else(|error| panic!("{version} {shape} {round}: {error}"));
+                let current = world.current();
+                let found = differences(&pair, [&previous, &current]).await;
+                assert!(found.is_empty(), "PostgreSQL {version}, {shape}, round {round}: {found:#?}");
+                previous = current;
+                let sql = format!(
+                    "GRANT DELETE ON of_{app}.direct TO {app}; REVOKE ALL ON SEQUENCE of_{app}.numbers FROM {app}; REVOKE reads_{app} FROM {app}"
+                );
+                pair.app.server.execute(&sql).await.unwrap();
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_each_rotation_nothing_tells_the_two_apart() {
+    for version in Postgres::versions().await.unwrap() {
         for power in [Power::Superuser, Power::CreateRole] {
             let pair = Pair::new(version, power).await;
             furnish(&pair, power).await;

@@ -48,8 +48,10 @@ async fn no_password_is_in_the_servers_log_or_in_the_functions_output() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_password_is_in_the_servers_log_when_an_admin_acts() {
-    for strategy in ["alternating-users", "admin"] {
-        let server = Postgres::version(16)
+    for (version, strategy) in
+        [(14, "alternating-users"), (14, "admin"), (18, "alternating-users"), (18, "admin")]
+    {
+        let server = Postgres::version(version)
             .setting("log_statement", "all")
             .setting("log_min_duration_statement", "0")
             .setting("log_min_messages", "debug1")

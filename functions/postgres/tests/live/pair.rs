@@ -49,12 +49,12 @@ impl Pair {
         let made = format!("CREATE ROLE {admin} LOGIN CREATEROLE CREATEDB PASSWORD '{password}'");
         server.execute(&made).await.expect("the admin is made");
         // What whoever makes a role has of it: before PostgreSQL 16 nothing, and CREATEROLE is enough.
-        let version = server.query("SHOW server_version_num").await.expect("the server answers");
-        if version[0][0].as_deref() >= Some("160000") {
-            let sql = format!("GRANT {user} TO {admin} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE");
-            server.execute(&sql).await.expect("the admin is given what it would have");
+        let sql = format!("GRANT {user} TO {admin} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE");
+        let pair = Pair { app, admin, admin_password: password };
+        if pair.version().await >= 16 {
+            pair.app.server.execute(&sql).await.expect("the admin is given what it would have");
         }
-        Pair { app, admin, admin_password: password }
+        pair
     }
 
     /// The name AWS's functions would give the other user.
@@ -100,10 +100,26 @@ impl Pair {
         rows.into_iter().next().and_then(|row| row.into_iter().next().flatten())
     }
 
+    /// The server's major version.
+    pub(crate) async fn version(&self) -> u32 {
+        let number = self.value("SELECT current_setting('server_version_num')::int / 10000").await;
+        number.and_then(|number| number.parse().ok()).expect("a server has a version")
+    }
+
     /// The rows of a statement run in a session of this value's user.
     pub(crate) async fn as_user(&self, value: &Value, sql: &str) -> Result<Vec<String>, String> {
+        self.as_user_in("postgres", value, sql).await
+    }
+
+    /// The same in another database.
+    pub(crate) async fn as_user_in(
+        &self,
+        database: &str,
+        value: &Value,
+        sql: &str,
+    ) -> Result<Vec<String>, String> {
         let text = |key: &str| value[key].as_str().expect("a text").to_owned();
-        let client = self.app.server.connect(&text("username"), &text("password"), "postgres").await;
+        let client = self.app.server.connect(&text("username"), &text("password"), database).await;
         let client = client.map_err(|error| error.to_string())?;
         let messages = client.simple_query(sql).await.map_err(|error| {
             error.as_db_error().map_or_else(|| error.to_string(), |answer| answer.message().to_owned())

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lab::proxy::{Protocol, Proxy, Welcome};
 use lab::rotation::Step;
 use lab::servers::Postgres;
 use lab::world::World;
 
 use super::app::FIRST;
-use super::pair::{Pair, Power, first};
+use super::pair::{ADMIN_SECRET, Pair, Power, first};
 use super::standin::{Entry, Rds};
 
 /// The first rotation fails with these texts, and leaves no trace of the alternate.
@@ -47,6 +48,81 @@ async fn what_cannot_be_copied_stops_the_first_rotation_by_name_and_leaves_no_tr
         pair.app.server.execute(&format!("ALTER ROLE {} {change}", pair.app.user)).await.unwrap();
         fails(&pair, &world, &["setSecret: ServerRefused:", parts[0], parts[1]]).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_that_fails_half_way_leaves_everything_as_it_was() {
+    for version in Postgres::versions().await.unwrap() {
+        let pair = Pair::new(version, Power::CreateRole).await;
+        let (app, clone) = (&pair.app.user, pair.clone_name());
+        let world = pair.world().await;
+        for _ in 0..2 {
+            world.rotate().await.unwrap();
+        }
+        // Memberships, limits and attributes come before the setting that cannot be copied.
+        let sql = format!(
+            "ALTER ROLE {app} CONNECTION LIMIT 5 VALID UNTIL '2099-01-01'; ALTER ROLE {app} SET work_mem = '9MB'; \
+             ALTER ROLE {app} SET log_statement = 'none'; GRANT pg_monitor TO {clone}; REVOKE {app} FROM {clone}"
+        );
+        pair.app.server.execute(&sql).await.unwrap();
+        let state = format!(
+            "SELECT string_agg(t, E'\\n' ORDER BY t) FROM ( \
+               SELECT to_jsonb(a)::text || coalesce(shobj_description(a.oid, 'pg_authid'), '') FROM pg_authid a WHERE rolname IN ('{app}', '{clone}') \
+               UNION ALL SELECT to_jsonb(m)::text FROM pg_auth_members m JOIN pg_roles r ON r.oid IN (m.roleid, m.member) WHERE r.rolname IN ('{app}', '{clone}') \
+               UNION ALL SELECT to_jsonb(s)::text FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole WHERE r.rolname IN ('{app}', '{clone}')) AS x (t)"
+        );
+        let before = pair.value(&state).await;
+        let error = world.rotate().await.unwrap_err();
+        assert!(error.contains("setSecret: ServerRefused:") && error.contains("log_statement"), "{error}");
+        assert_eq!(pair.value(&state).await, before, "PostgreSQL {version}");
+        assert!(
+            pair.accepts(&world.current()).await
+                && pair.accepts(&world.labelled("AWSPREVIOUS").unwrap()).await
+        );
+        pair.app.server.execute(&format!("ALTER ROLE {app} RESET log_statement")).await.unwrap();
+        let token = world.lab.secrets().version_with(&world.secret, "AWSPENDING").unwrap();
+        world.steps(&token).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pair_without_an_admin_is_refused_before_anything_is_made() {
+    // AWS's function makes the pending version first, and ends in setSecret with every try.
+    let pair = Pair::new(16, Power::CreateRole).await;
+    let world = pair.app.world_with(&[], |secret| secret["strategy"] = "alternating-users".into()).await;
+    let error = world.rotate().await.unwrap_err();
+    assert!(error.starts_with("createSecret: BadSecret:") && error.contains("\"masterarn\""), "{error}");
+    assert!(world.lab.secrets().value(&world.secret, "AWSPENDING").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_of_both_secrets_that_drops_packets_is_named_in_time() {
+    // AWS's function tries every login twice for five seconds each, and is killed before it can say why.
+    let pair = Pair::new(16, Power::CreateRole).await;
+    let proxy = Proxy::start(Protocol::Postgres, "127.0.0.1", pair.app.server.port()).await.unwrap();
+    proxy.welcome(Welcome::DropPackets).await.unwrap();
+    let behind_proxy = |secret: &mut serde_json::Value| secret["port"] = proxy.port().into();
+    let world = pair
+        .app
+        .world_with(&[], |secret| {
+            secret["masterarn"] = ADMIN_SECRET.into();
+            behind_proxy(secret);
+        })
+        .await;
+    pair.add_admin(&world, ADMIN_SECRET, behind_proxy);
+    world.fails(&["setSecret: Unreachable:", "a TCP connection to localhost", "security group"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_the_server_refuses_the_alternate_leaves_no_trace_and_can_be_replaced() {
+    let server =
+        Postgres::version(16).setting("shared_preload_libraries", "passwordcheck").start().await.unwrap();
+    let pair = Pair::on(server.into(), Power::CreateRole).await;
+    let env = [("PASSWORD_FORM", "plaintext"), ("EXCLUDE_NUMBERS", "true"), ("EXCLUDE_PUNCTUATION", "true")];
+    let world = pair.world_with(&env, |_| ()).await;
+    fails(&pair, &world, &["setSecret: ServerRefused:", "22023", "AWSPENDING"]).await;
+    let fitting = pair.world_with(&[("PASSWORD_FORM", "plaintext")], |_| ()).await;
+    fitting.rotate().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,6 +22,8 @@ enum Before {
     OwnerRole,
     /// What AWS's function leaves: a clone with a table of its own, in use.
     Aws,
+    /// Both users, the second of them marked by the admin.
+    Pair,
     /// The strategy `admin` instead.
     Admin,
 }
@@ -48,6 +50,10 @@ async fn stage(before: Before) -> std::io::Result<Stage> {
         match before {
             Before::OwnerRole => secret["owner_role"] = owner.as_str().into(),
             Before::Admin => secret["strategy"] = "admin".into(),
+            Before::Pair => {
+                secret["alternate_username"] = format!("{app}_blue").into();
+                secret["sync"] = "exact".into();
+            }
             Before::Nothing | Before::Rotations(_) | Before::Aws => {}
         }
     });
@@ -56,8 +62,18 @@ async fn stage(before: Before) -> std::io::Result<Stage> {
     let rotations = match before {
         Before::Rotations(count) => count,
         Before::OwnerRole => 1,
-        Before::Nothing | Before::Aws | Before::Admin => 0,
+        Before::Nothing | Before::Aws | Before::Pair | Before::Admin => 0,
     };
+    if before == Before::Pair {
+        let arn = world.lab.secrets().arn(&world.secret).map_err(std::io::Error::other)?;
+        let blue = format!("{app}_blue");
+        let sql = format!(
+            "CREATE ROLE {blue} LOGIN PASSWORD '{FIRST}' CONNECTION LIMIT 3; CREATE TABLE t_{app} (); ALTER TABLE t_{app} OWNER TO {blue}; \
+             GRANT {blue} TO {} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE; COMMENT ON ROLE {blue} IS 'turnlock:{arn}'",
+            pair.admin
+        );
+        pair.app.server.execute(&sql).await?;
+    }
     for _ in 0..rotations {
         world.rotate().await.map_err(std::io::Error::other)?;
     }
@@ -83,7 +99,10 @@ async fn stage(before: Before) -> std::io::Result<Stage> {
             let current =
                 serde_json::from_str(&current.unwrap_or_default()).map_err(|error| format!("{error}"))?;
             let acts_as = pair.as_user(&current, "SELECT current_user").await?;
-            if acts_as == [owner.as_str()] { Ok(()) } else { Err(format!("{current} acts as {acts_as:?}")) }
+            if acts_as != [owner.as_str()] {
+                return Err(format!("{current} acts as {acts_as:?}"));
+            }
+            nothing_is_left_over(&pair).await
         }) as sweep::Answer<Result<(), String>>
     };
     let accepts = move |value: Value| {
@@ -93,6 +112,25 @@ async fn stage(before: Before) -> std::io::Result<Stage> {
     let (accepts, epilogue): (sweep::Accepts, sweep::Epilogue) = (Arc::new(accepts), Arc::new(epilogue));
     let overlaps = before != Before::Admin;
     Ok(Stage { world, proxy: Some(proxy), accepts, overlaps, epilogue: Some(epilogue) })
+}
+
+/// The admin has given back what it borrowed, what an alternate owned has changed hands, and no alternate has more than its
+/// original.
+async fn nothing_is_left_over(pair: &Pair) -> Result<(), String> {
+    let (app, admin) = (&pair.app.user, &pair.admin);
+    let sql = format!(
+        "SELECT 'the admin still has ' || roleid::regrole FROM pg_auth_members WHERE member = '{admin}'::regrole AND NOT admin_option \
+         UNION ALL SELECT tablename || ' belongs to ' || tableowner FROM pg_tables WHERE tablename = 't_{app}' AND tableowner <> '{app}' \
+         UNION ALL SELECT o.rolname || ' is a member of ' || r.rolname FROM pg_roles o, pg_roles r \
+           WHERE o.rolname IN ('{app}_clone', '{app}_blue') AND o.rolcanlogin AND r.rolname NOT IN ('{app}', o.rolname) \
+             AND pg_has_role(o.oid, r.oid, 'MEMBER') AND NOT pg_has_role('{app}', r.oid, 'MEMBER') \
+         UNION ALL SELECT o.rolname || ' may log in ' || o.rolconnlimit || ' times' FROM pg_roles o \
+           WHERE o.rolname IN ('{app}_clone', '{app}_blue') AND o.rolcanlogin AND o.rolconnlimit <> -1"
+    );
+    match pair.value(&sql).await {
+        None => Ok(()),
+        Some(left) => Err(left),
+    }
 }
 
 async fn survives(before: Before) {
@@ -118,6 +156,11 @@ async fn the_alternates_second_turn_survives_a_cut_anywhere() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owner_role_survives_a_cut_anywhere() {
     survives(Before::OwnerRole).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pair_made_beforehand_survives_a_cut_anywhere() {
+    survives(Before::Pair).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! Secrets that AWS's function has rotated, and giving them back: its state is made by its own SQL.
 
 use lab::rotation::Step;
+use lab::servers::Postgres;
 use lab::world::World;
 use serde_json::Value;
 
@@ -61,7 +62,10 @@ async fn uses_everything(pair: &Pair, value: &Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_awss_function_rotated_is_taken_over_with_its_objects_and_given_back() {
-    for (version, power) in [(14, Power::CreateRole), (16, Power::CreateRole), (18, Power::Superuser)] {
+    let versions = Postgres::versions().await.unwrap().into_iter();
+    for (version, power) in
+        versions.flat_map(|version| [(version, Power::CreateRole), (version, Power::Superuser)])
+    {
         let pair = Pair::new(version, power).await;
         let world = rotated_by_aws(&pair).await;
         // The first turn is the original's: the clone is in use, and goes on working.
@@ -97,6 +101,15 @@ async fn a_secret_that_awss_function_rotated_is_taken_over_with_its_objects_and_
         let mut value = first(&other);
         value["password"] = "back-at-aws".into();
         uses_everything(&pair, &value).await;
+        // And here again: what AWS's function has promoted is in use, and stays so.
+        let mut current = world.current();
+        current["username"] = other.into();
+        current["password"] = "back-at-aws".into();
+        let token = "00000000-0000-4000-8000-0000000000ab";
+        world.lab.secrets().put(&world.secret, token, &current.to_string(), &["AWSCURRENT"]).unwrap();
+        world.rotate().await.unwrap_or_else(|error| panic!("{version} {power:?}: {error}"));
+        uses_everything(&pair, &value).await;
+        uses_everything(&pair, &world.current()).await;
     }
 }
 
@@ -182,7 +195,13 @@ async fn rotation_can_be_switched_on_without_rotating_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn strategies_can_be_switched_both_ways() {
-    let pair = Pair::new(17, Power::CreateRole).await;
+    for version in Postgres::versions().await.unwrap() {
+        switched_both_ways(version).await;
+    }
+}
+
+async fn switched_both_ways(version: u32) {
+    let pair = Pair::new(version, Power::CreateRole).await;
     let world = pair.world_with(&[], |secret| secret["strategy"] = "single-user".into()).await;
     let order = [
         "single-user",
@@ -201,7 +220,7 @@ async fn strategies_can_be_switched_both_ways() {
         let token = format!("00000000-0000-4000-8000-{round:012}");
         world.lab.secrets().put(&world.secret, &token, &value.to_string(), &["AWSCURRENT"]).unwrap();
         let before = value["username"].clone();
-        world.rotate().await.unwrap_or_else(|error| panic!("{round} {strategy}: {error}"));
+        world.rotate().await.unwrap_or_else(|error| panic!("{version} {round} {strategy}: {error}"));
         assert_eq!(
             world.current()["username"] != before,
             strategy == "alternating-users",
