@@ -4,6 +4,7 @@
 
 mod command;
 mod deploy;
+mod fuzz;
 mod package;
 mod parts;
 mod setup;
@@ -22,6 +23,7 @@ usage: cargo xtask VERB
   package       a zip and an SBOM of every function for both processors, in target/package
   deploy-check  the template, the packages and the examples of docs/deploying.md, without AWS
   sweep         every rotation of every function, killed at every call and every message
+  fuzz          random bytes for whatever reads foreign ones: [--smoke | --seconds N] [TARGET]
   soak          ten thousand rotations: nothing grows, nothing gets slower: [--rotations N]
 ";
 
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         ["package"] => package::run_all(),
         ["deploy-check"] => deploy::run_all(),
         ["sweep"] => sweep::run_all(),
+        ["fuzz", ref rest @ ..] => fuzz::run_all(rest).unwrap_or_else(misunderstood),
         ["soak", ref rest @ ..] => soak::run_all(rest).unwrap_or_else(misunderstood),
         _ => misunderstood(),
     }
