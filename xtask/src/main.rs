@@ -5,6 +5,7 @@
 mod bench;
 mod command;
 mod deploy;
+mod fuzz;
 mod package;
 mod parts;
 mod setup;
@@ -23,6 +24,7 @@ usage: cargo xtask VERB
   package       a zip and an SBOM of every function for both processors, in target/package
   deploy-check  the template, the packages and the examples of docs/deploying.md, without AWS
   sweep         every rotation of every function, killed at every call and every message
+  fuzz          random bytes for whatever reads foreign ones: [--smoke | --seconds N] [TARGET]
   bench         measures every function as it is deployed and writes docs/benchmarks.md, which has the options
   scale         1,000 secrets through one process and through fifty, and 100,000 simulated
   soak          ten thousand rotations: nothing grows, nothing gets slower: [--rotations N]
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         ["package"] => package::run_all(),
         ["deploy-check"] => deploy::run_all(),
         ["sweep"] => sweep::run_all(),
+        ["fuzz", ref rest @ ..] => fuzz::run_all(rest).unwrap_or_else(misunderstood),
         ["bench", ref options @ ..] => bench::run_all(options),
         ["scale"] => bench::scale(),
         ["soak", ref rest @ ..] => soak::run_all(rest).unwrap_or_else(misunderstood),

@@ -8,6 +8,9 @@ use crate::command::{answers, cargo, command, run, target};
 /// Checks licences, duplicate versions and sources.
 const CARGO_DENY: &str = "cargo-deny@0.20.2";
 
+/// Builds fuzz targets.
+const CARGO_FUZZ: &str = "cargo-fuzz@0.13.2";
+
 /// A program, how to see that it is there, the Debian package that has it, and what wants it.
 struct Need {
     program: &'static str,
@@ -82,9 +85,24 @@ pub(crate) fn tools() -> PathBuf {
 
 /// `cargo-deny`, built on first use; it takes some minutes.
 pub(crate) fn cargo_deny() -> Result<PathBuf, String> {
-    let program = tools().join("bin/cargo-deny");
+    tool(CARGO_DENY, &["--no-default-features"])
+}
+
+/// `cargo-fuzz`, likewise.
+pub(crate) fn cargo_fuzz() -> Result<PathBuf, String> {
+    tool(CARGO_FUZZ, &[])
+}
+
+/// A C++ compiler, which libFuzzer is built with.
+pub(crate) fn cplusplus() -> Result<(), String> {
+    if answers("c++", &["--version"]) { Ok(()) } else { install(&["g++"]) }
+}
+
+/// A program of this version, built where it is not there yet.
+fn tool(package: &str, arguments: &[&str]) -> Result<PathBuf, String> {
+    let program = tools().join("bin").join(package.split('@').next().unwrap_or(package));
     if !program.exists() {
-        cargo_install(CARGO_DENY, &["--no-default-features"])?;
+        cargo_install(package, arguments)?;
     }
     Ok(program)
 }

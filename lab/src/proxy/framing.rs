@@ -13,8 +13,8 @@ pub enum Protocol {
     Opaque,
 }
 
-/// What of one connection is known so far.
-pub(super) struct Framing {
+/// What of one connection is known so far: finds the messages in what either side sends.
+pub struct Framing {
     protocol: Protocol,
     /// PostgreSQL: the client's messages have no type byte yet. MySQL: the client has not answered the greeting.
     is_starting: bool,
@@ -30,12 +30,13 @@ const CLIENT_SSL: u8 = 0x08;
 const SSL_REQUEST_LENGTH: usize = 4 + 32;
 
 impl Framing {
-    pub(super) fn new(protocol: Protocol) -> Framing {
+    /// A connection of which nothing is known yet.
+    pub fn new(protocol: Protocol) -> Framing {
         Framing { protocol, is_starting: true, is_encryption_asked: false }
     }
 
     /// The length and kind of the message that these bytes begin with, if it is there whole.
-    pub(super) fn first_message(&mut self, direction: Direction, bytes: &[u8]) -> Option<(usize, u8)> {
+    pub fn first_message(&mut self, direction: Direction, bytes: &[u8]) -> Option<(usize, u8)> {
         match self.protocol {
             Protocol::Postgres => self.postgres(direction, bytes),
             Protocol::MySql => self.mysql(direction, bytes),

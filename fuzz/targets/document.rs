@@ -1,0 +1,67 @@
+//! A secret's value: it is read as every JSON reader reads it, survives a rotation, and what follows it can be read and follows.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use rotate_mysql::Mysql;
+use rotate_postgres::Postgres;
+use rotation::database::account::Account;
+use rotation::document::{Document, Fields};
+use rotation::password::Rules;
+use rotation::settings::Settings;
+use rotation::target::Target;
+use serde_json::Value;
+
+/// A password that stands in no word of ours.
+const PASSWORD: &str = "Qx7-vK2~mZ9+tR4_";
+
+fuzz_target!(|text: &str| {
+    let Document::Object(fields) = Document::parse(text) else {
+        let read = serde_json::from_str(text);
+        assert!(!matches!(read, Ok(Value::Object(_))), "an object was not seen");
+        return;
+    };
+    // What no reader takes to the end, such as a number beyond all bounds, is kept as it stands.
+    if let Ok(Value::Object(read)) = serde_json::from_str(text) {
+        assert_eq!(fields.keys().count(), read.len());
+        assert!(read.iter().all(|(key, value)| fields.value(key).as_ref() == Some(value)));
+    }
+    let mut changed = fields.copy();
+    changed.put("password", PASSWORD);
+    let others = |fields: &Fields| -> Vec<(String, Option<Value>)> {
+        let keys = fields.keys().filter(|key| *key != "password");
+        keys.map(|key| (key.to_owned(), fields.value(key))).collect()
+    };
+    let before = others(&fields);
+    let written = Document::Object(changed).to_text();
+    // More than a secret may hold.
+    let Ok(written) = written else { return };
+    #[expect(clippy::disallowed_methods, reason = "exposes a value made for this target, to read it again")]
+    let again = Document::parse(written.expose());
+    let fields = again.fields().expect("an object stays one");
+    assert_eq!(others(fields), before);
+    assert_eq!(fields.text("password").ok().flatten().as_deref(), Some(PASSWORD));
+    if !text.contains(PASSWORD) {
+        follow(&Postgres, &again, |account| account);
+        follow(&Mysql, &again, |account| account);
+    }
+});
+
+/// Reads an account and what follows it, twice, as two rotations do.
+fn follow<T: Target>(target: &T, document: &Document, common: fn(&T::Account) -> &Account) {
+    let settings = Settings::read(&|_| None).expect("an empty environment says nothing wrong");
+    let rules = Rules { lengths: 1..=64, length: 32, exclude: "", never: "", mixed: false };
+    let current = match target.read(document, &settings) {
+        Ok(current) => current,
+        Err(error) => return assert!(!error.report().contains(&PASSWORD[..8]), "{}", error.report()),
+    };
+    let next =
+        common(&current).renewed(document, &settings, &rules).expect("what can be read can be renewed");
+    let account = target.read(&next, &settings).expect("what was made can be read");
+    target.succeeds(&current, &account).expect("and belongs to what it was made from");
+    target.agree(&current, &account).expect("in every way");
+    let last = common(&account).renewed(&next, &settings, &rules).expect("it can be renewed again");
+    let last = target.read(&last, &settings).expect("and read again");
+    target.succeeds(&account, &last).expect("and follows");
+    assert_eq!(common(&last).username, common(&current).username.as_str(), "who is whose turn after two");
+}

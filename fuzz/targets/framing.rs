@@ -1,0 +1,79 @@
+//! The lab's wire parser: however traffic is cut into pieces it is the same messages, none is empty, none is longer than what is
+//! there. The first byte chooses the protocol; then pieces, each with a byte for its direction and length.
+
+#![no_main]
+
+use lab::proxy::{Direction, Framing, Protocol};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some((first, rest)) = bytes.split_first() else { return };
+    let protocol = if first & 1 == 0 { Protocol::Postgres } else { Protocol::MySql };
+    let traffic = turns(rest);
+    let whole = messages(protocol, &traffic, usize::MAX);
+    let apart = messages(protocol, &traffic, 1 + usize::from(first >> 1));
+    // Once the traffic is encrypted each read is a message.
+    match encrypted(protocol, &whole) {
+        None => assert_eq!(whole, apart),
+        Some(at) => {
+            assert_eq!(whole[..=at], apart[..=at]);
+            assert_eq!(said(&whole[at..]), said(&apart[at..]), "bytes were lost");
+        }
+    }
+});
+
+/// The message after which everything is encrypted.
+fn encrypted(protocol: Protocol, messages: &[Message]) -> Option<usize> {
+    let mut numbered = messages.iter().enumerate();
+    let found = match protocol {
+        // Every other message has a length in it.
+        Protocol::Postgres => numbered
+            .find(|(_, (way, bytes))| *way == Direction::ToClient && matches!(&bytes[..], [b'S' | b'G'])),
+        _ => numbered
+            .find(|(_, (way, _))| *way == Direction::ToServer)
+            .filter(|(_, (_, bytes))| bytes.len() == 36 && bytes[5] & 8 != 0),
+    };
+    found.map(|(at, _)| at)
+}
+
+/// What each side said in all.
+fn said(messages: &[Message]) -> [Vec<u8>; 2] {
+    [Direction::ToServer, Direction::ToClient].map(|way| {
+        let of = messages.iter().filter(|(direction, _)| *direction == way);
+        of.flat_map(|(_, bytes)| bytes.clone()).collect()
+    })
+}
+
+type Message = (Direction, Vec<u8>);
+
+/// What each side says in its turn.
+fn turns(mut bytes: &[u8]) -> Vec<Message> {
+    let mut turns: Vec<Message> = Vec::new();
+    while let Some((head, rest)) = bytes.split_first() {
+        let direction = if head & 1 == 0 { Direction::ToServer } else { Direction::ToClient };
+        let (said, rest) = rest.split_at(usize::from(head >> 1).min(rest.len()));
+        match turns.last_mut() {
+            Some((last, bytes)) if *last == direction => bytes.extend(said),
+            _ => turns.push((direction, said.to_vec())),
+        }
+        bytes = rest;
+    }
+    turns
+}
+
+/// The messages that come out when each turn arrives in pieces of this size; what is left over goes on in the next turn.
+fn messages(protocol: Protocol, traffic: &[Message], piece: usize) -> Vec<Message> {
+    let mut framing = Framing::new(protocol);
+    let (mut found, mut up, mut down) = (Vec::new(), Vec::new(), Vec::new());
+    for (direction, said) in traffic {
+        let pending = if *direction == Direction::ToServer { &mut up } else { &mut down };
+        for piece in said.chunks(piece) {
+            pending.extend_from_slice(piece);
+            while let Some((length, _)) = framing.first_message(*direction, pending) {
+                assert!((1..=pending.len()).contains(&length), "{length} of {} bytes", pending.len());
+                found.push((*direction, pending.drain(..length).collect()));
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,70 @@
+//! Names and texts that are quoted for MySQL and MariaDB: real servers give them back as they were, in the session that the
+//! function sets up. What a name may not be, the servers say; but they never take it for something else.
+
+#![no_main]
+
+use std::sync::{LazyLock, Mutex};
+
+use lab::servers::MySql;
+use libfuzzer_sys::fuzz_target;
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Error, Row};
+use rotate_mysql::account::Name;
+use rotate_mysql::statement::{WHO, identifier, literal};
+use tokio::runtime::Runtime;
+
+/// ER_WRONG_COLUMN_NAME, ER_TOO_LONG_IDENT and ER_INVALID_CHARACTER_STRING: the server's opinion of a name, not of our quoting.
+const NO_NAME: [u16; 3] = [1166, 1059, 1300];
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime starts"));
+
+/// One server of each release that can be had here, for the whole process.
+static SESSIONS: LazyLock<Mutex<Vec<Conn>>> = LazyLock::new(|| Mutex::new(RUNTIME.block_on(sessions())));
+
+async fn sessions() -> Vec<Conn> {
+    let mut sessions = Vec::new();
+    for release in MySql::releases().await.expect("servers are looked for") {
+        let server = MySql::shared(release).await.expect("a server starts");
+        let session = server.connect(server.superuser(), server.superuser_password(), "").await;
+        let mut session = session.expect("the superuser logs in");
+        session.query_drop(WHO).await.expect("the function's own first statement");
+        sessions.push(session);
+    }
+    assert!(!sessions.is_empty(), "there is no server");
+    sessions
+}
+
+fuzz_target!(|text: &str| {
+    // A NUL is refused before anything is quoted.
+    if text.contains('\0') {
+        return;
+    }
+    let account = Name::new(text, "%");
+    let quoted = account.sql();
+    let user = quoted.strip_suffix("@'%'").expect("an account ends in its host part");
+    let texts = format!("SELECT {}, {user}", literal(text));
+    // In names these servers keep three bytes for a character, and put a question mark for any that needs more.
+    let is_name = !text.is_empty() && text.chars().all(|letter| letter <= '\u{ffff}');
+    let name = identifier(text);
+    let named = format!("SELECT {name}.* FROM (SELECT 1 AS {name}) AS {name}");
+    let mut sessions = SESSIONS.lock().expect("no panic is survived");
+    for session in sessions.iter_mut() {
+        let row: Option<(Vec<u8>, Vec<u8>)> =
+            RUNTIME.block_on(session.query_first(&texts)).unwrap_or_else(|error| panic!("{texts}: {error}"));
+        assert_eq!(row, Some((text.into(), text.into())), "{texts}");
+        if !is_name {
+            continue;
+        }
+        let row: Option<Row> = match RUNTIME.block_on(session.query_first(&named)) {
+            Ok(row) => row,
+            Err(Error::Server(answer)) if NO_NAME.contains(&answer.code) => continue,
+            Err(error) => panic!("{named}: {error}"),
+        };
+        let row = row.unwrap_or_else(|| panic!("{named}: no row"));
+        // They take away what does not show at the beginning of a column's name.
+        let shown =
+            |name: &str| name.trim_start_matches(|letter: char| !letter.is_ascii_graphic()).to_owned();
+        let given = row.columns_ref()[0].name_str();
+        assert_eq!((row.len(), shown(&given)), (1, shown(text)), "{named}");
+    }
+});
