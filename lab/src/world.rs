@@ -11,10 +11,10 @@ use crate::rotation::{Invoke, InvokeError, Rotation, Step};
 use crate::runtime::{self, Function, RunningFunction};
 use crate::secrets::{Lab, Options, Refusal};
 
-/// How soon a function has to say what is wrong with a server: in half of the 30 seconds after which a hosted function is
+/// How soon a function has to say what is wrong with a server: in a third of the 30 seconds after which a hosted function is
 /// killed unless told otherwise. The slowest answer is that of a driver that does not tell where it got stuck: a login at its
-/// limit of 5 seconds, then a TCP connection at its limit of 4; the rest is for a machine that runs other tests.
-const TELLS_WITHIN: Duration = Duration::from_secs(15);
+/// limit of 5 seconds, then a TCP connection at its limit of 4.
+const TELLS_WITHIN: Duration = Duration::from_secs(10);
 
 /// A lab with one secret and the function that rotates it.
 pub struct World {
