@@ -115,7 +115,10 @@ fn cdk() -> Result<(), String> {
     }
     let options =
         ["--strict", "--skipLibCheck", "--module", "commonjs", "--target", "es2022", "--types", "node"];
-    run(command(folder.join("node_modules/.bin/tsc"), &options).arg(folder.join("synth.ts")))?;
+    // The compiler would look for types beside where it was started.
+    let types = folder.join("node_modules/@types");
+    let mut compile = command(folder.join("node_modules/.bin/tsc"), &options);
+    run(compile.arg("--typeRoots").arg(types).arg(folder.join("synth.ts")))?;
     let made = folder.join("made");
     run(command("node", &[]).arg(folder.join("synth.js")).arg(&made))?;
     // The CDK writes down dependencies that follow from references anyhow.
