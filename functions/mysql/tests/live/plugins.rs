@@ -3,6 +3,7 @@
 use lab::leaks;
 use lab::servers::{MySql, Release};
 use lab::world::World;
+use serde_json::{Value, json};
 
 use super::app::{App, FIRST, account};
 
@@ -27,12 +28,43 @@ async fn world(app: &App, strategy: &str, env: &[(&str, &str)]) -> World {
     app.world_of(strategy, env, |_| (), |_| ()).await
 }
 
+/// How often something is tried that a login can stop for nothing: ed25519 and parsec let the client sign random bytes, and the
+/// driver drops the last of them where it is zero, once in 256 logins (README.md, "Limits").
+const TRIES: u32 = 4;
+
+/// One rotation. A login that is refused is followed by another try with the same token, as by the service.
+async fn rotated(world: &World) -> Result<(), String> {
+    let token = world.begin().expect("a rotation begins");
+    let mut outcome = world.steps(&token).await;
+    for _ in 1..TRIES {
+        match &outcome {
+            Err(error) if error.contains("1045") => outcome = world.steps(&token).await,
+            _ => break,
+        }
+    }
+    outcome
+}
+
+/// Whether a value logs in at all.
+async fn opens(app: &App, value: &Value) -> bool {
+    for _ in 0..TRIES {
+        if app.accepts(value).await {
+            return true;
+        }
+    }
+    false
+}
+
+async fn still_has_its_first(app: &App) -> bool {
+    opens(app, &json!({"username": app.user, "password": FIRST})).await
+}
+
 /// Three rotations, after each of which the current user logs in, and by the same plugin as before.
 async fn three_times(app: &App, world: &World, by: &str) {
     for round in 1..=3 {
-        world.rotate().await.unwrap_or_else(|error| panic!("round {round}: {error}"));
+        rotated(world).await.unwrap_or_else(|error| panic!("round {round}: {error}"));
         let current = world.current();
-        assert!(app.accepts(&current).await, "round {round}");
+        assert!(opens(app, &current).await, "round {round}");
         let user = current["username"].as_str().expect("a user");
         let sql = format!("SHOW CREATE USER '{user}'@'%'");
         let shown = app.server.query(&sql).await.expect("it is shown")[0][0].clone().expect("a text");
@@ -68,11 +100,11 @@ async fn an_ed25519_account_cannot_have_two_passwords_and_is_told_what_to_do() {
     for release in MARIADB {
         let app = by(release, "auth_ed25519", "ed25519").await;
         let world = world(&app, "dual-password", &[]).await;
-        let error = world.rotate().await.unwrap_err();
+        let error = rotated(&world).await.unwrap_err();
         for part in ["setSecret: ServerRefused:", "no mysql_native_password password", "IDENTIFIED VIA"] {
             assert!(error.contains(part), "{release}: no {part:?} in {error}");
         }
-        assert!(app.has(FIRST).await, "{release}");
+        assert!(still_has_its_first(&app).await, "{release}");
     }
 }
 
@@ -82,11 +114,11 @@ async fn parsec_accounts_rotate_once_the_deployment_allows_plaintext_in_statemen
     for strategy in ["single-user", "admin", "alternating-users"] {
         let app = by(release, "auth_parsec", "parsec").await;
         let hashed = world(&app, strategy, &[]).await;
-        let error = hashed.rotate().await.unwrap_err();
+        let error = rotated(&hashed).await.unwrap_err();
         for part in ["setSecret: ServerRefused:", "parsec", "PASSWORD_FORM=plaintext"] {
             assert!(error.contains(part), "{strategy}: no {part:?} in {error}");
         }
-        assert!(app.has(FIRST).await, "{strategy}");
+        assert!(still_has_its_first(&app).await, "{strategy}");
         let app = by(release, "auth_parsec", "parsec").await;
         let world = world(&app, strategy, &PLAINTEXT).await;
         three_times(&app, &world, "VIA parsec USING").await;
@@ -135,7 +167,7 @@ async fn an_alternate_that_was_half_made_in_plaintext_is_closed_and_is_finished_
         app.server.execute(&format!("GRANT PROCESS ON *.* TO {}", app.account())).await.unwrap();
         let world = world(&app, "alternating-users", &PLAINTEXT).await;
         let admin = world.lab.secrets().value("prod/admin", "AWSCURRENT").unwrap();
-        let admin: serde_json::Value = serde_json::from_str(&admin).unwrap();
+        let admin: Value = serde_json::from_str(&admin).unwrap();
         let admin = account(admin["username"].as_str().unwrap(), "%");
         // What the admin may not pass on stops it after the account is made.
         app.server.execute(&format!("REVOKE GRANT OPTION ON *.* FROM {admin}")).await.unwrap();
