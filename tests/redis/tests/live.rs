@@ -5,11 +5,10 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::Arc;
 
 use lab::certs::{Authority, Kind};
 use lab::runtime::Function;
-use lab::secrets::{Lab, Options};
+use lab::secrets::Options;
 use lab::world::World;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -76,15 +75,8 @@ async fn serve(folder: &Path, port: u16, user: &str) -> Child {
 }
 
 async fn world(value: Value) -> World {
-    let lab = Lab::start(Options::default()).await.unwrap();
-    let program = env!("CARGO_BIN_EXE_rotate-redis");
-    let function = Function::new("rotate-redis", [program]).env("SECRETS_MANAGER_ENDPOINT", lab.endpoint());
-    let function = Arc::new(function.start().await.unwrap());
-    lab.attach("rotate-redis", function.clone());
-    let secret = "prod/app".to_owned();
-    lab.secrets().create(&secret, &value.to_string()).unwrap();
-    lab.secrets().enable_rotation(&secret, "rotate-redis").unwrap();
-    World { lab, function, secret }
+    let function = Function::new("rotate-redis", [env!("CARGO_BIN_EXE_rotate-redis")]);
+    World::of(Options::default(), function, &value).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
