@@ -95,6 +95,8 @@ impl Tally {
 /// Clients at work. They stop with this value.
 pub struct Clients {
     tally: Arc<Mutex<Tally>>,
+    /// The version that each client logged in with last.
+    last: Arc<Mutex<Vec<String>>>,
     enough: Arc<AtomicBool>,
     work: JoinSet<()>,
 }
@@ -104,6 +106,7 @@ impl Clients {
     #[must_use]
     pub fn start(secrets: &Secrets, secret: &str, habits: Habits, login: Login) -> Clients {
         let (tally, enough) = (Arc::new(Mutex::new(Tally::default())), Arc::new(AtomicBool::new(false)));
+        let last = Arc::new(Mutex::new(vec![String::new(); habits.clients]));
         let mut work = JoinSet::new();
         for number in 0..habits.clients {
             let client = Client {
@@ -112,11 +115,12 @@ impl Clients {
                 habits,
                 login: Arc::clone(&login),
                 tally: Arc::clone(&tally),
+                last: Arc::clone(&last),
                 enough: Arc::clone(&enough),
             };
             work.spawn(client.work(number));
         }
-        Clients { tally, enough, work }
+        Clients { tally, last, enough, work }
     }
 
     /// What came of it so far.
@@ -128,6 +132,13 @@ impl Clients {
     /// Waits until `is_enough` of the tally.
     pub async fn until(&self, is_enough: impl Fn(&Tally) -> bool) {
         while !is_enough(&self.tally()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until every client has logged in with this version: nobody has an older copy any more.
+    pub async fn all_use(&self, version: &str) {
+        while locked(&self.last).iter().any(|last| last != version) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -151,6 +162,7 @@ struct Client {
     habits: Habits,
     login: Login,
     tally: Arc<Mutex<Tally>>,
+    last: Arc<Mutex<Vec<String>>>,
     enough: Arc<AtomicBool>,
 }
 
@@ -170,6 +182,9 @@ impl Client {
                 let outcome = (self.login)(value.clone()).await;
                 if matches!(outcome, Ok(false)) {
                     stale = Instant::now();
+                }
+                if matches!(outcome, Ok(true)) {
+                    version.clone_into(&mut locked(&self.last)[number]);
                 }
                 locked(&self.tally).count(outcome, version, &mut kept_out);
             }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lab::continuity::{Clients, Habits, Login};
+use lab::continuity::{Clients, Habits, Login, Tally};
 use lab::secrets::Lab;
 use serde_json::Value;
 
@@ -72,9 +72,13 @@ async fn clients_pick_up_a_new_version_when_their_copy_is_old() {
     let clients = Clients::start(&lab.secrets(), "app", habits(Duration::from_millis(20)), server.login());
     clients.until(|tally| tally.accepted >= 9).await;
     // Nobody is refused: the server's password has not changed, and the value is another version of the same.
-    lab.secrets().put("app", &"v".repeat(32), r#"{"password": "old", "note": 1}"#, &["AWSCURRENT"]).unwrap();
-    clients.until(|tally| tally.by_version.len() == 2).await;
+    let newest = "v".repeat(32);
+    lab.secrets().put("app", &newest, r#"{"password": "old", "note": 1}"#, &["AWSCURRENT"]).unwrap();
+    clients.all_use(&newest).await;
+    let before = clients.tally();
     let tally = clients.stop().await;
+    let old = |tally: &Tally| tally.by_version[0].1;
+    assert_eq!(old(&tally), old(&before), "a client went back to its old copy");
     assert_eq!((tally.refused, tally.unanswered, tally.gap), (0, 0, Duration::ZERO));
 }
 

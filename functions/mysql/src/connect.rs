@@ -98,7 +98,7 @@ pub async fn login(job: &Job<'_>, server: &account::Server, who: Who<'_>) -> Res
     for address in net::resolve(job.deadline, host, *port).await? {
         let opts = options(server, who, address.ip())?;
         let what = format!("the login of {:?} at {place}", who.user);
-        match job.deadline.within(HANDSHAKE, what, steady(Conn::new(opts))).await {
+        match job.deadline.within(HANDSHAKE, what, converse(opts)).await {
             Ok(Ok(conn)) => return greet(job, conn, server, who).await,
             Ok(Err(mysql_async::Error::Io(IoError::Io(error)))) if is_tls(&error) => {
                 return Err(net::tls_error(host, *port, &error));
@@ -115,6 +115,17 @@ pub async fn login(job: &Job<'_>, server: &account::Server, who: Who<'_>) -> Res
     // The driver does not tell at which stage it got stuck; a TCP connection of our own fails with its own words, if it does.
     net::dial(job.deadline, host, *port).await?;
     Err(failure)
+}
+
+/// Logs in. The driver drops a zero at the end of the random bytes that MariaDB's parsec lets it sign, and panics at the bytes
+/// that are left; others come with the next connection. Whoever cannot be understood at all is asked twice, which costs nothing.
+async fn converse(opts: Opts) -> Result<Conn, mysql_async::Error> {
+    match steady(Conn::new(opts.clone())).await {
+        Err(mysql_async::Error::Driver(DriverError::UnexpectedPacket { .. })) => {
+            steady(Conn::new(opts)).await
+        }
+        outcome => outcome,
+    }
 }
 
 const SILENCE: &str = "something accepts connections there and says nothing: check that host and port are a MySQL or MariaDB server's, and \

@@ -26,7 +26,7 @@ async fn rotations(scene: &Scene, clients: &Clients, count: usize) {
     for _ in 0..count {
         scene.world.rotate().await.unwrap();
         let now = scene.world.lab.secrets().version_with(&scene.world.secret, "AWSCURRENT").unwrap();
-        clients.until(|tally| tally.by_version.iter().any(|(used, count)| *used == now && *count > 3)).await;
+        clients.all_use(&now).await;
     }
 }
 

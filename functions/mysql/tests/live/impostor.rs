@@ -1,12 +1,15 @@
 //! A server that is none: it greets as MySQL does, and then asks for the password in ways that would give it away.
 
+use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use lab::leaks;
 use lab::world::World;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 
 use super::app::FIRST;
 
@@ -84,4 +87,44 @@ async fn whoever_asks_for_the_password_in_clear_text_is_not_given_it() {
         }
         impostor.abort();
     }
+}
+
+/// Asks by parsec, with random bytes that end so, and tells how long the answer was that the client signed.
+async fn signed(mut stream: TcpStream, last: u8) -> io::Result<usize> {
+    let nonce = [&[7; 31][..], &[last]].concat();
+    let salt = [b"P\0".as_slice(), &[7; 18]].concat();
+    let questions = [
+        greeting("mysql_native_password"),
+        message(2, &[b"\xfeparsec\0".as_slice(), &nonce].concat()),
+        message(4, &salt),
+    ];
+    let mut bytes = [0; 4096];
+    let mut length = 0;
+    for question in questions {
+        stream.write_all(&question).await?;
+        length = stream.read(&mut bytes).await?;
+    }
+    Ok(length)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_bytes_at_which_the_driver_gives_up_are_asked_for_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let secret = json!({
+        "engine": "mariadb", "host": "127.0.0.1", "port": listener.local_addr().unwrap().port(),
+        "username": "app", "password": FIRST, "ssl": false,
+    });
+    let world = World::new("rotate-mysql", &[], &secret).await.unwrap();
+    let impostor = tokio::spawn(async move {
+        let mut lengths = Vec::new();
+        for last in [0, 7] {
+            let (stream, _) = listener.accept().await?;
+            lengths.push(signed(stream, last).await?);
+        }
+        io::Result::Ok(lengths)
+    });
+    world.rotate().await.unwrap_err();
+    // Nothing to the first, and a header, bytes of the client's own and a signature to the second.
+    let lengths = timeout(Duration::from_secs(10), impostor).await.expect("a second connection is made");
+    assert_eq!(lengths.unwrap().unwrap(), [0, 4 + 32 + 64]);
 }
