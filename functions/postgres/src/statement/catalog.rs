@@ -153,49 +153,99 @@ pub fn who(other: &str) -> String {
 }
 
 /// What one role may do in this database and another may not, each as the statement that would grant it; the first hundred.
+/// Large objects and parameters are left out: no function tells what a role may do with those on every supported version.
 pub fn lacking(has: &str, lacks: &str) -> String {
     let (has, lacks_name, lacks) = (literal(has), super::identifier(lacks), literal(lacks));
     let lacks_name = literal(&lacks_name);
     let part = |kind: &str, name: &str, from: &str, privileges: &str, test: &str| {
         format!(
-            "SELECT format('GRANT %s ON {kind} %s TO %s', p, {name}, {lacks_name}) FROM {from}, unnest(ARRAY[{privileges}]) AS p \
+            "SELECT format('GRANT %s ON {kind} %s TO %s', p, {name}, {lacks_name}) FROM {from}, unnest({privileges}) AS p \
              WHERE {test}({has}::name, o.oid, p) AND NOT {test}({lacks}::name, o.oid, p)"
         )
     };
     let (tables, sequences) = ("relkind IN ('r', 'p', 'v', 'm', 'f')", "relkind = 'S'");
     let classes =
         |kinds: &str| format!("(SELECT * FROM pg_class WHERE {kinds} AND relpersistence <> 't') AS o");
+    // PostgreSQL 17 and newer.
+    let maintain =
+        "CASE WHEN current_setting('server_version_num')::int >= 170000 THEN ARRAY['MAINTAIN'] ELSE '{}' END";
+    let on_columns = format!(
+        "SELECT format('GRANT %s (%I) ON TABLE %s TO %s', p, a.attname, o.oid::regclass, {lacks_name}) \
+         FROM {} JOIN pg_attribute AS a ON a.attrelid = o.oid AND a.attacl IS NOT NULL AND NOT a.attisdropped, \
+           unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'REFERENCES']) AS p \
+         WHERE has_column_privilege({has}::name, o.oid, a.attnum, p) AND NOT has_table_privilege({has}::name, o.oid, p) \
+           AND NOT has_column_privilege({lacks}::name, o.oid, a.attnum, p)",
+        classes(tables)
+    );
     let parts = [
+        on_columns,
         part(
             "TABLE",
             "o.oid::regclass",
             &classes(tables),
-            "'SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER'",
+            &format!(
+                "ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER'] || {maintain}"
+            ),
             "has_table_privilege",
         ),
         part(
             "SEQUENCE",
             "o.oid::regclass",
             &classes(sequences),
-            "'USAGE', 'SELECT', 'UPDATE'",
+            "ARRAY['USAGE', 'SELECT', 'UPDATE']",
             "has_sequence_privilege",
         ),
         part(
             "SCHEMA",
             "quote_ident(o.nspname)",
             "pg_namespace AS o",
-            "'CREATE', 'USAGE'",
+            "ARRAY['CREATE', 'USAGE']",
             "has_schema_privilege",
         ),
-        part("ROUTINE", "o.oid::regprocedure", "pg_proc AS o", "'EXECUTE'", "has_function_privilege"),
+        part("ROUTINE", "o.oid::regprocedure", "pg_proc AS o", "ARRAY['EXECUTE']", "has_function_privilege"),
         part(
             "DATABASE",
             "quote_ident(o.datname)",
             "pg_database AS o",
-            "'CREATE', 'CONNECT', 'TEMPORARY'",
+            "ARRAY['CREATE', 'CONNECT', 'TEMPORARY']",
             "has_database_privilege",
         ),
-        part("TYPE", "o.oid::regtype", "pg_type AS o", "'USAGE'", "has_type_privilege"),
+        part(
+            "TYPE",
+            "o.oid::regtype",
+            // An array and a multirange are whoever's their element is.
+            "(SELECT * FROM pg_type WHERE typtype <> 'm' AND oid NOT IN (SELECT typarray FROM pg_type)) AS o",
+            "ARRAY['USAGE']",
+            "has_type_privilege",
+        ),
+        part(
+            "LANGUAGE",
+            "quote_ident(o.lanname)",
+            "(SELECT * FROM pg_language WHERE lanpltrusted) AS o",
+            "ARRAY['USAGE']",
+            "has_language_privilege",
+        ),
+        part(
+            "FOREIGN DATA WRAPPER",
+            "quote_ident(o.fdwname)",
+            "pg_foreign_data_wrapper AS o",
+            "ARRAY['USAGE']",
+            "has_foreign_data_wrapper_privilege",
+        ),
+        part(
+            "FOREIGN SERVER",
+            "quote_ident(o.srvname)",
+            "pg_foreign_server AS o",
+            "ARRAY['USAGE']",
+            "has_server_privilege",
+        ),
+        part(
+            "TABLESPACE",
+            "quote_ident(o.spcname)",
+            "pg_tablespace AS o",
+            "ARRAY['CREATE']",
+            "has_tablespace_privilege",
+        ),
     ];
     format!("{} LIMIT 100", parts.join(" UNION ALL "))
 }

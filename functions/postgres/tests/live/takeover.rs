@@ -155,26 +155,53 @@ async fn objects_in_a_database_that_cannot_be_entered_stop_the_takeover_with_the
     uses_everything(&pair, &world.current()).await;
 }
 
+/// Of everything that can be granted, something that an account has not by itself. `%` is its name.
+const GRANTABLE: [(&str, &str); 9] = [
+    ("CREATE TABLE only_% (x int, y int)", "SELECT ON TABLE public.only_%"),
+    ("", "UPDATE (y) ON TABLE public.only_%"),
+    ("CREATE SEQUENCE only_%_s", "USAGE ON SEQUENCE public.only_%_s"),
+    ("CREATE SCHEMA only_%", "CREATE ON SCHEMA only_%"),
+    (
+        "CREATE FUNCTION only_%() RETURNS int LANGUAGE sql AS 'SELECT 1'; REVOKE EXECUTE ON FUNCTION only_%() FROM PUBLIC",
+        "EXECUTE ON ROUTINE public.only_%()",
+    ),
+    ("", "CREATE ON DATABASE template1"),
+    (
+        "CREATE DOMAIN only_%_d AS int; REVOKE USAGE ON TYPE only_%_d FROM PUBLIC",
+        "USAGE ON TYPE public.only_%_d",
+    ),
+    ("CREATE FOREIGN DATA WRAPPER only_%_w", "USAGE ON FOREIGN DATA WRAPPER only_%_w"),
+    ("CREATE SERVER only_%_v FOREIGN DATA WRAPPER only_%_w", "USAGE ON FOREIGN SERVER only_%_v"),
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_only_the_clone_was_given_stops_the_promotion_of_an_original_that_lacks_it() {
     // AWS's function promotes the original, and clients lose what somebody had granted to the clone.
-    let pair = Pair::new(16, Power::Superuser).await;
-    let world = rotated_by_aws(&pair).await;
-    let (app, clone) = (&pair.app.user, pair.clone_name());
-    pair.app
-        .server
-        .execute(&format!("CREATE TABLE only_{app} (x int); GRANT SELECT ON only_{app} TO {clone}"))
-        .await
-        .unwrap();
-    let error = world.rotate().await.unwrap_err();
-    let statement = format!("GRANT SELECT ON TABLE public.only_{app} TO {app}");
-    assert!(
-        error.contains("testSecret: ServerRefused:") && error.replace('"', "").contains(&statement),
-        "{error}"
-    );
-    pair.app.server.execute(&statement).await.unwrap();
-    let token = world.lab.secrets().version_with(&world.secret, "AWSPENDING").unwrap();
-    world.steps(&token).await.unwrap();
+    for version in [14, 18] {
+        let pair = Pair::new(version, Power::Superuser).await;
+        let world = rotated_by_aws(&pair).await;
+        let (app, clone) = (&pair.app.user, pair.clone_name());
+        let mut granted = Vec::new();
+        let maintain = (version >= 17).then_some(("", "MAINTAIN ON TABLE public.only_%"));
+        for (made, what) in GRANTABLE.into_iter().chain(maintain) {
+            let what = format!("GRANT {}", what.replace('%', app));
+            let sql = format!("{}; {what} TO {clone}", made.replace('%', app));
+            pair.app.server.execute(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+            granted.push(format!("{what} TO {app}"));
+        }
+        let error = world.rotate().await.unwrap_err();
+        assert!(error.contains("testSecret: ServerRefused:"), "{error}");
+        let (_, lacking) = error.rsplit_once("then rotate again: ").expect("the statements are listed");
+        let mut lacking: Vec<String> = lacking.split("; ").map(|it| it.replace('"', "")).collect();
+        lacking.sort();
+        granted.sort();
+        assert_eq!(lacking, granted, "{version}");
+        for statement in granted {
+            pair.app.server.execute(&statement).await.unwrap();
+        }
+        let token = world.lab.secrets().version_with(&world.secret, "AWSPENDING").unwrap();
+        world.steps(&token).await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
