@@ -65,13 +65,13 @@ pub(crate) struct Disk {
     compact_length: u64,
     /// Set when a write failed: what is in the file is no longer what was answered.
     broken: bool,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Disk {
     /// Opens the file, or makes it, and returns the secrets it holds.
     pub(crate) fn open(options: &StateFile) -> io::Result<(Self, Vec<Secret>)> {
-        let lock = lock(&options.path)?;
+        let lock = Lock::new(&options.path)?;
         let stored = match fs::read(&options.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             read => Some(read?),
@@ -138,14 +138,27 @@ impl Disk {
 }
 
 /// Two labs on one file would overwrite each other's answers.
-fn lock(path: &Path) -> io::Result<File> {
-    let beside = beside(path, "lock");
-    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&beside)?;
-    file.try_lock().map_err(|_| {
-        let text = format!("the state file {} is in use by another lab", path.display());
-        io::Error::new(io::ErrorKind::ResourceBusy, text)
-    })?;
-    Ok(file)
+#[derive(Debug)]
+struct Lock(File);
+
+impl Lock {
+    fn new(path: &Path) -> io::Result<Self> {
+        let beside = beside(path, "lock");
+        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&beside)?;
+        file.try_lock().map_err(|_| {
+            let text = format!("the state file {} is in use by another lab", path.display());
+            io::Error::new(io::ErrorKind::ResourceBusy, text)
+        })?;
+        Ok(Self(file))
+    }
+}
+
+impl Drop for Lock {
+    /// Closing the file would not end it while a process that is just being started still has the file open, too.
+    fn drop(&mut self) {
+        // If it fails, closing the file is what is left.
+        let _ = self.0.unlock();
+    }
 }
 
 fn beside(path: &Path, extension: &str) -> PathBuf {

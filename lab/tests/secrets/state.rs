@@ -113,6 +113,21 @@ async fn the_file_shows_no_secret_and_opens_with_its_passphrase_only() {
     assert_eq!(lab.secrets().value("name-to-be-hidden", "AWSCURRENT").unwrap(), "value-to-be-hidden");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lab_that_has_ended_leaves_its_state_to_the_next_whatever_else_this_process_starts() {
+    // A child has its parent's open files for a moment, and with them what they had locked.
+    let children = std::thread::spawn(|| {
+        for _ in 0..500 {
+            std::process::Command::new("true").status().unwrap();
+        }
+    });
+    let folder = TempDir::new().unwrap();
+    while !children.is_finished() {
+        drop(Lab::start(kept_in(folder.path())).await.unwrap());
+    }
+    children.join().unwrap();
+}
+
 #[tokio::test]
 async fn a_file_cut_anywhere_opens_as_of_some_call_and_a_damaged_one_not_at_all() {
     let folder = TempDir::new().unwrap();
