@@ -1,29 +1,36 @@
 //! `cargo xtask sweep`: every function's rotation, cut everywhere, with everything that may happen afterwards.
 
+use std::env;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::command::{cargo, target, watch};
+use crate::command::{cargo, watch};
 use crate::parts::{Parts, Tally};
 use crate::test;
 
-/// Runs the full sweep of every function.
+/// Runs the full sweep of every function: those that stand in `TURNLOCK_BIN_DIR`, if it is set.
 pub(crate) fn run_all() -> ExitCode {
     let (mut parts, mut swept) = (Parts::default(), Vec::new());
-    parts.part("build functions", || test::build_functions().map(drop));
-    parts.part("sweep", || sweep(&mut swept));
+    let mut functions = env::var_os("TURNLOCK_BIN_DIR").map(PathBuf::from);
+    if functions.is_none() {
+        parts.part("build functions", || test::build_functions().map(|folder| functions = Some(folder)));
+    }
+    if let Some(functions) = functions {
+        parts.part("sweep", || sweep(&functions, &mut swept));
+    }
     println!("\n{}", swept.join("\n"));
     parts.end()
 }
 
 /// Counts cases, not tests: each is a rotation that was cut somewhere else. What each sweep came to is repeated at the end. The
 /// whole workspace is named, because then nothing is built but what the tests have built already.
-fn sweep(swept: &mut Vec<String>) -> Result<Tally, String> {
+fn sweep(functions: &Path, swept: &mut Vec<String>) -> Result<Tally, String> {
     let mut tally = Tally::default();
     let arguments = ["test", "--locked", "--no-fail-fast", "--workspace", "--test", "live"];
     let done = watch(
         cargo(&arguments)
             .args(["--", "sweep", "--nocapture"])
-            .env("TURNLOCK_BIN_DIR", target().join("functions"))
+            .env("TURNLOCK_BIN_DIR", functions)
             .env("TURNLOCK_SWEEP", "all")
             .env_remove("ALLOW_SKIP"),
         |line| {
