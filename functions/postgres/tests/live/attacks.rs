@@ -24,7 +24,7 @@ async fn refused(pair: &Pair, world: &World, parts: &[&str]) {
     }
     assert!(error.contains("What to do: "), "{error}");
     assert!(roles(&pair.app.server).await == before, "something changed: {error}");
-    world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+    world.abandon().unwrap();
 }
 
 /// A server of its own, so that nobody else changes its roles.
@@ -141,7 +141,7 @@ async fn a_changed_masterarn_is_not_followed() {
     let mut value = world.current();
     value["masterarn"] = "their/admin".into();
     let token = "00000000-0000-4000-8000-00000000000a";
-    world.lab.secrets().put(&world.secret, token, &value.to_string(), &["AWSCURRENT"]).unwrap();
+    world.put(token, &value, "AWSCURRENT").unwrap();
     refused(&pair, &world, &["setSecret: NotOurs:", "127.0.0.1"]).await;
 }
 
@@ -157,15 +157,8 @@ async fn edits_between_the_steps_are_refused() {
         ("ssl", json!(false)),
     ] {
         let world = pair.world().await;
-        let token = world.begin().unwrap();
-        world.step(&token, lab::rotation::Step::CreateSecret).await.unwrap();
-        let mut pending = world.labelled("AWSPENDING").unwrap();
-        pending[key] = value;
-        world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
-        let token = world.begin().unwrap();
-        world.lab.secrets().put(&world.secret, &token, &pending.to_string(), &["AWSPENDING"]).unwrap();
         let before = roles(&pair.app.server).await;
-        let error = world.step(&token, lab::rotation::Step::SetSecret).await.unwrap_err().to_string();
+        let error = world.set_edited(key, value).await.unwrap_err();
         assert!(error.starts_with("BadSecret:") && error.contains(key), "{key}: {error}");
         assert!(roles(&pair.app.server).await == before, "{key}");
     }
@@ -179,7 +172,7 @@ async fn the_user_in_use_is_never_the_one_to_be_changed() {
     // As after a change of strategy, or of the label, in the middle of a rotation.
     let mut pending = world.current();
     pending["password"] = "another-password-for-the-same-user".into();
-    world.lab.secrets().put(&world.secret, &token, &pending.to_string(), &["AWSPENDING"]).unwrap();
+    world.put(&token, &pending, "AWSPENDING").unwrap();
     let before = roles(&pair.app.server).await;
     let error = world.step(&token, lab::rotation::Step::SetSecret).await.unwrap_err().to_string();
     assert!(error.starts_with("BadSecret:") && error.contains("username"), "{error}");

@@ -165,11 +165,7 @@ async fn an_original_that_is_a_member_of_its_clone_is_told_apart() {
     let value = first(&clone);
     let mut previous = world.current();
     previous["username"] = value["username"].clone();
-    world
-        .lab
-        .secrets()
-        .put(&world.secret, "00000000-0000-4000-8000-0000000000dd", &previous.to_string(), &["older"])
-        .unwrap();
+    world.put("00000000-0000-4000-8000-0000000000dd", &previous, "older").unwrap();
     let error = world.rotate().await.unwrap_err();
     let statement = format!("REVOKE \"{clone}\" FROM \"{app}\"");
     assert!(error.contains("ServerRefused:") && error.contains(&statement), "{error}");
@@ -189,7 +185,7 @@ async fn an_abandoned_rotation_of_the_original_locks_nobody_out() {
         world.step(&token, Step::CreateSecret).await.unwrap();
         world.step(&token, Step::SetSecret).await.unwrap();
         assert!(pair.accepts(&world.labelled("AWSPENDING").unwrap()).await);
-        world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+        world.abandon().unwrap();
         assert!(pair.accepts(&world.current()).await);
     }
     world.rotate().await.unwrap();
