@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::app::{App, FIRST};
 use super::pair::{ADMIN_SECRET, Pair, Power};
+use super::rds::listing;
 
 /// Everything that roles are, passwords included.
 async fn roles(server: &Postgres) -> Vec<Vec<Option<String>>> {
@@ -108,7 +109,7 @@ async fn another_host_cannot_vouch() {
     // A server of the attacker's, with an account of the right name and password, and a name that begins as the real one does.
     let pair = pair(16).await;
     let theirs = App::on(Postgres::version(16).start().await.unwrap().into()).await;
-    let rds = super::standin::Rds::start(&[]).await;
+    let rds = listing(&[], pair.app.server.port()).await;
     let url = rds.url();
     let env = [("AWS_ENDPOINT_URL_RDS", url.as_str())];
     let world = pair.world_with(&env, |secret| {
@@ -130,7 +131,7 @@ async fn another_host_cannot_vouch() {
 async fn a_changed_masterarn_is_not_followed() {
     let pair = pair(16).await;
     let theirs = Postgres::version(16).start().await.unwrap();
-    let rds = super::standin::Rds::start(&[]).await;
+    let rds = listing(&[], pair.app.server.port()).await;
     let url = rds.url();
     let world = pair.world_with(&[("AWS_ENDPOINT_URL_RDS", url.as_str())], |_| ()).await;
     pair.add_admin(&world, "their/admin", |secret| {

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lab::proxy::{Protocol, Proxy, Welcome};
+use lab::rds::Entry;
 use lab::rotation::Step;
 use lab::servers::Postgres;
 use lab::world::World;
 
 use super::app::FIRST;
 use super::pair::{ADMIN_SECRET, Pair, Power, first};
-use super::standin::{Entry, Rds};
+use super::rds::listing;
 
 /// The first rotation fails with these texts, and leaves no trace of the alternate.
 async fn fails(pair: &Pair, world: &World, parts: &[&str]) -> String {
@@ -240,11 +241,8 @@ async fn a_replica_that_is_behind_is_waited_for_by_looking() {
     let replica = Postgres::version(16).setting("log_connections", "on").start().await.unwrap();
     replica.execute(&format!("CREATE ROLE {} LOGIN PASSWORD '{FIRST}'", pair.app.user)).await.unwrap();
     let replicated = "<ReadReplicaSourceDBInstanceIdentifier>one</ReadReplicaSourceDBInstanceIdentifier>";
-    let rds = Rds::start(&[
-        Entry::Instance("one", "localhost", ""),
-        Entry::Instance("two", "127.0.0.1", replicated),
-    ])
-    .await;
+    let fleet = [Entry::Instance("one", "localhost", ""), Entry::Instance("two", "127.0.0.1", replicated)];
+    let rds = listing(&fleet, pair.app.server.port()).await;
     let (url, roots) = (rds.url(), replica.ca_pem().to_owned());
     let env = [("AWS_ENDPOINT_URL_RDS", url.as_str()), ("EXTRA_CA_PEM", roots.as_str())];
     let world = pair.world_with(&env, |secret| {
