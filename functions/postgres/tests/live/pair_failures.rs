@@ -306,6 +306,39 @@ async fn the_lock_is_taken_in_the_secrets_own_database_whoever_acts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn while_one_holds_the_lock_another_waits_and_is_told_to_come_back() {
+    for strategy in ["single-user", "admin", "alternating-users"] {
+        let pair = Pair::new(16, Power::Superuser).await;
+        let world = pair.world_with(&[], |secret| secret["strategy"] = strategy.into()).await;
+        let token = world.begin().unwrap();
+        world.step(&token, Step::CreateSecret).await.unwrap();
+        for step in [Step::SetSecret, Step::FinishSecret] {
+            let holder = lock(&pair, &world).await;
+            let error = world.step(&token, step).await.expect_err("the lock is held").to_string();
+            let expected =
+                error.starts_with("Conflict:") && error.contains("another rotation of this secret");
+            assert!(expected, "{strategy} {}: {error}", step.name());
+            assert_eq!(world.current()["password"], FIRST, "{strategy}");
+            assert!(step == Step::FinishSecret || pair.accepts(&world.current()).await, "{strategy}");
+            holder.batch_execute("COMMIT").await.unwrap();
+            world.step(&token, step).await.unwrap_or_else(|error| panic!("{strategy}: {error}"));
+        }
+        assert!(pair.accepts(&world.current()).await, "{strategy}");
+    }
+}
+
+/// Somebody else's session that holds the secret's lock. Its number is a contract among all functions that rotate the secret.
+async fn lock(pair: &Pair, world: &World) -> tokio_postgres::Client {
+    let server = &pair.app.server;
+    let (user, password) = (server.superuser(), server.superuser_password());
+    let session = server.connect(user, password, "postgres").await.unwrap();
+    let arn = world.lab.secrets().arn(&world.secret).unwrap();
+    let number = format!("('x' || left(encode(sha256('{arn}'), 'hex'), 16))::bit(64)::bigint");
+    session.batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock({number})")).await.unwrap();
+    session
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn names_at_the_limit_are_refused_before_anything_is_made_and_odd_ones_rotate() {
     let server = Postgres::shared(17).await.unwrap();
     for name in ["A b\"c'd\\", "用户们", "x.y;--", &"n".repeat(57)] {
