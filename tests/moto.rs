@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where, and stops")]
 
+/// Every user's first password.
+const FIRST: &str = "F1rst-pa55-under-moto";
+
 mod moto {
     mod mysql;
     mod postgres;

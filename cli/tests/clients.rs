@@ -1,29 +1,13 @@
 //! Real clients of `turnlock lab`, the program: boto3 and the AWS CLI, both from PyPI, told what the lab prints and nothing else.
 
 #![expect(clippy::unwrap_used, reason = "these are the helpers of tests, and a panic is how a test fails")]
-#![expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
-
-/// The interpreter of an environment with both.
-///
-/// Without Python or the package index this fails, or says so and returns `None` where `ALLOW_SKIP=1` permits it.
-async fn python() -> Option<PathBuf> {
-    let made = tokio::task::spawn_blocking(|| lab::servers::python("clients", &["boto3", "awscli"]));
-    match made.await.unwrap() {
-        Ok(python) => Some(python),
-        Err(error) => {
-            assert!(std::env::var_os("ALLOW_SKIP").is_some_and(|allow| allow == "1"), "{error}");
-            println!("skipped: boto3 and awscli could not be installed: {error}");
-            None
-        }
-    }
-}
 
 /// A lab with a secret that its function rotates, and what it said that it is to be used by. It ends with this value.
 struct Lab {
@@ -71,7 +55,7 @@ async fn lab() -> Lab {
 
 impl Lab {
     /// Runs a Python command in the environment that the lab's welcome tells.
-    async fn python(&self, python: &PathBuf, arguments: &[&str]) -> String {
+    async fn python(&self, python: &Path, arguments: &[&str]) -> String {
         let output = Command::new(python)
             .args(arguments)
             .env("AWS_ENDPOINT_URL_SECRETS_MANAGER", &self.endpoint)
@@ -113,14 +97,14 @@ except sm.exceptions.ResourceNotFoundException:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn boto3_rotates_through_the_lab() {
-    let Some(python) = python().await else { return };
+    let Some(python) = lab::servers::python_clients().await else { return };
     let lab = lab().await;
     assert_eq!(lab.python(&python, &["-c", SESSION, &lab.function]).await.trim(), "rotated");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_aws_cli_rotates_through_the_lab() {
-    let Some(python) = python().await else { return };
+    let Some(python) = lab::servers::python_clients().await else { return };
     let lab = lab().await;
     let aws = async |arguments: &[&str]| {
         let all = [&["-m", "awscli", "secretsmanager", "--output", "json"], arguments].concat();

@@ -6,6 +6,7 @@
 //! - [`runtime`]: a Lambda runtime API that starts any process and calls it
 //! - [`rotation`]: what the service does after RotateSecret: four events, retries, giving up, schedules
 //! - [`servers`]: real PostgreSQL, MySQL and MariaDB servers: found, fetched, started on free ports
+//! - [`rds`]: a stand-in for the RDS API, which lists what it is told
 //! - [`certs`]: certificates made at run time, good and bad ones
 //! - [`world`]: one secret under rotation with all of the above around it
 //! - [`sweep`]: cuts a rotation at every call and message, and sees that it converges
@@ -17,6 +18,7 @@ pub mod certs;
 pub mod continuity;
 pub mod leaks;
 pub mod proxy;
+pub mod rds;
 pub mod rotation;
 pub mod runtime;
 pub mod secrets;

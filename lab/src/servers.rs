@@ -23,7 +23,7 @@ mod shared;
 
 pub use mysql::{Flavor, MySql, MySqlOptions, Release};
 pub use postgres::{Auth, Postgres, PostgresOptions};
-pub use python::python;
+pub use python::{python, python_clients};
 pub use redshift::Redshift;
 pub use server::Server;
 

@@ -105,6 +105,45 @@ impl World {
         self.lab.step(&self.secret, token, step).await
     }
 
+    /// Puts a value with a label by hand, as whoever may write the secret can.
+    pub fn put(&self, token: &str, value: &Value, label: &str) -> Result<(), Refusal> {
+        self.lab.secrets().put(&self.secret, token, &value.to_string(), &[label])
+    }
+
+    /// Takes the label AWSPENDING away, as an operator does who gives a rotation up.
+    pub fn abandon(&self) -> Result<(), Refusal> {
+        self.lab.secrets().remove_label(&self.secret, "AWSPENDING")
+    }
+
+    /// What setSecret says to a pending value of which somebody changed a field after createSecret had made it.
+    pub async fn set_edited(&self, field: &str, value: Value) -> Result<(), String> {
+        let refused = |refusal: Refusal| refusal.to_string();
+        let token = self.begin().map_err(refused)?;
+        self.step(&token, Step::CreateSecret).await.map_err(|error| error.to_string())?;
+        let mut pending = self.labelled("AWSPENDING").ok_or("nothing is pending")?;
+        pending[field] = value;
+        // A version keeps its value, so the edit is a version of its own.
+        self.abandon().map_err(refused)?;
+        let token = self.begin().map_err(refused)?;
+        self.put(&token, &pending, "AWSPENDING").map_err(refused)?;
+        self.step(&token, Step::SetSecret).await.map_err(|error| error.to_string())
+    }
+
+    /// Lets a rotation fall asleep after createSecret and another overtake it; then every step of the first has to be refused.
+    pub async fn refuses_when_overtaken(&self) -> Result<(), String> {
+        let slow = self.begin().map_err(|refusal| refusal.to_string())?;
+        self.step(&slow, Step::CreateSecret).await.map_err(|error| error.to_string())?;
+        self.abandon().map_err(|refusal| refusal.to_string())?;
+        self.rotate().await?;
+        for step in Step::ALL {
+            let answer = self.step(&slow, step).await;
+            if !matches!(&answer, Err(error) if error.to_string().starts_with("NotRotatable:")) {
+                return Err(format!("{}: {answer:?}", step.name()));
+            }
+        }
+        Ok(())
+    }
+
     /// The value under a label.
     pub fn labelled(&self, label: &str) -> Option<Value> {
         let text = self.lab.secrets().value(&self.secret, label)?;

@@ -24,6 +24,94 @@ async fn rows(server: &Redshift, sql: &str) -> Vec<String> {
         .collect()
 }
 
+/// What Redshift's grammar does not have.
+const NO_STATEMENTS: &[&str] = &[
+    // Statements that are not on the page "SQL commands".
+    "DO $$ BEGIN PERFORM 1; END $$",
+    "SAVEPOINT a",
+    "LISTEN a",
+    "NOTIFY a",
+    "REASSIGN OWNED BY a TO b",
+    "DROP OWNED BY a",
+    "CREATE INDEX i ON refused_table (a)",
+    "CREATE SEQUENCE s",
+    "CREATE EXTENSION pgcrypto",
+    "CREATE TRIGGER t BEFORE INSERT ON refused_table EXECUTE FUNCTION f()",
+    "CREATE TYPE t AS (a int)",
+    "CREATE DOMAIN d AS int",
+    "SECURITY LABEL ON ROLE a IS 'x'",
+    "ALTER SYSTEMS SET a = 1",
+    "VALUES (1)",
+    "TABLE refused_table",
+    // "CREATE ROLE" and "ALTER ROLE": an RBAC role never logs in; "GRANT": a role is granted as ROLE.
+    "CREATE ROLE x LOGIN PASSWORD 'abcD1234'",
+    "CREATE ROLE x WITH SUPERUSER",
+    "ALTER ROLE refused_user PASSWORD 'abcD1234'",
+    "ALTER ROLE refused_user SET search_path TO x",
+    "GRANT refused_role TO refused_user",
+    "GRANT CREATE USER TO refused_user",
+    "COMMENT ON ROLE refused_user IS 'x'",
+    // "CREATE USER", "ALTER USER".
+    "CREATE USER x",
+    "CREATE USER x CREATEDB PASSWORD 'abcD1234'",
+    "CREATE USER IF NOT EXISTS x PASSWORD 'abcD1234'",
+    "CREATE USER x PASSWORD 'abcD1234' LOGIN",
+    "CREATE USER x PASSWORD 'abcD1234' SUPERUSER",
+    "ALTER USER refused_user SYSLOG ACCESS EVERYTHING",
+    "ALTER USER refused_user",
+    // "GRANT", "REVOKE".
+    "GRANT SELECT ON refused_table TO GROUP refused_group WITH GRANT OPTION",
+    "GRANT SELECT ON refused_table TO ROLE refused_role WITH GRANT OPTION",
+    "GRANT SELECT ON refused_table TO PUBLIC WITH GRANT OPTION",
+    "GRANT INSERT (a) ON refused_table TO refused_user",
+    "GRANT SELECT (a) ON refused_table TO refused_user WITH GRANT OPTION",
+    "REVOKE SELECT ON refused_table FROM refused_user CASCADE",
+    "GRANT USAGE ON SEQUENCE s TO refused_user",
+    "GRANT SELECT ON refused_table TO refused_user GRANTED BY awsuser",
+    // "INSERT", "SELECT".
+    "INSERT INTO refused_table VALUES (1) ON CONFLICT DO NOTHING",
+    "INSERT INTO refused_table VALUES (1) RETURNING a",
+    "SELECT 1 WHERE 1 IS DISTINCT FROM 2",
+    "SELECT ARRAY[1]",
+    "this is not SQL",
+    "SELECT 'unterminated",
+];
+
+/// What it has a code of its own for.
+const REFUSED: &[(&str, &str)] = &[
+    // "Unsupported PostgreSQL functions".
+    ("SELECT pg_advisory_lock(1)", "42883"),
+    ("SELECT pg_advisory_xact_lock(1)", "42883"),
+    ("SELECT pg_try_advisory_lock(1)", "42883"),
+    ("SELECT format('%I', 'a')", "42883"),
+    ("SELECT string_agg('a', ',')", "42883"),
+    ("SELECT clock_timestamp()", "42883"),
+    ("SELECT pg_sleep(1)", "42883"),
+    ("SELECT quote_nullable('a')", "42883"),
+    ("SELECT set_config('a.b', 'c', false)", "42883"),
+    // "Unsupported PostgreSQL features": database roles, and the catalogs about them.
+    ("SELECT rolname FROM pg_roles", "42P01"),
+    ("SELECT * FROM pg_auth_members", "42P01"),
+    ("SELECT rolpassword FROM pg_authid", "42P01"),
+    ("SELECT * FROM pg_catalog.pg_db_role_setting", "42P01"),
+    // "Unsupported PostgreSQL data types".
+    ("SELECT '{}'::jsonb", "42704"),
+    ("SELECT CAST('a' AS uuid)", "42704"),
+    ("SELECT 'a'::bytea", "42704"),
+    // "Configuration reference".
+    ("SHOW password_encryption", "42704"),
+    ("SET lock_timeout = 1000", "42704"),
+    ("SET LOCAL idle_in_transaction_session_timeout = 1", "42704"),
+    ("SET tcp_keepalives_idle = 5", "42704"),
+    ("SET role TO refused_user", "42704"),
+    ("ALTER USER refused_user SET role TO x", "42704"),
+    // "CREATE USER": what a password is.
+    ("ALTER USER refused_user PASSWORD 'abcD123'", "22023"),
+    ("ALTER USER refused_user PASSWORD 'abcd1234'", "22023"),
+    ("ALTER USER refused_user PASSWORD 'abcD/1234'", "22023"),
+    ("ALTER USER refused_user SESSION TIMEOUT 59", "22023"),
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_redshift_refuses_is_refused() {
     let server = Redshift::shared(Tls::Good).await.unwrap();
@@ -35,93 +123,11 @@ async fn what_redshift_refuses_is_refused() {
         .await
         .unwrap();
     server.execute("CREATE USER refused_user PASSWORD 'abcD1234'").await.unwrap();
-    for sql in [
-        // Statements that are not on the page "SQL commands".
-        "DO $$ BEGIN PERFORM 1; END $$",
-        "SAVEPOINT a",
-        "LISTEN a",
-        "NOTIFY a",
-        "REASSIGN OWNED BY a TO b",
-        "DROP OWNED BY a",
-        "CREATE INDEX i ON refused_table (a)",
-        "CREATE SEQUENCE s",
-        "CREATE EXTENSION pgcrypto",
-        "CREATE TRIGGER t BEFORE INSERT ON refused_table EXECUTE FUNCTION f()",
-        "CREATE TYPE t AS (a int)",
-        "CREATE DOMAIN d AS int",
-        "SECURITY LABEL ON ROLE a IS 'x'",
-        "ALTER SYSTEMS SET a = 1",
-        "VALUES (1)",
-        "TABLE refused_table",
-        // "CREATE ROLE" and "ALTER ROLE": an RBAC role never logs in; "GRANT": a role is granted as ROLE.
-        "CREATE ROLE x LOGIN PASSWORD 'abcD1234'",
-        "CREATE ROLE x WITH SUPERUSER",
-        "ALTER ROLE refused_user PASSWORD 'abcD1234'",
-        "ALTER ROLE refused_user SET search_path TO x",
-        "GRANT refused_role TO refused_user",
-        "GRANT CREATE USER TO refused_user",
-        "COMMENT ON ROLE refused_user IS 'x'",
-        // "CREATE USER", "ALTER USER".
-        "CREATE USER x",
-        "CREATE USER x CREATEDB PASSWORD 'abcD1234'",
-        "CREATE USER IF NOT EXISTS x PASSWORD 'abcD1234'",
-        "CREATE USER x PASSWORD 'abcD1234' LOGIN",
-        "CREATE USER x PASSWORD 'abcD1234' SUPERUSER",
-        "ALTER USER refused_user SYSLOG ACCESS EVERYTHING",
-        "ALTER USER refused_user",
-        // "GRANT", "REVOKE".
-        "GRANT SELECT ON refused_table TO GROUP refused_group WITH GRANT OPTION",
-        "GRANT SELECT ON refused_table TO ROLE refused_role WITH GRANT OPTION",
-        "GRANT SELECT ON refused_table TO PUBLIC WITH GRANT OPTION",
-        "GRANT INSERT (a) ON refused_table TO refused_user",
-        "GRANT SELECT (a) ON refused_table TO refused_user WITH GRANT OPTION",
-        "REVOKE SELECT ON refused_table FROM refused_user CASCADE",
-        "GRANT USAGE ON SEQUENCE s TO refused_user",
-        "GRANT SELECT ON refused_table TO refused_user GRANTED BY awsuser",
-        // "INSERT", "SELECT".
-        "INSERT INTO refused_table VALUES (1) ON CONFLICT DO NOTHING",
-        "INSERT INTO refused_table VALUES (1) RETURNING a",
-        "SELECT 1 WHERE 1 IS DISTINCT FROM 2",
-        "SELECT ARRAY[1]",
-        "this is not SQL",
-        "SELECT 'unterminated",
-    ] {
+    for sql in NO_STATEMENTS {
         assert_eq!(refusal(&client, sql).await, "42601", "{sql}");
     }
-    for (sql, code) in [
-        // "Unsupported PostgreSQL functions".
-        ("SELECT pg_advisory_lock(1)", "42883"),
-        ("SELECT pg_advisory_xact_lock(1)", "42883"),
-        ("SELECT pg_try_advisory_lock(1)", "42883"),
-        ("SELECT format('%I', 'a')", "42883"),
-        ("SELECT string_agg('a', ',')", "42883"),
-        ("SELECT clock_timestamp()", "42883"),
-        ("SELECT pg_sleep(1)", "42883"),
-        ("SELECT quote_nullable('a')", "42883"),
-        ("SELECT set_config('a.b', 'c', false)", "42883"),
-        // "Unsupported PostgreSQL features": database roles, and the catalogs about them.
-        ("SELECT rolname FROM pg_roles", "42P01"),
-        ("SELECT * FROM pg_auth_members", "42P01"),
-        ("SELECT rolpassword FROM pg_authid", "42P01"),
-        ("SELECT * FROM pg_catalog.pg_db_role_setting", "42P01"),
-        // "Unsupported PostgreSQL data types".
-        ("SELECT '{}'::jsonb", "42704"),
-        ("SELECT CAST('a' AS uuid)", "42704"),
-        ("SELECT 'a'::bytea", "42704"),
-        // "Configuration reference".
-        ("SHOW password_encryption", "42704"),
-        ("SET lock_timeout = 1000", "42704"),
-        ("SET LOCAL idle_in_transaction_session_timeout = 1", "42704"),
-        ("SET tcp_keepalives_idle = 5", "42704"),
-        ("SET role TO refused_user", "42704"),
-        ("ALTER USER refused_user SET role TO x", "42704"),
-        // "CREATE USER": what a password is.
-        ("ALTER USER refused_user PASSWORD 'abcD123'", "22023"),
-        ("ALTER USER refused_user PASSWORD 'abcd1234'", "22023"),
-        ("ALTER USER refused_user PASSWORD 'abcD/1234'", "22023"),
-        ("ALTER USER refused_user SESSION TIMEOUT 59", "22023"),
-    ] {
-        assert_eq!(refusal(&client, sql).await, code, "{sql}");
+    for (sql, code) in REFUSED {
+        assert_eq!(refusal(&client, sql).await, *code, "{sql}");
     }
     // There is no SCRAM: its verifiers are passwords to Redshift, and too long ones.
     let scram = format!("SCRAM-SHA-256$4096:{}${}:{}", "a".repeat(24), "B1".repeat(22), "c".repeat(44));
@@ -197,86 +203,87 @@ async fn tls_is_the_gates_own() {
     assert!(server.ca_pem().starts_with("-----BEGIN CERTIFICATE-----"));
 }
 
+/// A user with a little of everything.
+const SEEN: &str =
+    "CREATE USER seen PASSWORD 'abcD1234' CREATEDB CONNECTION LIMIT 7 SYSLOG ACCESS UNRESTRICTED SESSION TIMEOUT 120;
+     CREATE GROUP seen_group WITH USER seen; CREATE ROLE seen_role; CREATE ROLE seen_base;
+     GRANT ROLE seen_base TO ROLE seen_role; GRANT ROLE seen_role TO seen WITH ADMIN OPTION;
+     CREATE SCHEMA seen_schema; CREATE TABLE seen_schema.t (a int, b int); CREATE VIEW seen_schema.v AS SELECT 1 AS x;
+     CREATE FUNCTION seen_schema.f(int, varchar) RETURNS int STABLE AS $$ SELECT $1 $$ LANGUAGE sql;
+     CREATE PROCEDURE seen_schema.p(a int) AS $$ BEGIN NULL; END $$ LANGUAGE plpgsql;
+     ALTER USER seen SET search_path TO seen_schema, '$user'; ALTER USER seen SET query_group TO 'big'";
+
+/// What it is granted, and what is taken away again.
+const GRANTED: &str =
+    "GRANT SELECT, DROP, ALTER ON seen_schema.t TO seen WITH GRANT OPTION, ROLE seen_role, GROUP seen_group;
+     REVOKE GRANT OPTION FOR DROP ON seen_schema.t FROM seen;
+     GRANT ALL ON seen_schema.v TO seen; REVOKE ALL ON seen_schema.v FROM seen;
+     GRANT UPDATE (b) ON seen_schema.t TO seen; GRANT SELECT (a) ON seen_schema.t TO seen;
+     GRANT USAGE, ALTER ON SCHEMA seen_schema TO seen; GRANT TEMP ON DATABASE dev TO seen;
+     GRANT INSERT, TRUNCATE FOR TABLES IN SCHEMA seen_schema TO seen;
+     GRANT EXECUTE ON FUNCTION seen_schema.f(int, varchar) TO seen; GRANT EXECUTE ON PROCEDURE seen_schema.p(int) TO seen;
+     GRANT USAGE ON LANGUAGE plpgsql TO seen; GRANT SHARE ON DATASHARE seen_share TO seen;
+     GRANT ASSUMEROLE ON 'arn:aws:iam::000000000000:role/r' TO seen FOR COPY, EXTERNAL FUNCTION;
+     ALTER DEFAULT PRIVILEGES FOR USER seen IN SCHEMA seen_schema GRANT INSERT ON TABLES TO GROUP seen_group;
+     ALTER DEFAULT PRIVILEGES FOR USER awsuser GRANT EXECUTE ON PROCEDURES TO seen";
+
+/// What the views show of that, row by row.
+const VIEWS: &[(&str, &[&str])] = &[
+    (
+        "SELECT relation_name, privilege_type, admin_option FROM svv_relation_privileges WHERE identity_name = 'seen' ORDER BY 1, 2",
+        &["t|ALTER|t", "t|DROP|f", "t|SELECT|t"],
+    ),
+    (
+        "SELECT identity_type, identity_name FROM svv_relation_privileges WHERE relation_name = 't' AND privilege_type = 'DROP' ORDER BY 1",
+        &["group|seen_group", "role|seen_role", "user|seen"],
+    ),
+    ("SELECT column_name, privilege_type FROM svv_column_privileges WHERE identity_name = 'seen'", &["b|UPDATE"]),
+    (
+        "SELECT namespace_name, privilege_type, privilege_scope FROM svv_schema_privileges WHERE identity_name = 'seen' ORDER BY 3, 2",
+        &["seen_schema|ALTER|SCHEMA", "seen_schema|USAGE|SCHEMA", "seen_schema|INSERT|TABLES", "seen_schema|TRUNCATE|TABLES"],
+    ),
+    ("SELECT database_name, privilege_type FROM svv_database_privileges WHERE identity_name = 'seen'", &["dev|TEMP"]),
+    (
+        "SELECT function_name, argument_types FROM svv_function_privileges WHERE identity_name = 'seen' ORDER BY 1",
+        &["f|integer, character varying", "p|integer"],
+    ),
+    (
+        "SELECT proname, prorettype = 0 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE nspname = 'seen_schema' ORDER BY 1",
+        &["f|f", "p|t"],
+    ),
+    ("SELECT language_name FROM svv_language_privileges WHERE identity_name = 'seen'", &["plpgsql"]),
+    ("SELECT role_name, admin_option FROM svv_user_grants WHERE user_name = 'seen'", &["seen_role|t"]),
+    ("SELECT granted_role_name FROM svv_role_grants WHERE role_name = 'seen_role'", &["seen_base"]),
+    ("SELECT datashare_name, privilege_type FROM svv_datashare_privileges WHERE identity_name = 'seen'", &["seen_share|SHARE"]),
+    ("SELECT command_type FROM svv_iam_privileges WHERE identity_name = 'seen' ORDER BY 1", &["COPY", "EXFUNC"]),
+    (
+        "SELECT schema_name, object_type, owner_name, privilege_type, grantee_name, grantee_type FROM svv_default_privileges
+         WHERE owner_name = 'seen' OR grantee_name = 'seen' ORDER BY 2",
+        &["|PROCEDURE|awsuser|EXECUTE|seen|user", "seen_schema|RELATION|seen|INSERT|seen_group|group"],
+    ),
+    (
+        "SELECT usecreatedb, usesuper, useconnlimit, syslogaccess, sessiontimeout FROM svl_user_info WHERE usename = 'seen'",
+        &["t|f|7|UNRESTRICTED|120"],
+    ),
+    (
+        "SELECT useconfig FROM pg_user WHERE usename = 'seen'",
+        &[r#"{"search_path=seen_schema, \"$user\"",query_group=big}"#],
+    ),
+    (
+        "SELECT groname FROM pg_group, pg_user WHERE usesysid = ANY(grolist) AND usename = 'seen'",
+        &["seen_group"],
+    ),
+    ("SELECT database_name FROM svv_redshift_databases WHERE database_name LIKE 'd%'", &["dev"]),
+    ("SELECT usename FROM pg_user WHERE usename LIKE 'seen%' OR usename = 'postgres'", &["seen"]),
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_views_show_what_was_granted() {
     let server = Redshift::shared(Tls::Good).await.unwrap();
-    server
-        .execute(
-            "CREATE USER seen PASSWORD 'abcD1234' CREATEDB CONNECTION LIMIT 7 SYSLOG ACCESS UNRESTRICTED SESSION TIMEOUT 120;
-             CREATE GROUP seen_group WITH USER seen; CREATE ROLE seen_role; CREATE ROLE seen_base;
-             GRANT ROLE seen_base TO ROLE seen_role; GRANT ROLE seen_role TO seen WITH ADMIN OPTION;
-             CREATE SCHEMA seen_schema; CREATE TABLE seen_schema.t (a int, b int); CREATE VIEW seen_schema.v AS SELECT 1 AS x;
-             CREATE FUNCTION seen_schema.f(int, varchar) RETURNS int STABLE AS $$ SELECT $1 $$ LANGUAGE sql;
-             CREATE PROCEDURE seen_schema.p(a int) AS $$ BEGIN NULL; END $$ LANGUAGE plpgsql;
-             ALTER USER seen SET search_path TO seen_schema, '$user'; ALTER USER seen SET query_group TO 'big'",
-        )
-        .await
-        .unwrap();
-    server
-        .execute(
-            "GRANT SELECT, DROP, ALTER ON seen_schema.t TO seen WITH GRANT OPTION, ROLE seen_role, GROUP seen_group;
-             REVOKE GRANT OPTION FOR DROP ON seen_schema.t FROM seen;
-             GRANT ALL ON seen_schema.v TO seen; REVOKE ALL ON seen_schema.v FROM seen;
-             GRANT UPDATE (b) ON seen_schema.t TO seen; GRANT SELECT (a) ON seen_schema.t TO seen;
-             GRANT USAGE, ALTER ON SCHEMA seen_schema TO seen; GRANT TEMP ON DATABASE dev TO seen;
-             GRANT INSERT, TRUNCATE FOR TABLES IN SCHEMA seen_schema TO seen;
-             GRANT EXECUTE ON FUNCTION seen_schema.f(int, varchar) TO seen; GRANT EXECUTE ON PROCEDURE seen_schema.p(int) TO seen;
-             GRANT USAGE ON LANGUAGE plpgsql TO seen; GRANT SHARE ON DATASHARE seen_share TO seen;
-             GRANT ASSUMEROLE ON 'arn:aws:iam::000000000000:role/r' TO seen FOR COPY, EXTERNAL FUNCTION;
-             ALTER DEFAULT PRIVILEGES FOR USER seen IN SCHEMA seen_schema GRANT INSERT ON TABLES TO GROUP seen_group;
-             ALTER DEFAULT PRIVILEGES FOR USER awsuser GRANT EXECUTE ON PROCEDURES TO seen",
-        )
-        .await
-        .unwrap();
-    for (sql, expected) in [
-        (
-            "SELECT relation_name, privilege_type, admin_option FROM svv_relation_privileges WHERE identity_name = 'seen' ORDER BY 1, 2",
-            vec!["t|ALTER|t", "t|DROP|f", "t|SELECT|t"],
-        ),
-        (
-            "SELECT identity_type, identity_name FROM svv_relation_privileges WHERE relation_name = 't' AND privilege_type = 'DROP' ORDER BY 1",
-            vec!["group|seen_group", "role|seen_role", "user|seen"],
-        ),
-        ("SELECT column_name, privilege_type FROM svv_column_privileges WHERE identity_name = 'seen'", vec!["b|UPDATE"]),
-        (
-            "SELECT namespace_name, privilege_type, privilege_scope FROM svv_schema_privileges WHERE identity_name = 'seen' ORDER BY 3, 2",
-            vec!["seen_schema|ALTER|SCHEMA", "seen_schema|USAGE|SCHEMA", "seen_schema|INSERT|TABLES", "seen_schema|TRUNCATE|TABLES"],
-        ),
-        ("SELECT database_name, privilege_type FROM svv_database_privileges WHERE identity_name = 'seen'", vec!["dev|TEMP"]),
-        (
-            "SELECT function_name, argument_types FROM svv_function_privileges WHERE identity_name = 'seen' ORDER BY 1",
-            vec!["f|integer, character varying", "p|integer"],
-        ),
-        (
-            "SELECT proname, prorettype = 0 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE nspname = 'seen_schema' ORDER BY 1",
-            vec!["f|f", "p|t"],
-        ),
-        ("SELECT language_name FROM svv_language_privileges WHERE identity_name = 'seen'", vec!["plpgsql"]),
-        ("SELECT role_name, admin_option FROM svv_user_grants WHERE user_name = 'seen'", vec!["seen_role|t"]),
-        ("SELECT granted_role_name FROM svv_role_grants WHERE role_name = 'seen_role'", vec!["seen_base"]),
-        ("SELECT datashare_name, privilege_type FROM svv_datashare_privileges WHERE identity_name = 'seen'", vec!["seen_share|SHARE"]),
-        ("SELECT command_type FROM svv_iam_privileges WHERE identity_name = 'seen' ORDER BY 1", vec!["COPY", "EXFUNC"]),
-        (
-            "SELECT schema_name, object_type, owner_name, privilege_type, grantee_name, grantee_type FROM svv_default_privileges
-             WHERE owner_name = 'seen' OR grantee_name = 'seen' ORDER BY 2",
-            vec!["|PROCEDURE|awsuser|EXECUTE|seen|user", "seen_schema|RELATION|seen|INSERT|seen_group|group"],
-        ),
-        (
-            "SELECT usecreatedb, usesuper, useconnlimit, syslogaccess, sessiontimeout FROM svl_user_info WHERE usename = 'seen'",
-            vec!["t|f|7|UNRESTRICTED|120"],
-        ),
-        (
-            "SELECT useconfig FROM pg_user WHERE usename = 'seen'",
-            vec![r#"{"search_path=seen_schema, \"$user\"",query_group=big}"#],
-        ),
-        (
-            "SELECT groname FROM pg_group, pg_user WHERE usesysid = ANY(grolist) AND usename = 'seen'",
-            vec!["seen_group"],
-        ),
-        ("SELECT database_name FROM svv_redshift_databases WHERE database_name LIKE 'd%'", vec!["dev"]),
-        ("SELECT usename FROM pg_user WHERE usename LIKE 'seen%' OR usename = 'postgres'", vec!["seen"]),
-    ] {
-        assert_eq!(rows(&server, sql).await, expected, "{sql}");
+    server.execute(SEEN).await.unwrap();
+    server.execute(GRANTED).await.unwrap();
+    for (sql, expected) in VIEWS {
+        assert_eq!(rows(&server, sql).await, *expected, "{sql}");
     }
     // What was granted holds, and others see only themselves.
     let seen = server.connect("seen", "abcD1234", "dev").await.unwrap();

@@ -55,8 +55,7 @@ impl Finding {
 
     /// Something is not.
     pub fn fail(check: &'static str, error: &Error) -> Finding {
-        let detail = error.report().replace(&format!(". What to do: {}", error.advice()), "");
-        let detail = format!("{}: {detail}", error.kind().name());
+        let detail = format!("{}: {}", error.kind().name(), error.story());
         Finding { check, verdict: Verdict::Fail, detail, hint: Some(error.advice().to_owned()) }
     }
 

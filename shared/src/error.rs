@@ -168,6 +168,11 @@ impl Error {
 
     /// All of it in one line: step, what happened, each cause once, and what to do.
     pub fn report(&self) -> String {
+        format!("{}. What to do: {}", self.story(), self.advice())
+    }
+
+    /// The same without what to do.
+    pub fn story(&self) -> String {
         let mut text = String::new();
         if let Some(step) = self.step {
             text.push_str(step.name());
@@ -178,8 +183,6 @@ impl Error {
             text.push_str(": ");
             text.push_str(cause);
         }
-        text.push_str(". What to do: ");
-        text.push_str(self.remedy.as_deref().unwrap_or(self.kind.remedy()));
         text
     }
 

@@ -1,4 +1,4 @@
-//! One invocation: the secret, the token, the step, the deadline, and every password met on the way.
+//! One invocation: the secret, the token, the deadline, and every password met on the way.
 
 use std::cell::RefCell;
 use std::sync::Arc;

@@ -63,7 +63,7 @@ struct Lines {
 
 impl Subscriber for Lines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let ours = metadata.target().starts_with("rotat") || metadata.target().starts_with("rotate_");
+        let ours = ["rotation", "rotate_"].iter().any(|crates| metadata.target().starts_with(crates));
         ours && *metadata.level() <= self.level
     }
 

@@ -20,7 +20,7 @@ pub struct PasswordSettings {
     pub no_digits: bool,
     /// `EXCLUDE_PUNCTUATION`.
     pub no_punctuation: bool,
-    /// `REQUIRE_EACH_INCLUDED_TYPE`, true unless said otherwise.
+    /// Whether `REQUIRE_EACH_INCLUDED_TYPE` is switched off: any mix of the types will do.
     pub any_mix: bool,
 }
 
@@ -92,8 +92,9 @@ fn truth(text: &str) -> bool {
 }
 
 fn strategy(name: &str) -> Result<Strategy> {
-    Strategy::parse(name)
-        .ok_or_else(|| setting("ROTATION_STRATEGY", &format!("is one of {}", Strategy::NAMES)))
+    Strategy::parse(name).ok_or_else(|| {
+        setting("ROTATION_STRATEGY", &format!("is one of {}", Strategy::names(&Strategy::ALL)))
+    })
 }
 
 fn form(text: Option<String>) -> Result<PasswordForm> {

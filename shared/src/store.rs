@@ -230,50 +230,35 @@ impl Store {
 fn refusal(operation: &str, secret: &str, error: &impl ProvideErrorMetadata) -> Error {
     let code = error.code().unwrap_or("an error without a code");
     let message = error.message().unwrap_or_default();
-    let what = format!("Secrets Manager refused {operation} for {secret} with {code}");
-    let (kind, remedy) = match code {
-        "AccessDeniedException" | "AccessDenied" if message.contains("KMS") => (
-            Kind::AccessDenied,
-            Some(
-                "allow kms:Decrypt and kms:GenerateDataKey on the secret's key to the function's role"
-                    .to_owned(),
-            ),
-        ),
-        "AccessDeniedException" | "AccessDenied" => {
-            let action = format!("allow secretsmanager:{operation} on {secret} to the function's role");
-            (Kind::AccessDenied, Some(action))
+    let refused = |kind| {
+        Error::new(kind, format!("Secrets Manager refused {operation} for {secret} with {code}"))
+            .cause(message)
+    };
+    let of_the_key = "allow kms:Decrypt and kms:GenerateDataKey on the secret's key to the function's role";
+    match code {
+        "DecryptionFailure" | "EncryptionFailure" => refused(Kind::AccessDenied).remedy(of_the_key),
+        "AccessDeniedException" | "AccessDenied" if message.contains("KMS") => {
+            refused(Kind::AccessDenied).remedy(of_the_key)
         }
-        "DecryptionFailure" | "EncryptionFailure" => (
-            Kind::AccessDenied,
-            Some(
-                "allow kms:Decrypt and kms:GenerateDataKey on the secret's key to the function's role"
-                    .to_owned(),
-            ),
-        ),
+        "AccessDeniedException" | "AccessDenied" => refused(Kind::AccessDenied)
+            .remedy(format!("allow secretsmanager:{operation} on {secret} to the function's role")),
         "UnrecognizedClientException"
         | "InvalidSignatureException"
         | "ExpiredTokenException"
-        | "IncompleteSignature" => (
-            Kind::AccessDenied,
-            Some("the function's credentials are not valid for this account and Region".to_owned()),
-        ),
+        | "IncompleteSignature" => refused(Kind::AccessDenied)
+            .remedy("the function's credentials are not valid for this account and Region"),
         "ThrottlingException"
         | "Throttling"
         | "TooManyRequestsException"
         | "RequestLimitExceeded"
-        | "LimitExceededException" => (Kind::Throttled, None),
+        | "LimitExceededException" => refused(Kind::Throttled),
         "InternalServiceError" | "InternalFailure" | "ServiceUnavailable" => {
-            (Kind::Unreachable, Some("the service failed; Secrets Manager tries again by itself".to_owned()))
+            refused(Kind::Unreachable).remedy("the service failed; Secrets Manager tries again by itself")
         }
         "ResourceNotFoundException" => {
-            (Kind::NotRotatable, Some("check that the secret exists in this account and Region".to_owned()))
+            refused(Kind::NotRotatable).remedy("check that the secret exists in this account and Region")
         }
-        _ => (Kind::NotRotatable, None),
-    };
-    let error = Error::new(kind, what).cause(message);
-    match remedy {
-        Some(remedy) => error.remedy(remedy),
-        None => error,
+        _ => refused(Kind::NotRotatable),
     }
 }
 

@@ -20,8 +20,19 @@ pub enum Strategy {
 }
 
 impl Strategy {
-    /// The names, for people.
-    pub const NAMES: &'static str = "single-user, admin, alternating-users, dual-password, two-keys";
+    /// All of them.
+    pub const ALL: [Strategy; 5] = [
+        Strategy::SingleUser,
+        Strategy::Admin,
+        Strategy::AlternatingUsers,
+        Strategy::DualPassword,
+        Strategy::TwoKeys,
+    ];
+
+    /// Their names, for people.
+    pub fn names(strategies: &[Strategy]) -> String {
+        strategies.iter().map(|strategy| strategy.name()).collect::<Vec<_>>().join(", ")
+    }
 
     /// The strategy's name in secrets, settings and logs.
     pub fn name(self) -> &'static str {
@@ -36,10 +47,7 @@ impl Strategy {
 
     /// The strategy of a name.
     pub fn parse(name: &str) -> Option<Strategy> {
-        use Strategy::{Admin, AlternatingUsers, DualPassword, SingleUser, TwoKeys};
-        [SingleUser, Admin, AlternatingUsers, DualPassword, TwoKeys]
-            .into_iter()
-            .find(|strategy| strategy.name() == name)
+        Strategy::ALL.into_iter().find(|strategy| strategy.name() == name)
     }
 
     /// Whether the old credential goes on working until the new one is promoted.
@@ -66,9 +74,10 @@ impl Strategy {
 }
 
 fn refused(name: &str, offered: &[Strategy]) -> Error {
-    let names: Vec<&str> = offered.iter().map(|strategy| strategy.name()).collect();
-    Error::new(Kind::BadSecret, format!("this function has no strategy \"{name}\""))
-        .remedy(format!("set \"strategy\" in the secret or ROTATION_STRATEGY to one of {}", names.join(", ")))
+    Error::new(Kind::BadSecret, format!("this function has no strategy \"{name}\"")).remedy(format!(
+        "set \"strategy\" in the secret or ROTATION_STRATEGY to one of {}",
+        Strategy::names(offered)
+    ))
 }
 
 #[cfg(test)]

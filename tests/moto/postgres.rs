@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use lab::servers::Postgres;
-use lab::sweep::{Accepts, Answer};
-use rotation_tests::moto::{Case, Moto};
+use rotation_tests::moto::{Case, Moto, Place};
 use serde_json::{Value, json};
 
-const FIRST: &str = "F1rst-pa55-under-moto";
+use crate::FIRST;
 
 /// A case's name, its strategy, what the secret says beyond that, and what is made for it; `{}` is the user.
 type Shape = (&'static str, &'static str, Value, &'static str);
@@ -43,7 +42,7 @@ async fn every_strategy_and_shape_rotates_three_times_on_every_postgresql() {
             let case = case(&server, version, shape).await;
             let users = moto.rotates_three_times(&function, &case).await;
             let users = users.unwrap_or_else(|error| panic!("PostgreSQL {version}, {error}"));
-            let user = &case.secrets[0].0;
+            let user = &case.user;
             let other = match case.name.as_str() {
                 "suffix" | "owner" => format!("{user}_clone"),
                 "pair" => format!("{user}_blue"),
@@ -58,19 +57,11 @@ async fn case(server: &Arc<Postgres>, version: u32, (name, strategy, more, made)
     let user = format!("moto_{version}_{}_{name}", std::process::id());
     server.execute(&format!("CREATE ROLE {user} LOGIN PASSWORD '{FIRST}'")).await.unwrap();
     server.execute(&made.replace("{}", &user)).await.unwrap();
-    let admin_name = format!("admin-of-{user}");
-    let value = |username: &str, password: &str| {
-        json!({
-            "engine": "postgres", "host": server.host(), "port": server.port(), "username": username,
-            "password": password, "sslrootcert": server.ca_pem(),
-        })
-    };
-    let mut current = value(&user, FIRST);
+    let place =
+        Place { engine: "postgres", host: server.host(), port: server.port(), ca_pem: server.ca_pem() };
+    let mut current = place.value(&user, FIRST);
     for (key, text) in more.as_object().unwrap() {
         current[key] = text.as_str().unwrap().replace("{}", &user).into();
-    }
-    if strategy != "single-user" {
-        current["masterarn"] = admin_name.as_str().into();
     }
     let mut values = vec![current.clone()];
     if let Some(other) = current["alternate_username"].as_str() {
@@ -80,19 +71,11 @@ async fn case(server: &Arc<Postgres>, version: u32, (name, strategy, more, made)
         older["original_username"] = user.as_str().into();
         values.insert(0, older);
     }
-    let admin = value(server.superuser(), server.superuser_password());
+    let admin = place.value(server.superuser(), server.superuser_password());
     let server = Arc::clone(server);
-    let accepts: Accepts = Arc::new(move |value: Value| {
+    let case = Case::new(user, strategy, values, admin, move |user, password| {
         let server = Arc::clone(&server);
-        Box::pin(async move {
-            let text = |key: &str| value[key].as_str().unwrap();
-            server.can_login(text("username"), text("password"), "postgres").await.unwrap()
-        }) as Answer<bool>
+        async move { server.can_login(&user, &password, "postgres").await }
     });
-    Case {
-        name: name.to_owned(),
-        strategy,
-        secrets: vec![(user, values), (admin_name, vec![admin])],
-        accepts,
-    }
+    case.named(name)
 }

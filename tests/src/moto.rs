@@ -2,11 +2,12 @@
 
 use std::io;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lab::rotation::Step;
 use lab::runtime::{Function, RunningFunction};
-use lab::sweep::Accepts;
+use lab::sweep::{Accepts, Answer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -23,19 +24,75 @@ fn signed_for(service: &str) -> String {
     )
 }
 
+/// A database server, as secrets name it.
+pub struct Place<'a> {
+    /// Its `engine`.
+    pub engine: &'static str,
+    /// Its host.
+    pub host: &'a str,
+    /// Its port.
+    pub port: u16,
+    /// The authority of its certificate.
+    pub ca_pem: &'a str,
+}
+
+impl Place<'_> {
+    /// A secret's value: a user of this server.
+    pub fn value(&self, username: &str, password: &str) -> Value {
+        let Place { engine, host, port, ca_pem } = self;
+        json!({
+            "engine": engine, "host": host, "port": port, "username": username, "password": password,
+            "sslrootcert": ca_pem,
+        })
+    }
+}
+
 /// Rotations that are to go through on moto.
 pub struct Case {
     /// What it is, for errors.
     pub name: String,
-    /// The strategy that the secret asks for.
-    pub strategy: &'static str,
+    /// The user whose secret is rotated: also the secret's name.
+    pub user: String,
+    strategy: &'static str,
     /// What is in Secrets Manager: names, and each one's values, of which the last is current. The first is rotated.
-    pub secrets: Vec<(String, Vec<Value>)>,
+    secrets: Vec<(String, Vec<Value>)>,
     /// What logs in.
-    pub accepts: Accepts,
+    accepts: Accepts,
 }
 
 impl Case {
+    /// A case of this strategy: a user's secret with these values, of which the last is current, and its admin's.
+    pub fn new<Login>(
+        user: String,
+        strategy: &'static str,
+        mut values: Vec<Value>,
+        admin: Value,
+        can_login: impl Fn(String, String) -> Login + Send + Sync + 'static,
+    ) -> Case
+    where
+        Login: Future<Output = io::Result<bool>> + Send + 'static,
+    {
+        let admin_name = format!("admin-of-{user}");
+        for value in &mut values {
+            value["strategy"] = strategy.into();
+            if strategy != "single-user" {
+                value["masterarn"] = admin_name.as_str().into();
+            }
+        }
+        let accepts: Accepts = Arc::new(move |value: Value| {
+            let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
+            let login = can_login(text("username"), text("password"));
+            Box::pin(async move { login.await.expect("the server answers") }) as Answer<bool>
+        });
+        let secrets = vec![(user.clone(), values), (admin_name, vec![admin])];
+        Case { name: strategy.to_owned(), user, strategy, secrets, accepts }
+    }
+
+    /// The same under a name of its own.
+    pub fn named(self, name: &str) -> Case {
+        Case { name: name.to_owned(), ..self }
+    }
+
     /// Whether the credential from before a rotation logs in after it.
     fn overlaps(&self) -> bool {
         ["alternating-users", "dual-password"].contains(&self.strategy)
@@ -134,13 +191,11 @@ impl Moto {
         function: &RunningFunction,
         case: &Case,
     ) -> Result<Vec<String>, String> {
-        let Case { name, strategy, secrets, accepts } = case;
-        let failed = |what: String| format!("{name} ({strategy}): {what}");
-        for (number, (secret, values)) in secrets.iter().enumerate() {
-            let strategy = (number == 0).then_some(*strategy);
-            self.make(secret, values, strategy).await.map_err(|error| failed(error.to_string()))?;
+        let Case { name, user: secret, secrets, accepts, .. } = case;
+        let failed = |what: String| format!("{name} of {secret}: {what}");
+        for (secret, values) in secrets {
+            self.make(secret, values).await.map_err(|error| failed(error.to_string()))?;
         }
-        let (secret, _) = secrets.first().ok_or_else(|| failed("there is no secret".into()))?;
         let mut users = Vec::new();
         for round in 1..=3 {
             let before = self.current(secret).await.map_err(|error| failed(error.to_string()))?;
@@ -161,12 +216,8 @@ impl Moto {
         Ok(users)
     }
 
-    async fn make(&self, name: &str, values: &[Value], strategy: Option<&str>) -> io::Result<()> {
+    async fn make(&self, name: &str, values: &[Value]) -> io::Result<()> {
         for (number, value) in values.iter().enumerate() {
-            let mut value = value.clone();
-            if let Some(strategy) = strategy {
-                value["strategy"] = strategy.into();
-            }
             let (operation, key) =
                 if number == 0 { ("CreateSecret", "Name") } else { ("PutSecretValue", "SecretId") };
             self.call(operation, json!({key: name, "SecretString": value.to_string()})).await?;

@@ -1,12 +1,13 @@
 //! `cargo xtask bench` and `cargo xtask scale`: builds the functions as they are deployed, one by one, and measures them.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::command::{cargo, run, target};
 use crate::package::zip;
 use crate::parts::Parts;
+use crate::setup::remove;
 use crate::test::functions;
 
 /// Measures every function, and AWS's and the floor where asked to; writes docs/benchmarks.md.
@@ -18,10 +19,7 @@ pub(crate) fn run_all(arguments: &[&str]) -> ExitCode {
     let (floor, arguments): (Vec<&str>, Vec<&str>) =
         arguments.iter().partition(|argument| **argument == "--floor");
     // One of an earlier run is not measured unless asked for.
-    parts.part(
-        "floor",
-        || if floor.is_empty() { remove_file(&folder().join("floor")) } else { keep("floor") },
-    );
+    parts.part("floor", || if floor.is_empty() { remove(&folder().join("floor")) } else { keep("floor") });
     parts.part("measure", || drive(&[], &arguments));
     parts.end()
 }
@@ -46,18 +44,10 @@ fn keep(name: &str) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
     fs::create_dir_all(&folder).map_err(failed)?;
     // A program that runs cannot be written to; a new file can take its place.
-    remove_file(&folder.join(name))?;
+    remove(&folder.join(name))?;
     fs::copy(&built, folder.join(name)).map_err(failed)?;
     let program = fs::read(&built).map_err(|error| format!("{}: {error}", built.display()))?;
     fs::write(folder.join(format!("{name}.zip")), zip(&program)?).map_err(failed)
-}
-
-fn remove_file(file: &Path) -> Result<(), String> {
-    if file.exists() {
-        fs::remove_file(file).map_err(|error| format!("{}: {error}", file.display()))
-    } else {
-        Ok(())
-    }
 }
 
 /// Runs the program that measures, itself optimised.

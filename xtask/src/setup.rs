@@ -163,11 +163,12 @@ fn once(
     fs::write(&made, wanted).map_err(failed)
 }
 
-/// Removes a folder, if it is there.
-pub(crate) fn remove(folder: &Path) -> Result<(), String> {
-    match fs::remove_dir_all(folder) {
+/// Removes a file, or a folder and what is in it, if it is there.
+pub(crate) fn remove(path: &Path) -> Result<(), String> {
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match removed {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(format!("{}: {error}", folder.display()))
+            Err(format!("{}: {error}", path.display()))
         }
         _ => Ok(()),
     }

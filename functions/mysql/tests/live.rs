@@ -13,9 +13,6 @@ mod live {
     mod names;
     mod plugins;
     mod rds;
-    #[path = "../../../postgres/tests/live/standin.rs"]
-    #[allow(dead_code, reason = "PostgreSQL's tests ask it for more")]
-    mod standin;
     mod strategies;
     mod sweep;
 }

@@ -45,14 +45,20 @@ fn begin(wait: Duration, idle: Duration) -> String {
 }
 
 /// Opens the transaction that holds the lock until it ends, and reads how the server stores passwords. The transaction form
-/// of the lock survives poolers; the limits free it in seconds when this process is gone without a word.
-pub fn begin_locked(key: i64, wait: Duration, idle: Duration) -> String {
-    format!("BEGIN; {}; SELECT pg_advisory_xact_lock({key}); SHOW password_encryption", begin(wait, idle))
+/// of the lock survives poolers; the limits free it in seconds when this process is gone without a word. The lock is waited
+/// for this long, and any statement takes no longer than what is left.
+pub fn begin_locked(key: i64, wait: Duration, left: Duration, idle: Duration) -> String {
+    let (begin, wait) = (begin(left, idle), wait_no_longer_than(wait));
+    format!("BEGIN; {begin}; {wait}; SELECT pg_advisory_xact_lock({key}); SHOW password_encryption")
 }
 
 /// The same for an admin, whose transaction changes things even where the database says that transactions only read.
-pub fn begin_locked_as_admin(key: i64, wait: Duration, idle: Duration) -> String {
-    begin_locked(key, wait, idle).replacen("BEGIN", "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE", 1)
+pub fn begin_locked_as_admin(key: i64, wait: Duration, left: Duration, idle: Duration) -> String {
+    begin_locked(key, wait, left, idle).replacen(
+        "BEGIN",
+        "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE",
+        1,
+    )
 }
 
 /// Opens an admin's transaction in another database, where no lock is needed.

@@ -15,6 +15,10 @@ use rotation::target::Login;
 use crate::connect::{self, Entrance, Session};
 use crate::{DBNAME, statement};
 
+/// How long a rotation waits for another one of the same secret. Shorter than the driver is waited for, so that the server's
+/// answer is heard, which says what the wait was for.
+const WAIT: Duration = Duration::from_secs(5);
+
 /// A writer whose process is gone without a word is dropped by the server after this long.
 pub(crate) const IDLE: Duration = Duration::from_secs(20);
 
@@ -50,10 +54,10 @@ impl Writer {
 
     /// Opens the transaction and takes the secret's lock.
     pub(crate) async fn lock(&mut self, job: &Job<'_>, secret_arn: &str) -> Result<()> {
-        let (key, wait) = (lock_key(secret_arn), job.deadline.left());
+        let (key, left) = (lock_key(secret_arn), job.deadline.left());
         let sql = match self.is_admin {
-            true => statement::begin_locked_as_admin(key, wait, IDLE),
-            false => statement::begin_locked(key, wait, IDLE),
+            true => statement::begin_locked_as_admin(key, WAIT, left, IDLE),
+            false => statement::begin_locked(key, WAIT, left, IDLE),
         };
         let rows = self.session.run(job, "take the lock of this secret", &sql, &explain_lock).await?;
         // The last row is the setting; anything but md5 and its ancient spelling means SCRAM.

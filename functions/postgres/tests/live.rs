@@ -15,10 +15,9 @@ mod live {
     mod pair_failures;
     mod pair_sweep;
     mod quoting;
-    mod rds;
+    pub(crate) mod rds;
     mod shapes;
     mod single_user;
-    pub(crate) mod standin;
     pub(crate) mod sweep;
     mod takeover;
 }

@@ -19,6 +19,25 @@ pub fn python(name: &str, packages: &[&str]) -> io::Result<PathBuf> {
     Ok(folder.join("bin/python"))
 }
 
+/// The interpreter of an environment with boto3 and the AWS CLI: the clients that tests of the lab use it by.
+///
+/// Where they cannot be had it says so and returns `None` if `ALLOW_SKIP=1` permits that.
+///
+/// # Panics
+/// If they cannot be had, and that is not permitted.
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
+pub async fn python_clients() -> Option<PathBuf> {
+    let made = tokio::task::spawn_blocking(|| python("clients", &["boto3", "awscli"]));
+    match made.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
+        Ok(python) => Some(python),
+        Err(error) => {
+            assert!(std::env::var_os("ALLOW_SKIP").is_some_and(|allow| allow == "1"), "{error}");
+            println!("skipped: boto3 and awscli could not be installed: {error}");
+            None
+        }
+    }
+}
+
 fn run(command: &mut Command) -> io::Result<()> {
     let output = command.stdin(Stdio::null()).output()?;
     if output.status.success() {

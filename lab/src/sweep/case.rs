@@ -99,7 +99,7 @@ async fn anew(stage: &Stage) -> Outcome<String> {
     let secrets = world.lab.secrets();
     if secrets.version_with(&world.secret, "AWSPENDING") != secrets.version_with(&world.secret, "AWSCURRENT")
     {
-        secrets.remove_label(&world.secret, "AWSPENDING").map_err(|refusal| refusal.to_string())?;
+        world.abandon().map_err(|refusal| refusal.to_string())?;
     }
     world.rotate().await.map_err(|error| format!("a new token does not go through: {error}"))
 }

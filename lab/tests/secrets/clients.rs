@@ -1,6 +1,6 @@
 //! Real clients: boto3 and the AWS CLI, both from PyPI, signing their requests.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Output, Stdio};
 
 use lab::secrets::{Account, Lab, Options};
@@ -9,21 +9,6 @@ use tokio::process::Command;
 
 use crate::client::{refused, send};
 use crate::rules::attach;
-
-/// The interpreter of the clients' own Python environment.
-///
-/// Without Python or the package index this fails, or says so and returns `None` where `ALLOW_SKIP=1` permits it.
-async fn python() -> Option<PathBuf> {
-    let made = tokio::task::spawn_blocking(|| lab::servers::python("clients", &["boto3", "awscli"]));
-    match made.await.unwrap() {
-        Ok(python) => Some(python),
-        Err(error) => {
-            assert!(std::env::var_os("ALLOW_SKIP").is_some_and(|allow| allow == "1"), "{error}");
-            println!("skipped: boto3 and awscli could not be installed: {error}");
-            None
-        }
-    }
-}
 
 async fn run(command: &mut Command) -> Result<String, String> {
     let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await;
@@ -49,7 +34,7 @@ async fn strict_lab() -> (Lab, String) {
 
 #[tokio::test]
 async fn a_session_of_boto3() {
-    let Some(python) = python().await else { return };
+    let Some(python) = lab::servers::python_clients().await else { return };
     let (lab, function) = strict_lab().await;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/secrets/session.py");
     let mut command = Command::new(python);
@@ -59,7 +44,7 @@ async fn a_session_of_boto3() {
 
 #[tokio::test]
 async fn a_session_of_the_aws_cli() {
-    let Some(python) = python().await else { return };
+    let Some(python) = lab::servers::python_clients().await else { return };
     let (lab, function) = strict_lab().await;
     let aws = async |arguments: &[&str]| -> Result<Value, String> {
         let mut command = Command::new(&python);

@@ -65,55 +65,8 @@ impl Checker<'_> {
         if !super::is_name(name) {
             return Err(self.at(file.name.span().start, "a name has lower-case letters, digits and hyphens"));
         }
-        let or = |own: &Option<Call>, theirs: Option<&Option<Call>>| {
-            own.clone().map(|call| (call, true)).or_else(|| Some((theirs?.clone()?, false)))
-        };
-        let theirs = parent.map(|parent| &parent.call);
-        let calls = [
-            ("issue", or(&file.call.issue, theirs.map(|calls| &calls.issue))),
-            ("put", or(&file.call.put, theirs.map(|calls| &calls.put))),
-            ("test", or(&file.call.test, theirs.map(|calls| &calls.test))),
-            ("list", or(&file.call.list, theirs.map(|calls| &calls.list))),
-            ("revoke", or(&file.call.revoke, theirs.map(|calls| &calls.revoke))),
-            ("token", or(&file.call.token, theirs.map(|calls| &calls.token))),
-        ];
-        let servers = file.servers.as_ref().or(parent.and_then(|parent| parent.servers.as_ref()));
-        let sites = match (&file.sites, &file.servers) {
-            (Some(sites), _) => Some(sites),
-            // Other servers than the parent's have other sites than the parent's.
-            (None, Some(_)) => None,
-            (None, None) => parent.and_then(|parent| parent.sites.as_ref()),
-        };
-        let shape = file.secret.as_ref().or(parent.and_then(|parent| parent.secret.as_ref()));
-        let auth = file
-            .auth
-            .as_ref()
-            .or(parent.and_then(|parent| parent.auth.as_ref()))
-            .cloned()
-            .unwrap_or_default();
-        let provider = Provider {
-            name: name.clone(),
-            overlap: file.overlap.or(parent.and_then(|parent| parent.overlap)).unwrap_or(true),
-            revoke: file.revoke.or(parent.and_then(|parent| parent.revoke)).unwrap_or(Revoke::Previous),
-            ready_within: Duration::from_secs(
-                file.ready_within.or(parent.and_then(|parent| parent.ready_within)).unwrap_or(0).into(),
-            ),
-            servers: origins(servers),
-            sites: sites
-                .into_iter()
-                .flatten()
-                .map(|(name, servers)| (name.clone(), origins(Some(servers))))
-                .collect::<Sites>(),
-            secret: shape
-                .cloned()
-                .ok_or_else(|| self.missing("there is no [secret]: it says which field holds the key"))?,
-            make: file
-                .make
-                .or(parent.and_then(|parent| parent.make))
-                .unwrap_or(Make { length: 40, punctuation: false }),
-            calls: gathered(&calls),
-            auth,
-        };
+        let calls = self.calls(parent);
+        let provider = self.merged(parent, &calls)?;
         self.check_shape(&provider.secret)?;
         for (kind, call) in &calls {
             if let Some((call, own)) = call {
@@ -122,6 +75,50 @@ impl Checker<'_> {
         }
         self.check_together(&provider)?;
         Ok(provider)
+    }
+
+    /// The calls by name, each with whether it is this file's own.
+    fn calls(&self, parent: Option<&File>) -> [(&'static str, Option<(Call, bool)>); 6] {
+        let found = |part: fn(&Calls) -> &Option<Call>| {
+            let own = part(&self.file.call).clone().map(|call| (call, true));
+            own.or_else(|| Some((part(&parent?.call).clone()?, false)))
+        };
+        [
+            ("issue", found(|calls| &calls.issue)),
+            ("put", found(|calls| &calls.put)),
+            ("test", found(|calls| &calls.test)),
+            ("list", found(|calls| &calls.list)),
+            ("revoke", found(|calls| &calls.revoke)),
+            ("token", found(|calls| &calls.token)),
+        ]
+    }
+
+    /// What this file says, and where it says nothing what its parent does.
+    fn merged(
+        &self,
+        parent: Option<&File>,
+        calls: &[(&str, Option<(Call, bool)>)],
+    ) -> Result<Provider, Problem> {
+        let file = self.file;
+        // Other servers than the parent's have other sites than the parent's.
+        let of_sites = if file.servers.is_some() { None } else { parent };
+        let sites = either(file, of_sites, |file| &file.sites).into_iter().flatten();
+        let shape = either(file, parent, |file| &file.secret).cloned();
+        let ready_within = either(file, parent, |file| &file.ready_within).copied().unwrap_or(0);
+        let make = either(file, parent, |file| &file.make).copied();
+        Ok(Provider {
+            name: file.name.get_ref().clone(),
+            overlap: either(file, parent, |file| &file.overlap).copied().unwrap_or(true),
+            revoke: either(file, parent, |file| &file.revoke).copied().unwrap_or(Revoke::Previous),
+            ready_within: Duration::from_secs(ready_within.into()),
+            servers: origins(either(file, parent, |file| &file.servers)),
+            sites: sites.map(|(name, servers)| (name.clone(), origins(Some(servers)))).collect::<Sites>(),
+            secret: shape
+                .ok_or_else(|| self.missing("there is no [secret]: it says which field holds the key"))?,
+            make: make.unwrap_or(Make { length: 40, punctuation: false }),
+            calls: gathered(calls),
+            auth: either(file, parent, |file| &file.auth).cloned().unwrap_or_default(),
+        })
     }
 
     fn check_shape(&self, shape: &Shape) -> Result<(), Problem> {
@@ -281,6 +278,15 @@ impl Checker<'_> {
         }
         Ok(())
     }
+}
+
+/// A part of a file, or else of its parent.
+fn either<'a, T>(
+    file: &'a File,
+    parent: Option<&'a File>,
+    part: impl Fn(&'a File) -> &'a Option<T>,
+) -> Option<&'a T> {
+    part(file).as_ref().or_else(|| part(parent?).as_ref())
 }
 
 /// Headers that make the message what it is; a second opinion on them is an attack.

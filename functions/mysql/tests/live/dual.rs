@@ -45,7 +45,7 @@ async fn give_up(world: &World) {
     let token = world.begin().expect("a rotation begins");
     world.step(&token, Step::CreateSecret).await.expect("createSecret works");
     world.step(&token, Step::SetSecret).await.expect("setSecret works");
-    world.lab.secrets().remove_label(&world.secret, "AWSPENDING").expect("the label goes");
+    world.abandon().expect("the label goes");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,7 +122,7 @@ async fn password_history_and_required_current_passwords_are_served_or_explained
                     .unwrap_or_else(|error| panic!("{policy} {with_admin}: {error}"));
             }
             // Given up: either the next one goes through, or it says how, and nothing is lost.
-            world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+            world.abandon().unwrap();
             if let Err(error) = world.rotate().await {
                 assert!(
                     error.contains("ServerRefused") && error.contains("a rotation that was given up"),

@@ -27,15 +27,7 @@ async fn edits_between_the_steps_send_no_password_anywhere_else() {
             ("ssl", json!(false)),
             ("engine", json!(if app.is_mariadb() { "mysql" } else { "mariadb" })),
         ] {
-            let world = app.world().await;
-            let token = world.begin().unwrap();
-            world.step(&token, Step::CreateSecret).await.unwrap();
-            let mut pending = world.labelled("AWSPENDING").unwrap();
-            pending[key] = value;
-            world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
-            let token = world.begin().unwrap();
-            world.lab.secrets().put(&world.secret, &token, &pending.to_string(), &["AWSPENDING"]).unwrap();
-            let error = world.step(&token, Step::SetSecret).await.unwrap_err().to_string();
+            let error = app.world().await.set_edited(key, value).await.unwrap_err();
             assert!(error.starts_with("BadSecret:") && error.contains(key), "{release} {key}: {error}");
             assert!(app.has(FIRST).await, "{release} {key}");
         }
@@ -55,7 +47,7 @@ async fn a_previous_version_for_another_host_is_never_sent_there() {
         let mut current = app.secret();
         current["password"] = "a password that is wrong".into();
         let token = "00000000-0000-4000-8000-000000000001";
-        world.lab.secrets().put(&world.secret, token, &current.to_string(), &["AWSCURRENT"]).unwrap();
+        world.put(token, &current, "AWSCURRENT").unwrap();
         let error = world.rotate().await.unwrap_err();
         assert!(error.starts_with("setSecret: LockedOut:"), "{release}: {error}");
         let knocked = tokio::time::timeout(Duration::ZERO, elsewhere.accept()).await;
@@ -69,14 +61,8 @@ async fn a_rotation_that_was_overtaken_changes_nothing() {
         for strategy in ["single-user", "admin", "alternating-users", "dual-password"] {
             let app = App::new(release).await;
             let world = app.world_as(strategy, |_| ()).await;
-            let slow = world.begin().unwrap();
-            world.step(&slow, Step::CreateSecret).await.unwrap();
-            world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
-            world.rotate().await.unwrap();
-            for step in Step::ALL {
-                let error = world.step(&slow, step).await.unwrap_err().to_string();
-                assert!(error.starts_with("NotRotatable:"), "{release} {strategy} {}: {error}", step.name());
-            }
+            let overtaken = world.refuses_when_overtaken().await;
+            overtaken.unwrap_or_else(|error| panic!("{release} {strategy}: {error}"));
             assert!(app.accepts(&world.current()).await, "{release} {strategy}");
         }
     }

@@ -1,15 +1,15 @@
 //! After `alternating-users` the two accounts differ in name and password, and in nothing else.
 
 use lab::servers::{MySql, Release};
+use lab::world::World;
 
 use super::app::{App, account, unique};
 
 /// Everything that a server prints of an account, without its names, its password and our mark.
 async fn printed(app: &App, account: &str) -> Vec<String> {
-    let hex = if app.is_mariadb() { "" } else { "SET SESSION print_identified_with_as_hex = 1; " };
     let mut lines = Vec::new();
     for what in [format!("SHOW CREATE USER {account}"), format!("SHOW GRANTS FOR {account}")] {
-        for row in app.server.query(&what).await.unwrap_or_else(|error| panic!("{hex}{what}: {error}")) {
+        for row in app.server.query(&what).await.unwrap_or_else(|error| panic!("{what}: {error}")) {
             lines.push(row[0].clone().expect("the server prints it"));
         }
     }
@@ -135,6 +135,56 @@ async fn server_for(release: Release) {
     }
 }
 
+/// Lets the admin pass these roles on: on MariaDB only those can who hold them with this option.
+async fn pass_on(app: &App, world: &World, roles: &[String]) {
+    if !app.is_mariadb() {
+        return;
+    }
+    let admin = world.lab.secrets().value("prod/admin", "AWSCURRENT").expect("an admin with a name");
+    let admin: serde_json::Value = serde_json::from_str(&admin).expect("an admin with a name");
+    let admin = account(admin["username"].as_str().expect("an admin with a name"), "%");
+    let grants = roles.iter().map(|role| format!("GRANT {role} TO {admin} WITH ADMIN OPTION"));
+    run(app, &grants.collect::<Vec<_>>()).await;
+}
+
+/// What becomes of the original between two rotations, and what somebody gives to the alternate alone.
+fn changes(app: &App, schema: &str, roles: &[String]) -> Vec<String> {
+    let (user, clone, r1, r3) = (app.account(), app.clone_account(), &roles[0], &roles[2]);
+    let mut changes = vec![
+        format!("GRANT UPDATE ON {schema}.* TO {user}"),
+        format!("REVOKE INSERT ON {schema}.* FROM {user}"),
+        format!("REVOKE GRANT OPTION ON {schema}.* FROM {user}"),
+        format!("REVOKE SELECT (a) ON {schema}.t FROM {user}"),
+        format!("REVOKE EXECUTE ON PROCEDURE {schema}.p FROM {user}"),
+        format!("REVOKE ALL ON `{schema} TO x`.* FROM {user}"),
+        format!("GRANT SELECT ON `{schema} TO x`.* TO {user}"),
+        format!("REVOKE {r1} FROM {user}"),
+        format!("GRANT {r1} TO {user}"),
+        format!("REVOKE {r3} FROM {user}"),
+        format!(
+            "ALTER USER {user} WITH MAX_QUERIES_PER_HOUR 0 MAX_UPDATES_PER_HOUR 9000 PASSWORD EXPIRE NEVER"
+        ),
+        // What somebody gave to the alternate alone.
+        format!("GRANT DROP ON {schema}.* TO {clone}"),
+        format!("GRANT SUPER ON *.* TO {clone} WITH GRANT OPTION"),
+    ];
+    if app.is_mariadb() {
+        changes.push(format!("SET DEFAULT ROLE NONE FOR {user}"));
+    } else {
+        changes.extend([
+            format!("ALTER USER {user} DEFAULT ROLE NONE"),
+            format!("REVOKE BACKUP_ADMIN ON *.* FROM {user}"),
+            format!("GRANT SELECT ON mysql.* TO {user}"),
+            format!("REVOKE INSERT, SELECT ON *.* FROM {user}"),
+            format!("ALTER USER {user} ATTRIBUTE '{{\"team\": null, \"new\": true}}' "),
+            format!(
+                "ALTER USER {user} PASSWORD HISTORY DEFAULT FAILED_LOGIN_ATTEMPTS 0 PASSWORD_LOCK_TIME 0"
+            ),
+        ]);
+    }
+    changes
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_alternate_is_equal_after_creation_after_changes_and_after_revokes() {
     for release in MySql::releases().await.unwrap() {
@@ -142,14 +192,7 @@ async fn the_alternate_is_equal_after_creation_after_changes_and_after_revokes()
         let (app, schema, roles) = rich(release).await;
         let original = printed(&app, &app.account()).await;
         let world = app.world_as("alternating-users", |_| ()).await;
-        if app.is_mariadb() {
-            // There a role can only be passed on by those who hold it with this option.
-            let admin = world.lab.secrets().value("prod/admin", "AWSCURRENT").unwrap();
-            let admin: serde_json::Value = serde_json::from_str(&admin).unwrap();
-            let admin = account(admin["username"].as_str().unwrap(), "%");
-            let grants = roles.iter().map(|role| format!("GRANT {role} TO {admin} WITH ADMIN OPTION"));
-            run(&app, &grants.collect::<Vec<_>>()).await;
-        }
+        pass_on(&app, &world, &roles).await;
         let rotate = async |when: &str| {
             world
                 .rotate()
@@ -166,40 +209,7 @@ async fn the_alternate_is_equal_after_creation_after_changes_and_after_revokes()
             "only the password of the original changes"
         );
 
-        let (user, clone, r1, r3) = (app.account(), app.clone_account(), &roles[0], &roles[2]);
-        let mut changes = vec![
-            format!("GRANT UPDATE ON {schema}.* TO {user}"),
-            format!("REVOKE INSERT ON {schema}.* FROM {user}"),
-            format!("REVOKE GRANT OPTION ON {schema}.* FROM {user}"),
-            format!("REVOKE SELECT (a) ON {schema}.t FROM {user}"),
-            format!("REVOKE EXECUTE ON PROCEDURE {schema}.p FROM {user}"),
-            format!("REVOKE ALL ON `{schema} TO x`.* FROM {user}"),
-            format!("GRANT SELECT ON `{schema} TO x`.* TO {user}"),
-            format!("REVOKE {r1} FROM {user}"),
-            format!("GRANT {r1} TO {user}"),
-            format!("REVOKE {r3} FROM {user}"),
-            format!(
-                "ALTER USER {user} WITH MAX_QUERIES_PER_HOUR 0 MAX_UPDATES_PER_HOUR 9000 PASSWORD EXPIRE NEVER"
-            ),
-            // What somebody gave to the alternate alone.
-            format!("GRANT DROP ON {schema}.* TO {clone}"),
-            format!("GRANT SUPER ON *.* TO {clone} WITH GRANT OPTION"),
-        ];
-        if app.is_mariadb() {
-            changes.push(format!("SET DEFAULT ROLE NONE FOR {user}"));
-        } else {
-            changes.extend([
-                format!("ALTER USER {user} DEFAULT ROLE NONE"),
-                format!("REVOKE BACKUP_ADMIN ON *.* FROM {user}"),
-                format!("GRANT SELECT ON mysql.* TO {user}"),
-                format!("REVOKE INSERT, SELECT ON *.* FROM {user}"),
-                format!("ALTER USER {user} ATTRIBUTE '{{\"team\": null, \"new\": true}}' "),
-                format!(
-                    "ALTER USER {user} PASSWORD HISTORY DEFAULT FAILED_LOGIN_ATTEMPTS 0 PASSWORD_LOCK_TIME 0"
-                ),
-            ]);
-        }
-        run(&app, &changes).await;
+        run(&app, &changes(&app, &schema, &roles)).await;
         rotate("changes").await;
         equal(&app, "after changes").await;
         assert!(world.output().contains("what the account has beyond the original is taken away"));

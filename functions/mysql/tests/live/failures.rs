@@ -180,7 +180,7 @@ async fn an_account_is_not_driven_into_its_login_lock() {
             let mut value = world.current();
             value["password"] = format!("wrong-wrong-wrong-{number}").into();
             let token = format!("00000000-0000-4000-8000-00000000000{number}");
-            world.lab.secrets().put(&world.secret, &token, &value.to_string(), &["AWSCURRENT"]).unwrap();
+            world.put(&token, &value, "AWSCURRENT").unwrap();
         }
         world.fails(&["setSecret: LockedOut:", "one more refusal may lock"]).await;
         // The right password still opens it, so nothing was locked.
@@ -195,7 +195,7 @@ async fn a_password_that_a_policy_refuses_is_explained() {
     let world = app.world_with(&[("EXCLUDE_NUMBERS", "true"), ("EXCLUDE_PUNCTUATION", "true")], |_| ()).await;
     world.fails(&["setSecret: ServerRefused:", "1819", "AWSPENDING"]).await;
     assert!(app.accepts(&world.current()).await);
-    world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+    world.abandon().unwrap();
     let fitting = app.world().await;
     fitting.rotate().await.unwrap();
 }
@@ -221,7 +221,7 @@ async fn a_lost_pending_label_locks_nobody_out() {
             let token = world.begin().unwrap();
             world.step(&token, Step::CreateSecret).await.unwrap();
             world.step(&token, Step::SetSecret).await.unwrap();
-            world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+            world.abandon().unwrap();
             assert!(!app.accepts(&world.current()).await);
         }
         world.rotate().await.unwrap();

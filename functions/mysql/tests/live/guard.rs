@@ -47,12 +47,12 @@ async fn an_alternate_that_exists_is_ours_only_if_a_version_opens_it() {
         assert!(error.starts_with("setSecret: NotOurs:"), "{error}");
         assert_eq!(stored(&alternate, &alternate.account()).await, before);
         // As AWS's function leaves it: AWSPREVIOUS is the other user's.
-        world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+        world.abandon().unwrap();
         let (current, mut previous) = (world.current(), world.current());
         previous["username"] = alternate.user.as_str().into();
         for (number, value) in [(1, &previous), (2, &current)] {
             let token = format!("00000000-0000-4000-8000-00000000000{number}");
-            world.lab.secrets().put(&world.secret, &token, &value.to_string(), &["AWSCURRENT"]).unwrap();
+            world.put(&token, value, "AWSCURRENT").unwrap();
         }
         world.rotate().await.unwrap_or_else(|error| panic!("{release}: {error}"));
         assert_eq!(world.current()["username"], alternate.user);
@@ -93,7 +93,7 @@ async fn other_host_parts_are_named_and_rotated_only_when_they_are_listed_and_pr
         let mut listed = world.current();
         listed["hosts"] = json!(["%", "10.1.%"]);
         let token = "00000000-0000-4000-8000-000000000001";
-        world.lab.secrets().put(&world.secret, token, &listed.to_string(), &["AWSCURRENT"]).unwrap();
+        world.put(token, &listed, "AWSCURRENT").unwrap();
         let error = world.rotate().await.unwrap_err();
         assert!(error.starts_with("setSecret: NotOurs:") && error.contains("10.1.%"), "{error}");
         assert!(app.accepts(&world.current()).await && stored(&app, &other).await == before);
@@ -147,7 +147,7 @@ async fn pairs_that_the_secret_names_are_only_given_what_they_lack() {
         let ours = world.current();
         for (number, value) in [(1, &theirs), (2, &ours)] {
             let token = format!("00000000-0000-4000-8000-00000000000{number}");
-            world.lab.secrets().put(&world.secret, &token, &value.to_string(), &["AWSCURRENT"]).unwrap();
+            world.put(&token, value, "AWSCURRENT").unwrap();
         }
         for round in 0..3 {
             world.rotate().await.unwrap_or_else(|error| panic!("{release} {round}: {error}"));

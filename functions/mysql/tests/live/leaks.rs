@@ -109,9 +109,9 @@ async fn no_password_is_in_an_error_that_quotes_the_statement() {
         let mut pending = world.labelled("AWSPENDING").unwrap();
         let password = pending["password"].as_str().unwrap().replace('\\', "\\\\").replace('\'', "''");
         pending["test_statement"] = format!("SELECT 1 FRM '{password}'").into();
-        world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+        world.abandon().unwrap();
         let next = world.begin().unwrap();
-        world.lab.secrets().put(&world.secret, &next, &pending.to_string(), &["AWSPENDING"]).unwrap();
+        world.put(&next, &pending, "AWSPENDING").unwrap();
         let error = world.step(&next, Step::TestSecret).await.unwrap_err().to_string();
         assert!(error.contains("1064") && error.contains("[hidden]"), "{error}");
         absent(&world, &[("the error", error.as_bytes()), ("the output", world.output().as_bytes())]);

@@ -1,13 +1,13 @@
 //! Servers that RDS runs: which host names are one server, and where the server of an RDS-made admin secret is. The rules are
 //! shared with PostgreSQL, and tested there name by name; here only that they are asked, and for these engines.
 
+use lab::rds::{Entry, Rds};
 use lab::rotation::Step;
 use lab::servers::{MySql, Release};
 use lab::world::World;
 use serde_json::{Value, json};
 
 use super::app::{App, FIRST};
-use super::standin::{Entry, Rds};
 
 /// An Aurora cluster whose writer is the server under test, an instance with a replica, and a stranger.
 const FLEET: [Entry; 5] = [
@@ -38,7 +38,7 @@ async fn the_admin_acts_for_readers_members_and_replicas_of_its_server_and_for_n
             ("app-1.attacker.test", false),
         ] {
             let app = App::new(release).await;
-            let rds = Rds::of(engines(&app), &FLEET[..4], app.server.port()).await;
+            let rds = Rds::start(engines(&app), &FLEET[..4], app.server.port()).await.unwrap();
             let url = rds.url();
             let env = [("AWS_ENDPOINT_URL_RDS", url.as_str())];
             let elsewhere = |secret: &mut Value| secret["host"] = host.into();
@@ -89,7 +89,7 @@ async fn the_server_of_an_admin_secret_that_rds_made_is_looked_up() {
             }
             let server = MySql::release(release).start().await.unwrap();
             let app = App::on(server.into()).await;
-            let rds = Rds::of(engines(&app), &FLEET, app.server.port()).await;
+            let rds = Rds::start(engines(&app), &FLEET, app.server.port()).await.unwrap();
             let world = managed(&app, &rds, key, &arn).await;
             world.rotate().await.unwrap_or_else(|error| panic!("{release} {key}: {error}"));
             let current = world.current();

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::app::{App, FIRST};
 use super::pair::{ADMIN_SECRET, Pair, Power};
+use super::rds::listing;
 
 /// Everything that roles are, passwords included.
 async fn roles(server: &Postgres) -> Vec<Vec<Option<String>>> {
@@ -24,7 +25,7 @@ async fn refused(pair: &Pair, world: &World, parts: &[&str]) {
     }
     assert!(error.contains("What to do: "), "{error}");
     assert!(roles(&pair.app.server).await == before, "something changed: {error}");
-    world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+    world.abandon().unwrap();
 }
 
 /// A server of its own, so that nobody else changes its roles.
@@ -108,7 +109,7 @@ async fn another_host_cannot_vouch() {
     // A server of the attacker's, with an account of the right name and password, and a name that begins as the real one does.
     let pair = pair(16).await;
     let theirs = App::on(Postgres::version(16).start().await.unwrap().into()).await;
-    let rds = super::standin::Rds::start(&[]).await;
+    let rds = listing(&[], pair.app.server.port()).await;
     let url = rds.url();
     let env = [("AWS_ENDPOINT_URL_RDS", url.as_str())];
     let world = pair.world_with(&env, |secret| {
@@ -130,7 +131,7 @@ async fn another_host_cannot_vouch() {
 async fn a_changed_masterarn_is_not_followed() {
     let pair = pair(16).await;
     let theirs = Postgres::version(16).start().await.unwrap();
-    let rds = super::standin::Rds::start(&[]).await;
+    let rds = listing(&[], pair.app.server.port()).await;
     let url = rds.url();
     let world = pair.world_with(&[("AWS_ENDPOINT_URL_RDS", url.as_str())], |_| ()).await;
     pair.add_admin(&world, "their/admin", |secret| {
@@ -141,7 +142,7 @@ async fn a_changed_masterarn_is_not_followed() {
     let mut value = world.current();
     value["masterarn"] = "their/admin".into();
     let token = "00000000-0000-4000-8000-00000000000a";
-    world.lab.secrets().put(&world.secret, token, &value.to_string(), &["AWSCURRENT"]).unwrap();
+    world.put(token, &value, "AWSCURRENT").unwrap();
     refused(&pair, &world, &["setSecret: NotOurs:", "127.0.0.1"]).await;
 }
 
@@ -157,15 +158,8 @@ async fn edits_between_the_steps_are_refused() {
         ("ssl", json!(false)),
     ] {
         let world = pair.world().await;
-        let token = world.begin().unwrap();
-        world.step(&token, lab::rotation::Step::CreateSecret).await.unwrap();
-        let mut pending = world.labelled("AWSPENDING").unwrap();
-        pending[key] = value;
-        world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
-        let token = world.begin().unwrap();
-        world.lab.secrets().put(&world.secret, &token, &pending.to_string(), &["AWSPENDING"]).unwrap();
         let before = roles(&pair.app.server).await;
-        let error = world.step(&token, lab::rotation::Step::SetSecret).await.unwrap_err().to_string();
+        let error = world.set_edited(key, value).await.unwrap_err();
         assert!(error.starts_with("BadSecret:") && error.contains(key), "{key}: {error}");
         assert!(roles(&pair.app.server).await == before, "{key}");
     }
@@ -179,7 +173,7 @@ async fn the_user_in_use_is_never_the_one_to_be_changed() {
     // As after a change of strategy, or of the label, in the middle of a rotation.
     let mut pending = world.current();
     pending["password"] = "another-password-for-the-same-user".into();
-    world.lab.secrets().put(&world.secret, &token, &pending.to_string(), &["AWSPENDING"]).unwrap();
+    world.put(&token, &pending, "AWSPENDING").unwrap();
     let before = roles(&pair.app.server).await;
     let error = world.step(&token, lab::rotation::Step::SetSecret).await.unwrap_err().to_string();
     assert!(error.starts_with("BadSecret:") && error.contains("username"), "{error}");

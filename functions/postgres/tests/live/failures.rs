@@ -119,7 +119,7 @@ async fn a_lost_pending_label_locks_nobody_out() {
         let token = world.begin().unwrap();
         world.step(&token, Step::CreateSecret).await.unwrap();
         world.step(&token, Step::SetSecret).await.unwrap_or_else(|error| panic!("round {lost}: {error}"));
-        world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+        world.abandon().unwrap();
         assert!(!app.accepts(&world.current()).await);
     }
     world.rotate().await.unwrap();
@@ -139,7 +139,7 @@ async fn a_password_that_the_server_refuses_is_explained_and_can_be_replaced() {
     world.fails(&["setSecret: ServerRefused:", "22023", "AWSPENDING"]).await;
     assert!(app.accepts(&world.current()).await);
     // Dropping the label is what the error says; with a policy that fits, the next rotation goes through.
-    world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+    world.abandon().unwrap();
     let fitting = app.world_with(&[("PASSWORD_FORM", "plaintext")], |_| ()).await;
     fitting.rotate().await.unwrap();
 }
@@ -155,15 +155,7 @@ async fn edits_between_the_steps_send_no_password_anywhere_else() {
         ("ssl", json!(false)),
         ("engine", json!("aurora-postgresql")),
     ] {
-        let world = app.world().await;
-        let token = world.begin().unwrap();
-        world.step(&token, Step::CreateSecret).await.unwrap();
-        let mut pending = world.labelled("AWSPENDING").unwrap();
-        pending[key] = value;
-        world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
-        let token = world.begin().unwrap();
-        world.lab.secrets().put(&world.secret, &token, &pending.to_string(), &["AWSPENDING"]).unwrap();
-        let error = world.step(&token, Step::SetSecret).await.unwrap_err().to_string();
+        let error = app.world().await.set_edited(key, value).await.unwrap_err();
         assert!(error.starts_with("BadSecret:") && error.contains(key), "{key}: {error}");
         assert!(app.accepts(&json!({"password": FIRST})).await);
     }
@@ -180,11 +172,7 @@ async fn a_previous_version_for_another_host_is_never_sent_there() {
     let world = world.await;
     let mut current = app.secret();
     current["password"] = "a password that is wrong".into();
-    world
-        .lab
-        .secrets()
-        .put(&world.secret, "00000000-0000-4000-8000-000000000001", &current.to_string(), &["AWSCURRENT"])
-        .unwrap();
+    world.put("00000000-0000-4000-8000-000000000001", &current, "AWSCURRENT").unwrap();
     assert!(world.labelled("AWSPREVIOUS").is_some());
     world.fails(&["LockedOut"]).await;
     let knocked = tokio::time::timeout(Duration::ZERO, elsewhere.accept()).await;
@@ -195,14 +183,7 @@ async fn a_previous_version_for_another_host_is_never_sent_there() {
 async fn a_rotation_that_was_overtaken_changes_nothing() {
     let app = App::new(16).await;
     let world = app.world().await;
-    let slow = world.begin().unwrap();
-    world.step(&slow, Step::CreateSecret).await.unwrap();
-    world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
-    world.rotate().await.unwrap();
-    for step in Step::ALL {
-        let error = world.step(&slow, step).await.unwrap_err().to_string();
-        assert!(error.starts_with("NotRotatable:"), "{}: {error}", step.name());
-    }
+    world.refuses_when_overtaken().await.unwrap();
     assert!(app.accepts(&world.current()).await);
 }
 
@@ -259,6 +240,6 @@ async fn secrets_that_cannot_be_rotated_are_refused_with_their_fault_and_nothing
             .unwrap();
         let error = world.rotate().await.unwrap_err();
         assert!(error.contains("createSecret: BadSecret:") && error.contains("JSON"), "{error}");
-        world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+        world.abandon().unwrap();
     }
 }

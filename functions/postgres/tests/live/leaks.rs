@@ -88,9 +88,9 @@ async fn no_password_is_in_an_error_however_the_server_quotes_it() {
     let mut pending = world.labelled("AWSPENDING").unwrap();
     let password = pending["password"].as_str().unwrap().to_owned();
     pending["test_statement"] = format!("SELECT '{}'::int", password.replace('\'', "''")).into();
-    world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+    world.abandon().unwrap();
     let next = world.begin().unwrap();
-    world.lab.secrets().put(&world.secret, &next, &pending.to_string(), &["AWSPENDING"]).unwrap();
+    world.put(&next, &pending, "AWSPENDING").unwrap();
     let error = world.step(&next, Step::TestSecret).await.unwrap_err().to_string();
     assert!(error.contains("22P02") && error.contains("[hidden]"), "{error}");
     absent(&world, &[("the error", &error), ("the output", &world.output())]);

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lab::proxy::{Protocol, Proxy, Welcome};
+use lab::rds::Entry;
 use lab::rotation::Step;
 use lab::servers::Postgres;
 use lab::world::World;
 
 use super::app::FIRST;
 use super::pair::{ADMIN_SECRET, Pair, Power, first};
-use super::standin::{Entry, Rds};
+use super::rds::listing;
 
 /// The first rotation fails with these texts, and leaves no trace of the alternate.
 async fn fails(pair: &Pair, world: &World, parts: &[&str]) -> String {
@@ -165,11 +166,7 @@ async fn an_original_that_is_a_member_of_its_clone_is_told_apart() {
     let value = first(&clone);
     let mut previous = world.current();
     previous["username"] = value["username"].clone();
-    world
-        .lab
-        .secrets()
-        .put(&world.secret, "00000000-0000-4000-8000-0000000000dd", &previous.to_string(), &["older"])
-        .unwrap();
+    world.put("00000000-0000-4000-8000-0000000000dd", &previous, "older").unwrap();
     let error = world.rotate().await.unwrap_err();
     let statement = format!("REVOKE \"{clone}\" FROM \"{app}\"");
     assert!(error.contains("ServerRefused:") && error.contains(&statement), "{error}");
@@ -189,7 +186,7 @@ async fn an_abandoned_rotation_of_the_original_locks_nobody_out() {
         world.step(&token, Step::CreateSecret).await.unwrap();
         world.step(&token, Step::SetSecret).await.unwrap();
         assert!(pair.accepts(&world.labelled("AWSPENDING").unwrap()).await);
-        world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+        world.abandon().unwrap();
         assert!(pair.accepts(&world.current()).await);
     }
     world.rotate().await.unwrap();
@@ -244,11 +241,8 @@ async fn a_replica_that_is_behind_is_waited_for_by_looking() {
     let replica = Postgres::version(16).setting("log_connections", "on").start().await.unwrap();
     replica.execute(&format!("CREATE ROLE {} LOGIN PASSWORD '{FIRST}'", pair.app.user)).await.unwrap();
     let replicated = "<ReadReplicaSourceDBInstanceIdentifier>one</ReadReplicaSourceDBInstanceIdentifier>";
-    let rds = Rds::start(&[
-        Entry::Instance("one", "localhost", ""),
-        Entry::Instance("two", "127.0.0.1", replicated),
-    ])
-    .await;
+    let fleet = [Entry::Instance("one", "localhost", ""), Entry::Instance("two", "127.0.0.1", replicated)];
+    let rds = listing(&fleet, pair.app.server.port()).await;
     let (url, roots) = (rds.url(), replica.ca_pem().to_owned());
     let env = [("AWS_ENDPOINT_URL_RDS", url.as_str()), ("EXTRA_CA_PEM", roots.as_str())];
     let world = pair.world_with(&env, |secret| {
@@ -309,6 +303,39 @@ async fn the_lock_is_taken_in_the_secrets_own_database_whoever_acts() {
         .filter(|line| line.contains("statement: BEGIN") && line.contains("pg_advisory_xact_lock"))
         .collect();
     assert!(locks.len() == 2 && locks.iter().all(|line| line.starts_with("postgres@own ")), "{locks:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_one_holds_the_lock_another_waits_and_is_told_to_come_back() {
+    for strategy in ["single-user", "admin", "alternating-users"] {
+        let pair = Pair::new(16, Power::Superuser).await;
+        let world = pair.world_with(&[], |secret| secret["strategy"] = strategy.into()).await;
+        let token = world.begin().unwrap();
+        world.step(&token, Step::CreateSecret).await.unwrap();
+        for step in [Step::SetSecret, Step::FinishSecret] {
+            let holder = lock(&pair, &world).await;
+            let error = world.step(&token, step).await.expect_err("the lock is held").to_string();
+            let expected =
+                error.starts_with("Conflict:") && error.contains("another rotation of this secret");
+            assert!(expected, "{strategy} {}: {error}", step.name());
+            assert_eq!(world.current()["password"], FIRST, "{strategy}");
+            assert!(step == Step::FinishSecret || pair.accepts(&world.current()).await, "{strategy}");
+            holder.batch_execute("COMMIT").await.unwrap();
+            world.step(&token, step).await.unwrap_or_else(|error| panic!("{strategy}: {error}"));
+        }
+        assert!(pair.accepts(&world.current()).await, "{strategy}");
+    }
+}
+
+/// Somebody else's session that holds the secret's lock. Its number is a contract among all functions that rotate the secret.
+async fn lock(pair: &Pair, world: &World) -> tokio_postgres::Client {
+    let server = &pair.app.server;
+    let (user, password) = (server.superuser(), server.superuser_password());
+    let session = server.connect(user, password, "postgres").await.unwrap();
+    let arn = world.lab.secrets().arn(&world.secret).unwrap();
+    let number = format!("('x' || left(encode(sha256('{arn}'), 'hex'), 16))::bit(64)::bigint");
+    session.batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock({number})")).await.unwrap();
+    session
 }
 
 #[tokio::test(flavor = "multi_thread")]

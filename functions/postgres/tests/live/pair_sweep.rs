@@ -89,7 +89,7 @@ async fn stage(before: Before) -> std::io::Result<Stage> {
         let mut value = world.current();
         value["username"] = clone.into();
         let token = "00000000-0000-4000-8000-0000000000ee";
-        let put = world.lab.secrets().put(&world.secret, token, &value.to_string(), &["AWSCURRENT"]);
+        let put = world.put(token, &value, "AWSCURRENT");
         put.map_err(std::io::Error::other)?;
     }
     let (secrets, secret, used) = (world.lab.secrets(), world.secret.clone(), Arc::clone(&pair));

@@ -1,11 +1,16 @@
 //! Which host names are one server, by what RDS lists; and where the server of an RDS-made admin secret is.
 
+use lab::rds::{Entry, Rds};
 use lab::rotation::Step;
 use lab::servers::Postgres;
 use serde_json::json;
 
 use super::pair::{ADMIN_SECRET, Pair, Power};
-use super::standin::{Entry, Rds};
+
+/// RDS that lists these, with PostgreSQL on this port.
+pub(crate) async fn listing(entries: &[Entry], port: u16) -> Rds {
+    Rds::start(["postgres", "aurora-postgresql"], entries, port).await.unwrap()
+}
 
 /// An Aurora cluster whose writer is the server under test, a lone instance with replicas, others, and proxies; more than a
 /// page of everything.
@@ -74,7 +79,7 @@ fn fleet() -> Vec<Entry> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_endpoint_of_the_admins_server_is_accepted_and_no_other() {
     let pair = Pair::new(16, Power::Superuser).await;
-    let rds = Rds::start(&fleet()).await;
+    let rds = listing(&fleet(), pair.app.server.port()).await;
     let url = rds.url();
     for (host, accepted) in [
         ("LOCALHOST.", true),
@@ -128,7 +133,7 @@ async fn every_endpoint_of_the_admins_server_is_accepted_and_no_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rds_is_not_asked_while_both_secrets_name_one_host() {
     let pair = Pair::new(16, Power::Superuser).await;
-    let rds = Rds::start(&[]).await;
+    let rds = listing(&[], pair.app.server.port()).await;
     let world = pair.world_with(&[("AWS_ENDPOINT_URL_RDS", rds.url().as_str())], |_| ()).await;
     world.rotate().await.unwrap();
     assert_eq!(rds.calls(), Vec::<String>::new());
@@ -142,7 +147,7 @@ async fn hosts_that_differ_where_rds_may_not_be_asked_are_named_with_the_missing
         (Entry::Proxy("some", "some.proxy-x.rds.test"), ["setSecret: NotOurs:", "127.0.0.1", "same host"]),
         (Entry::Proxy("denied", "x"), ["setSecret: AccessDenied:", "127.0.0.1", "rds:DescribeDBProxies"]),
     ] {
-        let rds = Rds::start(&[Entry::Instance("one", "localhost", ""), proxies]).await;
+        let rds = listing(&[Entry::Instance("one", "localhost", ""), proxies], pair.app.server.port()).await;
         let url = rds.url();
         let env = [("AWS_ENDPOINT_URL_RDS", url.as_str())];
         let world = pair.world_with(&env, |secret| secret["host"] = "127.0.0.1".into()).await;
@@ -158,7 +163,7 @@ async fn the_server_of_an_admin_secret_that_rds_made_is_looked_up() {
     // The compiled-in roots do not know this server, so its own is added where a deployment would.
     let server = Postgres::version(16).start().await.unwrap();
     let pair = Pair::on(server.into(), Power::Superuser).await;
-    let rds = Rds::with_port(&fleet(), pair.app.server.port()).await;
+    let rds = listing(&fleet(), pair.app.server.port()).await;
     let (url, roots) = (rds.url(), pair.app.server.ca_pem().to_owned());
     let env = [("AWS_ENDPOINT_URL_RDS", url.as_str()), ("EXTRA_CA_PEM", roots.as_str())];
     let cluster = "arn:aws:rds:us-east-1:000000000000:cluster:app";

@@ -80,11 +80,7 @@ async fn a_pair_made_beforehand(pair: &Pair) {
     // With "exact" it is.
     let mut value = world.current();
     value["sync"] = "exact".into();
-    world
-        .lab
-        .secrets()
-        .put(&world.secret, "00000000-0000-4000-8000-0000000000bb", &value.to_string(), &["AWSCURRENT"])
-        .unwrap();
+    world.put("00000000-0000-4000-8000-0000000000bb", &value, "AWSCURRENT").unwrap();
     for _ in 0..2 {
         world.rotate().await.unwrap();
     }
@@ -116,11 +112,7 @@ async fn with_sync_none_nothing_but_the_password_is_touched() {
     value["original_username"] = app.as_str().into();
     value["username"] = green.as_str().into();
     value["password"] = "green-password".into();
-    world
-        .lab
-        .secrets()
-        .put(&world.secret, "00000000-0000-4000-8000-0000000000cc", &value.to_string(), &["green"])
-        .unwrap();
+    world.put("00000000-0000-4000-8000-0000000000cc", &value, "green").unwrap();
     let state = format!(
         "SELECT to_jsonb(r)::text || (SELECT count(*) FROM pg_auth_members WHERE member = r.oid) || coalesce(shobj_description(oid, 'pg_authid'), '') FROM pg_roles r WHERE rolname = '{green}'"
     );

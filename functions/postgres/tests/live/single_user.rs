@@ -89,7 +89,7 @@ async fn test_secret_works_on_its_own() {
     let app = App::new(16).await;
     let world = app.world().await;
     let token = world.begin().unwrap();
-    world.lab.secrets().put(&world.secret, &token, &app.secret().to_string(), &["AWSPENDING"]).unwrap();
+    world.put(&token, &app.secret(), "AWSPENDING").unwrap();
     world.step(&token, Step::TestSecret).await.unwrap();
 }
 

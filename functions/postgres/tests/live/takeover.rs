@@ -35,7 +35,7 @@ async fn rotated_by_aws(pair: &Pair) -> World {
     value["username"] = clone.into();
     value["password"] = CLONE_PASSWORD.into();
     let token = "00000000-0000-4000-8000-0000000000aa";
-    world.lab.secrets().put(&world.secret, token, &value.to_string(), &["AWSCURRENT"]).unwrap();
+    world.put(token, &value, "AWSCURRENT").unwrap();
     world
 }
 
@@ -106,7 +106,7 @@ async fn a_secret_that_awss_function_rotated_is_taken_over_with_its_objects_and_
         current["username"] = other.into();
         current["password"] = "back-at-aws".into();
         let token = "00000000-0000-4000-8000-0000000000ab";
-        world.lab.secrets().put(&world.secret, token, &current.to_string(), &["AWSCURRENT"]).unwrap();
+        world.put(token, &current, "AWSCURRENT").unwrap();
         world.rotate().await.unwrap_or_else(|error| panic!("{version} {power:?}: {error}"));
         uses_everything(&pair, &value).await;
         uses_everything(&pair, &world.current()).await;
@@ -211,9 +211,9 @@ async fn rotation_can_be_switched_on_without_rotating_at_once() {
     let world = rotated_by_aws(&pair).await;
     for value in [world.current(), world.labelled("AWSPREVIOUS").unwrap()] {
         let token = world.begin().unwrap();
-        world.lab.secrets().put(&world.secret, &token, &value.to_string(), &["AWSPENDING"]).unwrap();
+        world.put(&token, &value, "AWSPENDING").unwrap();
         world.step(&token, Step::TestSecret).await.unwrap();
-        world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+        world.abandon().unwrap();
         // Then with the other one as current.
         let previous = world.lab.secrets().version_with(&world.secret, "AWSPREVIOUS");
         world.lab.secrets().move_label(&world.secret, "AWSCURRENT", previous.as_deref()).unwrap();
@@ -245,7 +245,7 @@ async fn switched_both_ways(version: u32) {
         let mut value = world.current();
         value["strategy"] = strategy.into();
         let token = format!("00000000-0000-4000-8000-{round:012}");
-        world.lab.secrets().put(&world.secret, &token, &value.to_string(), &["AWSCURRENT"]).unwrap();
+        world.put(&token, &value, "AWSCURRENT").unwrap();
         let before = value["username"].clone();
         world.rotate().await.unwrap_or_else(|error| panic!("{version} {round} {strategy}: {error}"));
         assert_eq!(

@@ -82,7 +82,7 @@ async fn test_secret_works_on_its_own() {
     world.rotate().await.unwrap();
     app.execute(&format!("GRANT CREATE ON DATABASE dev TO {}", app.user)).await;
     let token = world.begin().unwrap();
-    world.lab.secrets().put(&world.secret, &token, &world.current().to_string(), &["AWSPENDING"]).unwrap();
+    world.put(&token, &world.current(), "AWSPENDING").unwrap();
     world.step(&token, Step::TestSecret).await.unwrap();
 }
 
@@ -99,7 +99,7 @@ async fn a_clone_that_aws_has_made_goes_on_and_gets_what_it_lacks() {
     let mut second = world.current();
     second["username"] = other.as_str().into();
     let token = "00000000-0000-4000-8000-000000000002";
-    world.lab.secrets().put(&world.secret, token, &second.to_string(), &["AWSCURRENT"]).unwrap();
+    world.put(token, &second, "AWSCURRENT").unwrap();
     for expected in [&user, &other] {
         world.rotate().await.unwrap();
         assert_eq!(world.current()["username"], expected.as_str());
@@ -136,7 +136,7 @@ async fn a_pair_that_the_secret_names_is_never_made_less_unless_it_says_so() {
         first["original_username"] = user.as_str().into();
         for (n, value) in [second, first].iter().enumerate() {
             let token = format!("00000000-0000-4000-8000-00000000000{n}");
-            world.lab.secrets().put(&world.secret, &token, &value.to_string(), &["AWSCURRENT"]).unwrap();
+            world.put(&token, value, "AWSCURRENT").unwrap();
         }
         world.rotate().await.unwrap_or_else(|error| panic!("{sync:?}: {error}"));
         let sql = format!(

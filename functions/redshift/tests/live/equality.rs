@@ -240,7 +240,7 @@ async fn a_policy_on_one_of_the_users_stops_the_rotation() {
         assert!(app.accepts(&world.current()).await);
         // Once it is on both, nothing is in the way; the alternate exists by now.
         app.execute(&format!("ATTACH {kind} ON p_{u}{on} TO {u}_clone")).await;
-        world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+        world.abandon().unwrap();
         world.rotate().await.unwrap();
     }
 }

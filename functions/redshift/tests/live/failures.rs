@@ -68,7 +68,7 @@ async fn a_lost_pending_label_locks_nobody_out() {
             let token = world.begin().unwrap();
             world.step(&token, Step::CreateSecret).await.unwrap();
             world.step(&token, Step::SetSecret).await.unwrap();
-            world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+            world.abandon().unwrap();
             assert!(!app.accepts(&world.current()).await);
         }
         world.rotate().await.unwrap();
@@ -87,15 +87,7 @@ async fn edits_between_the_steps_send_no_password_anywhere_else() {
         ("username", json!("root")),
         ("ssl", json!(false)),
     ] {
-        let world = app.world().await;
-        let token = world.begin().unwrap();
-        world.step(&token, Step::CreateSecret).await.unwrap();
-        let mut pending = world.labelled("AWSPENDING").unwrap();
-        pending[key] = value;
-        world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
-        let token = world.begin().unwrap();
-        world.lab.secrets().put(&world.secret, &token, &pending.to_string(), &["AWSPENDING"]).unwrap();
-        let error = world.step(&token, Step::SetSecret).await.unwrap_err().to_string();
+        let error = app.world().await.set_edited(key, value).await.unwrap_err();
         assert!(error.starts_with("BadSecret:") && error.contains(key), "{key}: {error}");
         assert!(app.server.can_login(&app.user, FIRST).await.unwrap());
     }
@@ -113,7 +105,7 @@ async fn a_previous_version_for_another_host_is_never_sent_there() {
     let mut current = app.secret();
     current["password"] = "a password that is wrong".into();
     let token = "00000000-0000-4000-8000-000000000001";
-    world.lab.secrets().put(&world.secret, token, &current.to_string(), &["AWSCURRENT"]).unwrap();
+    world.put(token, &current, "AWSCURRENT").unwrap();
     world.fails(&["LockedOut"]).await;
     let knocked = tokio::time::timeout(Duration::ZERO, elsewhere.accept()).await;
     assert!(knocked.is_err(), "the old host was contacted");
@@ -123,14 +115,7 @@ async fn a_previous_version_for_another_host_is_never_sent_there() {
 async fn a_rotation_that_was_overtaken_changes_nothing() {
     let app = App::new().await;
     let world = app.pair_world().await;
-    let slow = world.begin().unwrap();
-    world.step(&slow, Step::CreateSecret).await.unwrap();
-    world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
-    world.rotate().await.unwrap();
-    for step in Step::ALL {
-        let error = world.step(&slow, step).await.unwrap_err().to_string();
-        assert!(error.starts_with("NotRotatable:"), "{}: {error}", step.name());
-    }
+    world.refuses_when_overtaken().await.unwrap();
     assert!(app.accepts(&world.current()).await);
 }
 
@@ -141,12 +126,12 @@ async fn a_password_that_the_server_refuses_is_explained_and_can_be_replaced() {
     let token = world.begin().unwrap();
     let mut pending = world.current();
     pending["password"] = "all-lower-case-and-1-digit".into();
-    world.lab.secrets().put(&world.secret, &token, &pending.to_string(), &["AWSPENDING"]).unwrap();
+    world.put(&token, &pending, "AWSPENDING").unwrap();
     let error = world.step(&token, Step::SetSecret).await.unwrap_err().to_string();
     for part in ["ServerRefused:", "22023", "uppercase", "AWSPENDING"] {
         assert!(error.contains(part), "no {part:?} in {error}");
     }
-    world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+    world.abandon().unwrap();
     world.rotate().await.unwrap();
     assert!(app.accepts(&world.current()).await);
 }

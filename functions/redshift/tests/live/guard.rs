@@ -40,7 +40,7 @@ async fn an_alternate_that_somebody_else_made_is_not_taken_over_until_an_admin_s
     let from = error.find("CREATE GROUP").unwrap();
     let to = error[from..].find("; if it is not").unwrap();
     app.execute(&error[from..from + to]).await;
-    world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+    world.abandon().unwrap();
     world.rotate().await.unwrap();
     assert_eq!(world.current()["username"], other.as_str());
 }
@@ -53,7 +53,7 @@ async fn an_abandoned_rotation_does_not_lock_the_alternate_out() {
         let token = world.begin().unwrap();
         world.step(&token, lab::rotation::Step::CreateSecret).await.unwrap();
         world.step(&token, lab::rotation::Step::SetSecret).await.unwrap();
-        world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+        world.abandon().unwrap();
         assert!(app.accepts(&world.current()).await);
     }
     world.rotate().await.unwrap();

@@ -72,7 +72,7 @@ async fn a_user_with_a_sha256_password_is_told_what_to_do_and_can_then_rotate() 
         assert!(error.contains(part), "no {part:?} in {error}");
     }
     app.execute(&format!("ALTER USER {} PASSWORD '{FIRST}'", app.user)).await;
-    world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+    world.abandon().unwrap();
     world.rotate().await.unwrap();
     assert!(app.accepts(&world.current()).await);
 }

@@ -101,7 +101,7 @@ async fn two_live_tokens_lock_nobody_out_and_the_next_rotation_mends_it() {
         let slow_one = world.step(&slow, Step::SetSecret);
         let fast_one = async {
             held.reached().await.expect("the slow one comes to its last look");
-            world.lab.secrets().remove_label(&world.secret, "AWSPENDING").unwrap();
+            world.abandon().unwrap();
             world.rotate().await.unwrap();
             assert!(accepts(world.current()).await);
             held.release();

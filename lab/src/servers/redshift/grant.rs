@@ -210,7 +210,6 @@ impl Access {
         if names(true).is_empty() {
             return Ok(());
         }
-        let role = grantee.role();
         let (whole, columns): (Vec<_>, Vec<_>) = privileges
             .iter()
             .filter(|privilege| is_native(kind, &privilege.name))
@@ -222,7 +221,7 @@ impl Access {
                 let tables: Vec<String> =
                     objects.iter().map(|object| format!("{}::regclass", literal(object))).collect();
                 let texts: Vec<String> = list.iter().map(|name| format!("'{name}'")).collect();
-                let oid = format!("{}::regrole", literal(&role));
+                let oid = format!("{}::regrole", literal(&grantee.role()));
                 sql.push(format!(
                     "PERFORM standin.table_grant(ARRAY[{}], ARRAY[{}], {oid})",
                     tables.join(", "),
@@ -234,25 +233,35 @@ impl Access {
             sql.push(self.native(&list.join(", "), &on, grantee));
         }
         for privilege in columns {
-            if kind != "table"
-                || !["select", "update"].contains(&privilege.name.as_str())
-                || grantee.with_option
-            {
-                return Err(syntax("columns have SELECT and UPDATE only, without grant option"));
-            }
-            let name = privilege.name.to_uppercase();
-            let columns = privilege.columns.as_deref().unwrap_or_default();
-            for object in objects {
-                let statement =
-                    self.native(&format!("{name} ({columns})"), &format!("TABLE {object}"), grantee);
-                let (which, oid) = (literal(object), literal(&role));
-                let held = format!("standin.has_table_grant({which}::regclass, '{name}', {oid}::regrole)");
-                // A privilege on the whole table: granting it on a column has no effect, revoking it there is an error.
-                sql.push(match self.giving {
-                    true => format!("IF NOT {held} THEN {statement}; END IF"),
-                    false => format!("IF {held} THEN PERFORM standin.refuse('42501', 'the privilege is on the whole table'); END IF; {statement}"),
-                });
-            }
+            self.on_columns(kind, privilege, objects, grantee, sql)?;
+        }
+        Ok(())
+    }
+
+    /// One privilege on columns of these tables.
+    fn on_columns(
+        &self,
+        kind: &str,
+        privilege: &Privilege,
+        objects: &[String],
+        grantee: &Grantee,
+        sql: &mut Vec<String>,
+    ) -> Result<(), Refusal> {
+        if kind != "table" || !["select", "update"].contains(&privilege.name.as_str()) || grantee.with_option
+        {
+            return Err(syntax("columns have SELECT and UPDATE only, without grant option"));
+        }
+        let name = privilege.name.to_uppercase();
+        let columns = privilege.columns.as_deref().unwrap_or_default();
+        for object in objects {
+            let statement = self.native(&format!("{name} ({columns})"), &format!("TABLE {object}"), grantee);
+            let (which, oid) = (literal(object), literal(&grantee.role()));
+            let held = format!("standin.has_table_grant({which}::regclass, '{name}', {oid}::regrole)");
+            // A privilege on the whole table: granting it on a column has no effect, revoking it there is an error.
+            sql.push(match self.giving {
+                true => format!("IF NOT {held} THEN {statement}; END IF"),
+                false => format!("IF {held} THEN PERFORM standin.refuse('42501', 'the privilege is on the whole table'); END IF; {statement}"),
+            });
         }
         Ok(())
     }

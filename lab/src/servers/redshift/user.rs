@@ -46,80 +46,99 @@ pub(super) fn user(cursor: &mut Cursor<'_>) -> Result<Vec<String>, Refusal> {
 
 /// One option of CREATE or ALTER USER.
 fn option(cursor: &mut Cursor<'_>, user: &str, is_new: bool, sql: &mut Vec<String>) -> Result<(), Refusal> {
-    let mut alter = |what: &str| sql.push(format!("ALTER ROLE {user} {what}"));
-    match cursor.word()?.as_str() {
-        "password" if cursor.take("disable") => alter("PASSWORD NULL"),
-        "password" => match password::read(&cursor.text()?)? {
-            Password::Kept(text) => {
-                // Only a superuser can meet the setting: whoever has it cannot log in here.
-                alter(&format!("PASSWORD {}", literal(&text)));
-                let superuser = "(SELECT rolsuper FROM pg_roles WHERE rolname = current_user)";
-                sql.push(format!("IF {superuser} THEN ALTER ROLE {user} RESET \"standin.sha256\"; END IF"));
+    let word = cursor.word()?;
+    let clauses = match word.as_str() {
+        "password" if cursor.take("disable") => vec!["PASSWORD NULL".to_owned()],
+        "password" => return set_password(cursor, user, sql),
+        "in" if is_new => {
+            cursor.expect("group")?;
+            for group in cursor.list(Cursor::name)? {
+                sql.push(format!("GRANT {} TO {user}", group_role(&group)));
             }
-            Password::Digest(text) => {
-                alter("PASSWORD NULL");
-                alter(&format!("SET \"standin.sha256\" = {}", literal(&text)));
-            }
-        },
+            return Ok(());
+        }
+        "reset" | "set" | "rename" if !is_new => change(&word, cursor)?,
+        _ => vec![attribute(&word, cursor)?],
+    };
+    sql.extend(clauses.iter().map(|clause| format!("ALTER ROLE {user} {clause}")));
+    Ok(())
+}
+
+/// PASSWORD, in one of its forms.
+fn set_password(cursor: &mut Cursor<'_>, user: &str, sql: &mut Vec<String>) -> Result<(), Refusal> {
+    match password::read(&cursor.text()?)? {
+        Password::Kept(text) => {
+            // Only a superuser can meet the setting: whoever has it cannot log in here.
+            sql.push(format!("ALTER ROLE {user} PASSWORD {}", literal(&text)));
+            let superuser = "(SELECT rolsuper FROM pg_roles WHERE rolname = current_user)";
+            sql.push(format!("IF {superuser} THEN ALTER ROLE {user} RESET \"standin.sha256\"; END IF"));
+        }
+        Password::Digest(text) => {
+            sql.push(format!("ALTER ROLE {user} PASSWORD NULL"));
+            sql.push(format!("ALTER ROLE {user} SET \"standin.sha256\" = {}", literal(&text)));
+        }
+    }
+    Ok(())
+}
+
+/// What a user can be made with, and become later: the clause of ALTER ROLE.
+fn attribute(word: &str, cursor: &mut Cursor<'_>) -> Result<String, Refusal> {
+    Ok(match word {
         "valid" => {
             cursor.expect("until")?;
-            alter(&format!("VALID UNTIL {}", literal(&cursor.text()?)));
+            format!("VALID UNTIL {}", literal(&cursor.text()?))
         }
-        "createdb" => alter("CREATEDB"),
-        "nocreatedb" => alter("NOCREATEDB"),
-        "createuser" => alter("SUPERUSER"),
-        "nocreateuser" => alter("NOSUPERUSER"),
+        "createdb" => "CREATEDB".to_owned(),
+        "nocreatedb" => "NOCREATEDB".to_owned(),
+        "createuser" => "SUPERUSER".to_owned(),
+        "nocreateuser" => "NOSUPERUSER".to_owned(),
         "syslog" => {
             cursor.expect("access")?;
             let access = cursor.word()?;
             if access != "restricted" && access != "unrestricted" {
                 return Err(syntax("SYSLOG ACCESS is RESTRICTED or UNRESTRICTED"));
             }
-            alter(&format!("SET \"standin.syslog_access\" = '{}'", access.to_uppercase()));
+            format!("SET \"standin.syslog_access\" = '{}'", access.to_uppercase())
         }
         "connection" => {
             cursor.expect("limit")?;
             let limit = if cursor.take("unlimited") { -1 } else { cursor.number()? };
-            alter(&format!("CONNECTION LIMIT {limit}"));
+            format!("CONNECTION LIMIT {limit}")
         }
         "session" => {
             cursor.expect("timeout")?;
             let seconds = cursor.number()?;
             if !(60..=1_728_000).contains(&seconds) {
-                return Err(Refusal {
-                    code: "22023",
-                    text: "session timeout is 60 to 1728000 seconds".into(),
-                });
+                let text = "session timeout is 60 to 1728000 seconds".into();
+                return Err(Refusal { code: "22023", text });
             }
-            alter(&format!("SET \"standin.session_timeout\" = '{seconds}'"));
+            format!("SET \"standin.session_timeout\" = '{seconds}'")
         }
-        "in" if is_new => {
-            cursor.expect("group")?;
-            for group in cursor.list(Cursor::name)? {
-                sql.push(format!("GRANT {} TO {user}", group_role(&group)));
-            }
+        "externalid" => format!("SET \"standin.external_id\" = {}", literal(&cursor.name()?)),
+        other => return Err(syntax(format!("at or near {other}: no option of CREATE or ALTER USER"))),
+    })
+}
+
+/// What only a user that is there can be told: the clauses of ALTER ROLE.
+fn change(word: &str, cursor: &mut Cursor<'_>) -> Result<Vec<String>, Refusal> {
+    Ok(match word {
+        "reset" if cursor.take_all(&["session", "timeout"]) => {
+            vec!["RESET \"standin.session_timeout\"".to_owned()]
         }
-        "externalid" => alter(&format!("SET \"standin.external_id\" = {}", literal(&cursor.name()?))),
-        "reset" if !is_new && cursor.take_all(&["session", "timeout"]) => {
-            alter("RESET \"standin.session_timeout\"")
-        }
-        "reset" if !is_new => alter(&format!("RESET {}", rules::parameter(&cursor.dotted()?)?)),
-        "set" if !is_new => {
+        "reset" => vec![format!("RESET {}", rules::parameter(&cursor.dotted()?)?)],
+        "set" => {
             let parameter = rules::parameter(&cursor.dotted()?)?;
             if !cursor.take("to") {
                 cursor.expect("=")?;
             }
-            alter(&format!("SET {parameter} TO {}", value(&parameter, cursor)));
+            vec![format!("SET {parameter} TO {}", value(&parameter, cursor))]
         }
-        "rename" if !is_new => {
+        _ => {
             cursor.expect("to")?;
             // The user name is part of the hash ("When you rename a user, you must also change the user's password").
-            alter("PASSWORD NULL");
-            alter(&format!("RENAME TO {}", identifier(&cursor.name()?)));
+            vec!["PASSWORD NULL".to_owned(), format!("RENAME TO {}", identifier(&cursor.name()?))]
         }
-        other => return Err(syntax(format!("at or near {other}: no option of CREATE or ALTER USER"))),
-    }
-    Ok(())
+    })
 }
 
 /// CREATE, ALTER and DROP GROUP.

@@ -1,16 +1,20 @@
-//! RDS as its API reference describes it, as far as a rotation asks: the query protocol, XML answers, pages of two entries.
+//! A stand-in for the RDS API as its reference describes it, as far as a rotation asks: the query protocol, XML answers, pages of
+//! two entries.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::runtime::locked;
+
 /// How many entries a page holds; the real service sends a hundred.
 const PAGE: usize = 2;
 
 /// One thing that RDS lists.
-pub(crate) enum Entry {
+pub enum Entry {
     /// Name, endpoint, and the XML of whatever else is to be said.
     Instance(&'static str, &'static str, &'static str),
     /// Name, writer endpoint, and the rest.
@@ -24,27 +28,17 @@ pub(crate) enum Entry {
 }
 
 /// A running stand-in.
-pub(crate) struct Rds {
+pub struct Rds {
     port: u16,
     calls: Arc<Mutex<Vec<String>>>,
     server: tokio::task::JoinHandle<()>,
 }
 
 impl Rds {
-    /// Starts one with these entries, of which the databases listen on this port.
-    pub(crate) async fn start(entries: &[Entry]) -> Rds {
-        Rds::with_port(entries, 5432).await
-    }
-
-    /// The same, where the databases listen on this port.
-    pub(crate) async fn with_port(entries: &[Entry], database: u16) -> Rds {
-        Rds::of(["postgres", "aurora-postgresql"], entries, database).await
-    }
-
-    /// The same, where instances and clusters are of these engines.
-    pub(crate) async fn of(engines: [&str; 2], entries: &[Entry], database: u16) -> Rds {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
-        let port = listener.local_addr().expect("an address").port();
+    /// Starts one that lists these entries: instances and clusters of these two engines, whose databases listen on this port.
+    pub async fn start(engines: [&str; 2], entries: &[Entry], database: u16) -> io::Result<Rds> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let port = listener.local_addr()?.port();
         let calls = Arc::new(Mutex::new(Vec::new()));
         let (seen, lists) = (Arc::clone(&calls), Arc::new(lists(engines, entries, database)));
         let server = tokio::spawn(async move {
@@ -52,17 +46,17 @@ impl Rds {
                 tokio::spawn(answer(stream, Arc::clone(&lists), Arc::clone(&seen)));
             }
         });
-        Rds { port, calls, server }
+        Ok(Rds { port, calls, server })
     }
 
-    /// What AWS_ENDPOINT_URL_RDS is set to.
-    pub(crate) fn url(&self) -> String {
+    /// What `AWS_ENDPOINT_URL_RDS` is set to.
+    pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
     /// Every request body so far.
-    pub(crate) fn calls(&self) -> Vec<String> {
-        self.calls.lock().expect("nobody panicked").clone()
+    pub fn calls(&self) -> Vec<String> {
+        locked(&self.calls).clone()
     }
 }
 
@@ -125,7 +119,7 @@ fn lists([instance, cluster]: [&str; 2], entries: &[Entry], port: u16) -> Lists 
 
 async fn answer(mut stream: TcpStream, lists: Arc<Lists>, seen: Arc<Mutex<Vec<String>>>) {
     while let Some(body) = request(&mut stream).await {
-        seen.lock().expect("nobody panicked").push(body.clone());
+        locked(&seen).push(body.clone());
         let (status, xml) = respond(&body, &lists);
         let head =
             format!("HTTP/1.1 {status}\r\ncontent-type: text/xml\r\ncontent-length: {}\r\n\r\n", xml.len());
