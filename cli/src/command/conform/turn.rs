@@ -42,9 +42,9 @@ pub(super) async fn judge(bench: &Shared<Bench>, card: &mut Card<'_>) {
             .await;
     }
     if card.wants(FIGURES)
-        && let Err(flaw) = measure(bench, card).await
+        && let Err(Flaw::Fails(why) | Flaw::Unclear(why)) = measure(bench, card).await
     {
-        card.figure("not measured", format!("{flaw:?}"));
+        card.figure("not measured", why);
     }
 }
 
