@@ -163,6 +163,15 @@ impl Scene {
         })
     }
 
+    /// Rotates once. A function that only says so has not.
+    pub(super) async fn rotate(&self) -> Result<String, String> {
+        let token = self.world.rotate().await?;
+        match self.version("AWSCURRENT").as_deref() == Some(token.as_str()) {
+            true => Ok(token),
+            false => Err("every step succeeds, and the new version is not current".to_owned()),
+        }
+    }
+
     /// Runs a step; its error as one text.
     pub(super) async fn step(&self, token: &str, step: Step) -> Result<(), String> {
         self.world.step(token, step).await.map_err(|error| format!("{}: {error}", step.name()))
