@@ -3,7 +3,7 @@
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
 use aws_sdk_secretsmanager::types::SecretListEntry;
@@ -15,7 +15,7 @@ use aws_smithy_runtime_api::client::http::HttpConnectorSettings;
 use clap::Args;
 use zeroize::Zeroizing;
 
-use crate::failure::Failure;
+use crate::failure::{EVERY, Failure};
 use crate::labels::{State, Version};
 
 /// Which Secrets Manager.
@@ -46,6 +46,7 @@ impl Account {
     /// Finds out where and as whom to call; calls nothing that is not needed for that.
     pub(crate) async fn open(place: &Place) -> Result<Account, Failure> {
         let endpoint = place.endpoint_url.clone().or_else(endpoint_of_environment);
+        let endpoint = endpoint.map(url).transpose()?;
         let local = endpoint.as_deref().is_some_and(is_local);
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(
             Builder::new().build_with_connector_fn(move |settings, _| {
@@ -93,7 +94,7 @@ impl Account {
     pub(crate) fn endpoint_of(&self, service: &str) -> Result<String, Failure> {
         let variable = format!("AWS_ENDPOINT_URL_{}", service.to_uppercase());
         if let Some(url) = std::env::var(&variable).ok().filter(|url| !url.is_empty()) {
-            return Ok(url);
+            return self::url(url);
         }
         if self.local {
             return Err(Failure::blind(
@@ -106,12 +107,8 @@ impl Account {
 
     /// Who calls.
     pub(crate) async fn credentials(&self) -> Result<Credentials, Failure> {
-        let hint = "log in (`aws configure` or `aws sso login`, then --profile), or point at a lab with --endpoint-url";
-        let provider = self.config.credentials_provider();
-        let provider: SharedCredentialsProvider =
-            provider.ok_or_else(|| Failure::blind("no AWS credentials were found", hint))?;
-        let found = provider.provide_credentials().await;
-        found.map_err(|error| Failure::blind(format!("no AWS credentials were found: {error}"), hint))
+        let provider = self.config.credentials_provider().expect("`open` has set one");
+        provider.provide_credentials().await.map_err(|error| Failure::nobody(&error))
     }
 
     /// Everything about a secret but its values.
@@ -137,7 +134,7 @@ impl Account {
         let (mut found, mut page) = (Vec::new(), None);
         loop {
             let listed = self.client.list_secrets().set_next_token(page).send().await;
-            let listed = listed.map_err(|error| self.failure("ListSecrets", "*", error))?;
+            let listed = listed.map_err(|error| self.failure("ListSecrets", EVERY, error))?;
             found.extend(listed.secret_list.unwrap_or_default());
             page = listed.next_token;
             if page.is_none() {
@@ -200,6 +197,18 @@ fn endpoint_of_environment() -> Option<String> {
     names.iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
 }
 
+/// An endpoint that requests can be sent to.
+fn url(text: String) -> Result<String, Failure> {
+    let parts = text.parse::<http::Uri>().ok();
+    match parts.is_some_and(|uri| uri.scheme().is_some() && uri.host().is_some()) {
+        true => Ok(text),
+        false => Err(Failure::usage(
+            format!("{text} is no endpoint"),
+            "write it as http://HOST:PORT or https://HOST, in --endpoint-url and AWS_ENDPOINT_URL alike",
+        )),
+    }
+}
+
 fn is_local(endpoint: &str) -> bool {
     let host = endpoint.parse::<http::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned));
     host.is_some_and(|host| host == "localhost" || host == "[::1]" || host.starts_with("127."))
@@ -211,7 +220,9 @@ async fn service_endpoint(config: &SdkConfig) -> Result<String, Failure> {
         .set_region(config.region().map(ToString::to_string))
         .use_fips(config.use_fips().unwrap_or(false))
         .use_dual_stack(config.use_dual_stack().unwrap_or(false));
-    let unknown = |error: String| Failure::blind(error, "check --region");
+    let unknown = |error: String| {
+        Failure::blind(format!("Secrets Manager has no endpoint there: {error}"), "check --region")
+    };
     let params = params.build().map_err(|error| unknown(error.to_string()))?;
     let endpoint = DefaultResolver::new().resolve_endpoint(&params).await;
     endpoint.map(|endpoint| endpoint.url().to_owned()).map_err(|error| unknown(error.to_string()))

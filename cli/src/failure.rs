@@ -1,11 +1,19 @@
 //! What can go wrong, told twice: what happened, and what to do; and how that becomes an exit code.
 
+use std::error::Error;
 use std::process::ExitCode;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::labels::name_of;
+
+/// What to do about throttling, and about trouble of the service's own.
+pub(crate) const PASSES: &str = "that passes: run the command again in a minute";
+
+/// Stands for the secret where all of them are asked for.
+pub(crate) const EVERY: &str = "*";
 
 /// How a command ends. The numbers are a contract (docs/cli.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,42 +71,75 @@ impl Failure {
         error: SdkError<E, HttpResponse>,
     ) -> Failure
     where
-        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
         if let Some(answer) = error.as_service_error() {
             return refusal(operation, name_of(secret), place, answer.code(), answer.message());
         }
-        // The innermost cause is the one that says something.
-        let mut innermost: &dyn std::error::Error = &error;
-        let mut text = innermost.to_string();
-        while let Some(cause) = innermost.source() {
-            innermost = cause;
-            text = cause.to_string();
+        if let Some(error) = causes(&error).find_map(|cause| cause.downcast_ref()) {
+            return Failure::nobody(error);
         }
-        if text.contains("credentials") {
-            return Failure::blind(
-                "no AWS credentials were found",
-                "log in (`aws configure` or `aws sso login`, then --profile), or point at a lab with --endpoint-url",
-            );
+        if error.raw_response().is_some() {
+            return stranger(place);
         }
         Failure::blind(
-            format!("Secrets Manager could not be reached at {place}: {text}"),
+            format!("Secrets Manager could not be reached at {place}: {}", innermost(&error)),
             "check --region, --endpoint-url, the network and proxy settings; is the lab running?",
+        )
+    }
+
+    /// Nobody is logged in.
+    pub(crate) fn nobody(error: &CredentialsError) -> Failure {
+        let why = match error {
+            // Which places were looked into is a page long.
+            CredentialsError::CredentialsNotLoaded(_) => String::new(),
+            other => format!(": {}", innermost(other).trim_end()),
+        };
+        Failure::blind(
+            format!("no AWS credentials were found{why}"),
+            "log in (`aws configure` or `aws sso login`, then --profile), or point at a lab with --endpoint-url",
         )
     }
 }
 
+/// An error and what caused it, outermost first.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
+}
+
+/// The innermost cause is the one that says something.
+pub(crate) fn innermost(error: &(dyn Error + 'static)) -> String {
+    causes(error).last().map(ToString::to_string).unwrap_or_default()
+}
+
 fn refusal(operation: &str, secret: &str, place: &str, code: Option<&str>, message: Option<&str>) -> Failure {
-    let code = code.unwrap_or("an error without a code");
-    let message = message.unwrap_or_default();
+    let Some(code) = code else { return stranger(place) };
+    let message = message.unwrap_or("it gives no reason");
+    let asked = if secret == EVERY { operation.to_owned() } else { format!("{operation} for {secret}") };
     match code {
         "ResourceNotFoundException" if operation != "GetSecretValue" => Failure::blind(
             format!("there is no secret {secret} at {place}"),
             "check its name, --region and --profile; `turnlock status` lists what is there",
         ),
+        "AccessDeniedException" if operation == "RotateSecret" && message.contains("cannot invoke") => {
+            Failure::blind(
+                format!("Secrets Manager refused {asked}: {message}"),
+                "`turnlock doctor` looks at the function, and at who may invoke it",
+            )
+        }
         "AccessDeniedException" | "AccessDenied" => Failure::blind(
-            format!("Secrets Manager refused {operation} for {secret}: {message}"),
-            format!("you need secretsmanager:{operation} on it, and kms:Decrypt where its key is your own"),
+            format!("Secrets Manager refused {asked}: {message}"),
+            match operation {
+                "GetSecretValue" => {
+                    "you need secretsmanager:GetSecretValue on it, and kms:Decrypt where its key is your own"
+                        .to_owned()
+                }
+                _ => format!("you need secretsmanager:{operation}, and no policy that denies it"),
+            },
+        ),
+        "InvalidSignatureException" if message.starts_with("Signature ") => Failure::blind(
+            format!("Secrets Manager's clock and this machine's do not agree: {message}"),
+            "set the clock: AWS refuses signatures that are five minutes off",
         ),
         "UnrecognizedClientException" | "InvalidSignatureException" | "ExpiredTokenException" => {
             Failure::blind(
@@ -106,15 +147,39 @@ fn refusal(operation: &str, secret: &str, place: &str, code: Option<&str>, messa
                 "log in again, or choose another --profile",
             )
         }
+        "ThrottlingException" | "InternalServiceError" => {
+            Failure::blind(format!("Secrets Manager did not get to {asked} ({code}): {message}"), PASSES)
+        }
         _ => Failure::blind(
-            format!("Secrets Manager refused {operation} for {secret} with {code}: {message}"),
+            format!("Secrets Manager refused {asked} with {code}: {message}"),
             "`turnlock explain` shows the state the secret is in",
         ),
     }
 }
 
+/// Something answered, and not in Secrets Manager's words.
+fn stranger(place: &str) -> Failure {
+    Failure::blind(
+        format!("what answers at {place} is no Secrets Manager"),
+        "check --endpoint-url, and whether a proxy on the way answers instead",
+    )
+}
+
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Failure {
-        Failure::blind(error.to_string(), "see the message; nothing was changed by this")
+        Failure::blind(
+            format!("this machine cannot do what is needed: {error}"),
+            "see to what is named there, and run the command again",
+        )
+    }
+}
+
+/// A lab of this program's own did not do as it should.
+impl From<lab::secrets::Refusal> for Failure {
+    fn from(refusal: lab::secrets::Refusal) -> Failure {
+        Failure::finding(
+            format!("the lab refused: {refusal}"),
+            "please report it with what was printed above",
+        )
     }
 }

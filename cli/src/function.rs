@@ -1,5 +1,6 @@
 //! A rotation function, as a command to start here or as the ARN of a deployed one.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -7,7 +8,7 @@ use lab::runtime::{self, RunningFunction};
 use serde_json::{Value, json};
 
 use crate::account::Account;
-use crate::failure::Failure;
+use crate::failure::{Failure, PASSES};
 use crate::signed::{Request, Signed};
 
 /// Lambda's longest time for an invocation, and a little more.
@@ -45,13 +46,7 @@ impl Function {
         for (name, value) in env {
             function = function.env(name, value);
         }
-        let started = function.start().await;
-        started.map(Function::Process).map_err(|error| {
-            Failure::usage(
-                format!("the function cannot be started: {error}"),
-                "check the command of --function",
-            )
-        })
+        function.start().await.map(Function::Process).map_err(not_started)
     }
 
     /// A deployed function.
@@ -87,6 +82,14 @@ impl Function {
 pub(crate) fn process(name: &str, command: &str) -> runtime::Function {
     let command = ["/bin/sh".to_owned(), "-c".to_owned(), format!("exec {command}")];
     program(name, &command)
+}
+
+/// The shell starts whatever the command is; what it needs for that is missing.
+pub(crate) fn not_started(error: io::Error) -> Failure {
+    Failure::blind(
+        format!("the function cannot be started: {error}"),
+        "that takes /bin/sh, a folder for temporary files (TMPDIR) and a port on 127.0.0.1",
+    )
 }
 
 /// A program and its arguments as a process of the lab.
@@ -132,11 +135,17 @@ async fn invoke(
         let why = if body["Message"].is_string() { word("Message") } else { word("message") };
         return Err(Failure::blind(
             format!("Lambda refused to invoke {arn} with HTTP {}: {why}", answer.status),
-            "you need lambda:InvokeFunction on it; check the ARN and --region",
+            match answer.status {
+                429 | 500.. => PASSES,
+                _ => "you need lambda:InvokeFunction on it; check the ARN and --region",
+            },
         ));
     }
-    if answer.headers.contains_key("x-amz-function-error") {
-        return Ok(Err(Refused { kind: word("errorType"), message: word("errorMessage") }));
+    if let Some(error) = answer.headers.get("x-amz-function-error") {
+        // A function that ran out of time is told of without a type.
+        let kind = Some(word("errorType")).filter(|kind| !kind.is_empty());
+        let kind = kind.unwrap_or_else(|| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        return Ok(Err(Refused { kind, message: word("errorMessage") }));
     }
     Ok(Ok(body))
 }

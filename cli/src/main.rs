@@ -46,7 +46,8 @@ fn main() -> ExitCode {
         Err(error) => return misunderstood(&error),
     };
     let screen = Arc::new(Screen::new(arguments.json, arguments.color));
-    match run(arguments.command, &screen) {
+    let outcome = run(arguments.command, &screen);
+    match outcome.and_then(|exit| screen.printed().map(|()| exit)) {
         Ok(exit) => exit.into(),
         Err(failure) => {
             screen.fail(&failure);

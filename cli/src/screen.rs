@@ -53,6 +53,8 @@ pub(crate) struct Screen {
     pub(crate) live: bool,
     /// What would be cut short by ctrl-C right now, and what holds then.
     doing: Mutex<Option<(String, &'static str)>>,
+    /// Why a result could not be printed.
+    unwritten: Mutex<Option<io::Error>>,
 }
 
 impl Screen {
@@ -64,14 +66,31 @@ impl Screen {
             Colour::Always => true,
             Colour::Never => false,
         };
-        Screen { json, colour, live: io::stderr().is_terminal() && !json, doing: Mutex::default() }
+        let live = io::stderr().is_terminal() && !json;
+        Screen { json, colour, live, doing: Mutex::default(), unwritten: Mutex::default() }
     }
 
     /// A line of the result.
     pub(crate) fn out(&self, line: impl AsRef<str>) {
         self.progress("");
-        // Whoever reads a pipe may stop reading; the work is done all the same.
-        let _ = writeln!(io::stdout().lock(), "{}", line.as_ref());
+        match writeln!(io::stdout().lock(), "{}", line.as_ref()) {
+            // Whoever reads a pipe may stop reading; the work is done all the same.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            }
+            _ => {}
+        }
+    }
+
+    /// Fails if a result could not be printed, as on a full disk.
+    pub(crate) fn printed(&self) -> Result<(), Failure> {
+        match self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            None => Ok(()),
+            Some(error) => Err(Failure::blind(
+                format!("the result could not be written: {error}"),
+                "the work is done all the same; make room, or send standard output elsewhere",
+            )),
+        }
     }
 
     /// The result as JSON, whole.
@@ -113,6 +132,11 @@ impl Screen {
         if self.json {
             self.out_json(&json!({"error": failure.what, "hint": failure.hint}));
         }
+        self.tell(failure);
+    }
+
+    /// The same where the result has been printed, error and all.
+    pub(crate) fn tell(&self, failure: &Failure) {
         self.progress("");
         self.say(format!("{}: {}", self.paint(Paint::Bad, "error"), failure.what));
         self.say(format!("{}: {}", self.paint(Paint::Careful, "hint"), failure.hint));

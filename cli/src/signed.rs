@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 
 use crate::account::{Account, connector};
-use crate::failure::Failure;
+use crate::failure::{Failure, innermost};
 
 /// A caller of services: who, in which Region, and by which connections.
 pub(crate) struct Signed {
@@ -75,7 +75,7 @@ impl Signed {
         };
         let request = self.sign(request).map_err(&failed)?;
         let request = HttpRequest::try_from(request).map_err(|error| failed(error.to_string()))?;
-        let answer = self.connector.call(request).await.map_err(|error| failed(error.to_string()))?;
+        let answer = self.connector.call(request).await.map_err(|error| failed(innermost(&error)))?;
         let answer = answer.try_into_http1x().map_err(|error| failed(error.to_string()))?;
         let (head, body) = answer.into_parts();
         let body = body.collect().await.map_err(|error| failed(error.to_string()))?.to_bytes();

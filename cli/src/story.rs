@@ -140,7 +140,7 @@ fn lost(state: &State) -> Story {
     if newer {
         return Story {
             what: "the current password is refused, and a newer version has no label",
-            why: "AWSPENDING was taken away after the server had accepted that version; clients are locked out",
+            why: "perhaps the server had accepted that version before AWSPENDING was taken away; clients are locked out",
             action: Action::Rotate,
             advice: "rotate: Turnlock's functions try versions without a label too",
         };

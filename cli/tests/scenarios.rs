@@ -1,8 +1,9 @@
 //! Runs every file of `tests/scenarios`: a transcript of commands, what they print and how they end, against the real program.
 //!
-//! A file begins with `world none`, `world lab` or `world postgres`. Then come lines that begin with
+//! A file begins with `world KIND` (`scenarios/world.rs` has the kinds). Then come lines that begin with
 //! - `$`: a command for the shell; `?` its exit code, `>` its standard output, `!` its standard error, line by line;
 //! - `sql`: a statement for the server's superuser; `call`: an operation of the lab's Secrets Manager and its request;
+//!   `faults`: how its calls fail from then on;
 //! - `#`: a remark.
 //!
 //! What differs from run to run is replaced by a word in capitals (`scenarios/world.rs`). `UPDATE_SCENARIOS=1` writes what
@@ -47,7 +48,8 @@ async fn play(path: PathBuf) -> Option<String> {
         match word {
             "world" => world = Some(World::new(rest).await),
             "sql" => world.as_ref().expect("a world comes first").sql(rest).await,
-            "call" => world.as_ref().expect("a world comes first").call(rest),
+            "faults" => world.as_ref().expect("a world comes first").faults(rest),
+            "call" => world.as_mut().expect("a world comes first").call(rest),
             "$" => {
                 // What the file expects is compared as a whole at the end.
                 while lines.next_if(|line| line.starts_with(['?', '>', '!'])).is_some() {}

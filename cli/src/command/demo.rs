@@ -75,10 +75,11 @@ impl Demo {
         }
         let untrue: Vec<&str> = outcomes.iter().flat_map(|it| &it.untrue).map(String::as_str).collect();
         if !untrue.is_empty() {
-            return Err(Failure::finding(
+            screen.tell(&Failure::finding(
                 format!("the demo did not go as it should: {}", untrue.join("; ")),
                 "please report it with what was printed above",
             ));
+            return Ok(Exit::Finding);
         }
         drop(subject);
         if !screen.json {

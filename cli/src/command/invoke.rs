@@ -130,7 +130,11 @@ impl Invoke {
             // What the service does after the last step.
             let after = account.state(&before.arn).await?;
             if after.with("AWSPENDING").is_some_and(|version| version.id == token && version.has(CURRENT)) {
-                account.drop_pending(&before.arn, &token).await?;
+                let dropped = account.drop_pending(&before.arn, &token).await;
+                if let Err(failure) = dropped {
+                    let what = "AWSPENDING stays beside AWSCURRENT, which does no harm";
+                    screen.say(format!("{}: {what}: {}", screen.paint(Paint::Careful, "note"), failure.what));
+                }
             }
         }
         Ok((token, runs))
@@ -243,25 +247,29 @@ impl Invoke {
             }
             return Ok(Exit::Fine);
         }
-        let Some((step, refused)) = refused else {
-            return Err(Failure::finding(
-                format!("the rotation to {token} has not finished"),
-                "see the function's log in CloudWatch; `turnlock explain` says where it stands",
-            ));
-        };
-        let (what, hint) = refused.split();
-        let hint = hint.unwrap_or(match refused.is_silence() {
-            true => "--logs shows what the function wrote; check the command of --function",
-            false => "`turnlock explain` says where the rotation stands; every step can be run again",
-        });
-        let failure = Failure::finding(format!("{} failed: {what}", step.name()), hint);
+        let failure = unfinished(token, refused);
         if screen.json {
-            // The result has been printed, error and all.
-            screen.say(format!("error: {}\nhint: {}", failure.what, failure.hint));
+            screen.tell(&failure);
             return Ok(Exit::Finding);
         }
         Err(failure)
     }
+}
+
+/// Why a rotation to this version has not finished.
+fn unfinished(token: &str, refused: Option<(Step, &Refused)>) -> Failure {
+    let Some((step, refused)) = refused else {
+        return Failure::finding(
+            format!("the rotation to {token} has not finished"),
+            "see the function's log in CloudWatch; `turnlock explain` says where it stands",
+        );
+    };
+    let (what, hint) = refused.split();
+    let hint = hint.unwrap_or(match refused.is_silence() {
+        true => "--logs shows what the function wrote; check the command of --function",
+        false => "`turnlock explain` says where the rotation stands; every step can be run again",
+    });
+    Failure::finding(format!("{} failed: {what}", step.name()), hint)
 }
 
 impl Run {

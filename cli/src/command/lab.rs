@@ -101,9 +101,14 @@ impl Lab {
                 format!("port {} is taken", self.port),
                 "another lab may run already; choose another --port, 0 takes a free one",
             ),
-            (Some(file), _) => Failure::blind(
+            (Some(file), kind) => Failure::blind(
                 format!("{}: {error}", file.display()),
-                "it opens with the key or passphrase that it was made with, for one lab at a time",
+                match kind {
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied => {
+                        "name a file in a folder that is there, and that you may write to"
+                    }
+                    _ => "it opens with the key or passphrase that it was made with, for one lab at a time",
+                },
             ),
             (None, _) => Failure::blind(format!("the lab cannot start: {error}"), "choose another --port"),
         }
@@ -117,12 +122,7 @@ impl Lab {
         screen: &Arc<Screen>,
     ) -> Result<String, Failure> {
         let function = function::process(name, command).env("SECRETS_MANAGER_ENDPOINT", lab.endpoint());
-        let function = function.start().await.map_err(|error| {
-            Failure::usage(
-                format!("function {name} cannot be started: {error}"),
-                "check the command of --function",
-            )
-        })?;
+        let function = function.start().await.map_err(function::not_started)?;
         let screen = Arc::clone(screen);
         let watched = Watched { name: name.to_owned(), function, screen, logs: self.logs };
         Ok(lab.attach(name, Arc::new(watched)))

@@ -5,16 +5,16 @@ use std::path::Path;
 
 use lab::secrets::Lab;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::failure::Failure;
 
 /// One secret. It has no `Debug`: it holds the value.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 struct Entry {
     /// A text, or a table that becomes JSON.
-    value: toml::Value,
+    value: Value,
     /// The name of an attached function.
     function: Option<String>,
     /// When it rotates, such as `rate(10 days)`.
@@ -39,12 +39,22 @@ pub(super) fn read(path: &Path) -> Result<Vec<Seed>, Failure> {
         )
     };
     let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    // The reader's own message would show the line, which may hold a password.
+    // The reader's own display would show the line, which may hold a password.
     let entries: BTreeMap<String, Entry> = toml::from_str(&text).map_err(|error| {
         let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
-        wrong(format!("line {line}: {}", error.message()))
+        wrong(format!("line {line}: {}", without_values(error.message())))
     })?;
     Ok(entries.into_iter().map(|(name, entry)| Seed { name, entry }).collect())
+}
+
+/// What the reader says of a value of the wrong type, which it quotes: a text there may be a password.
+fn without_values(message: &str) -> String {
+    match message.rsplit_once(", expected ") {
+        Some((quoted, wanted)) if quoted.starts_with("invalid type") => {
+            format!("this should be {}", wanted.replace("a map", "a table"))
+        }
+        _ => message.to_owned(),
+    }
 }
 
 impl Seed {
@@ -55,9 +65,8 @@ impl Seed {
             Failure::usage(format!("secret {name} cannot be made: {refusal}"), "correct the seed file")
         };
         let value = match &entry.value {
-            toml::Value::String(text) => text.clone(),
-            table => serde_json::to_string(table)
-                .map_err(|error| Failure::usage(error.to_string(), "correct the seed file"))?,
+            Value::String(text) => text.clone(),
+            table => table.to_string(),
         };
         let secrets = lab.secrets();
         if secrets.arn(name).is_ok() {

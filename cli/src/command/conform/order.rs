@@ -41,6 +41,11 @@ pub(super) async fn judge(bench: &Bench, card: &mut Card<'_>) {
 /// The steps to the end, and what must be so there.
 async fn ends_well(scene: &Scene, token: &str) -> Judged {
     scene.world.steps(token).await.map_err(|error| format!("afterwards it does not end: {error}"))?;
+    promoted(scene, token).await
+}
+
+/// What must be so at the end of a rotation.
+async fn promoted(scene: &Scene, token: &str) -> Judged {
     scene.current_logs_in("at the end").await?;
     match scene.version("AWSCURRENT").as_deref() == Some(token) {
         true => Ok(String::new()),
@@ -57,13 +62,12 @@ async fn doubled(bench: &Bench) -> Judged {
             scene.holds(&format!("after {}", step.name())).await?;
         }
     }
-    scene.current_logs_in("at the end").await?;
-    Ok(String::new())
+    promoted(&scene, &token).await
 }
 
 async fn again(bench: &Bench) -> Judged {
     let scene = bench.scene().await?;
-    let token = scene.world.rotate().await?;
+    let token = scene.rotate().await?;
     for step in Step::ALL {
         scene.step(&token, step).await?;
         scene.current_logs_in(&format!("after a second {}", step.name())).await?;
@@ -107,7 +111,7 @@ async fn untested(bench: &Bench) -> Judged {
 
 async fn stranger(bench: &Bench) -> Judged {
     let scene = bench.scene().await?;
-    scene.world.rotate().await?;
+    scene.rotate().await?;
     let value = scene.current()?;
     let other = "a-version-that-nobody-rotates-to-0001";
     let mut forged = value.clone();

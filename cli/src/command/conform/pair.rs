@@ -40,7 +40,7 @@ async fn grants(bench: &Bench) -> Judged {
     let table = table(&scene.user);
     scene.server.share_table(&table, &scene.user).await?;
     for number in 1..=3 {
-        scene.world.rotate().await?;
+        scene.rotate().await?;
         if !scene.server.reads(&scene.current()?, &table).await? {
             return Err(format!("after rotation {number} the current user cannot read its table").into());
         }
@@ -52,10 +52,10 @@ async fn revokes(bench: &Bench) -> Judged {
     let scene = bench.scene().await?;
     let table = table(&scene.user);
     scene.server.share_table(&table, &scene.user).await?;
-    scene.world.rotate().await?;
+    scene.rotate().await?;
     scene.server.withhold_table(&table, &scene.user).await?;
     for number in 2..=3 {
-        scene.world.rotate().await?;
+        scene.rotate().await?;
         if scene.server.reads(&scene.current()?, &table).await? {
             return Err(format!("after rotation {number} the current user can still read the table").into());
         }

@@ -42,9 +42,9 @@ pub(super) async fn judge(bench: &Shared<Bench>, card: &mut Card<'_>) {
             .await;
     }
     if card.wants(FIGURES)
-        && let Err(flaw) = measure(bench, card).await
+        && let Err(Flaw::Fails(why) | Flaw::Unclear(why)) = measure(bench, card).await
     {
-        card.figure("not measured", format!("{flaw:?}"));
+        card.figure("not measured", why);
     }
 }
 
@@ -53,7 +53,7 @@ async fn thrice(bench: &Bench) -> Judged {
     let started = Instant::now();
     for number in 1..=3 {
         let old = scene.current()?;
-        scene.world.rotate().await.map_err(|error| format!("rotation {number}: {error}"))?;
+        scene.rotate().await.map_err(|error| format!("rotation {number}: {error}"))?;
         scene.current_logs_in(&format!("after rotation {number}")).await?;
         if scene.current()?["password"] == old["password"] {
             return Err(format!("rotation {number} changed no password").into());
@@ -68,7 +68,7 @@ async fn thrice(bench: &Bench) -> Judged {
 async fn keeps(bench: &Bench) -> Judged {
     let scene = bench.scene().await?;
     let before = scene.current()?;
-    scene.world.rotate().await?;
+    scene.rotate().await?;
     let after = scene.current()?;
     let keys = before.as_object().into_iter().flat_map(|object| object.keys());
     let lost = keys.filter(|key| !["username", "password"].contains(&key.as_str()));
@@ -80,7 +80,7 @@ async fn unrefused(bench: &Bench) -> Judged {
     let scene = bench.scene().await?;
     let before = scene.server.refused().await?;
     for _ in 0..2 {
-        scene.world.rotate().await?;
+        scene.rotate().await?;
     }
     match scene.server.refused().await? - before {
         0 => Ok(String::new()),
@@ -109,7 +109,7 @@ async fn clients(bench: &Bench) -> Result<lab::continuity::Tally, Flaw> {
     let clients = Clients::start(&scene.world.lab.secrets(), &scene.world.secret, habits, login);
     clients.until(|tally| tally.accepted >= 20).await;
     for _ in 0..3 {
-        scene.world.rotate().await?;
+        scene.rotate().await?;
         let current = scene.world.lab.secrets().version_with(&scene.world.secret, "AWSCURRENT");
         // The next rotation begins when no copy is from before this one, as with any real schedule.
         clients.all_use(&current.unwrap_or_default()).await;
@@ -125,11 +125,11 @@ async fn unnoticed(bench: &Bench) -> Judged {
 
 async fn measure(bench: &Bench, card: &mut Card<'_>) -> Result<(), Flaw> {
     let scene = bench.scene().await?;
-    scene.world.rotate().await?;
+    scene.rotate().await?;
     let ready = scene.world.function.ready_after();
     scene.world.lab.clear_calls();
     scene.world.lab.set_latency(LATENCY);
-    scene.world.rotate().await?;
+    scene.rotate().await?;
     let (calls, depth) = (scene.world.lab.calls().len(), scene.world.lab.depth());
     card.figure("calls to Secrets Manager", format!("{calls}, {depth} of them one after another"));
     if !bench.overlaps() {

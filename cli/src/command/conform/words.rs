@@ -45,7 +45,7 @@ async fn server_log(bench: &Bench) -> Judged {
     // Whoever made the accounts wrote their first passwords.
     let before: Vec<usize> = scene.server.written().iter().map(String::len).collect();
     for _ in 0..2 {
-        scene.world.rotate().await?;
+        scene.rotate().await?;
     }
     let written = scene.server.written();
     let new = written.iter().zip(before).map(|(log, before)| log.get(before..).unwrap_or(log));
@@ -59,7 +59,7 @@ async fn server_log(bench: &Bench) -> Judged {
 /// Everything that is said in a rotation that works and in some that fail.
 async fn output(bench: &Bench) -> Judged {
     let scene = bench.scene().await?;
-    scene.world.rotate().await?;
+    scene.rotate().await?;
     let token = scene.world.begin()?;
     let mut said = String::new();
     scene.step(&token, Step::CreateSecret).await?;
@@ -115,9 +115,9 @@ async fn each(bench: &Bench, accounts: Vec<(&str, String)>) -> Judged {
         let own = bench.user();
         let user = if name.is_empty() { &own } else { name };
         let scene = bench.scene_of(&bench.server, user, &password, PLAIN).await?;
-        let mut outcome = scene.world.rotate().await;
+        let mut outcome = scene.rotate().await;
         if outcome.is_ok() {
-            outcome = scene.world.rotate().await;
+            outcome = scene.rotate().await;
         }
         let what = if name.is_empty() { &password } else { name };
         match outcome {

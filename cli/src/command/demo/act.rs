@@ -65,7 +65,7 @@ impl Act<'_> {
         let started = Instant::now();
         // Enough to see that they get in at all.
         self.watch(&clients, started, |tally| tally.accepted >= 4 * self.clients as u64).await?;
-        let token = world.begin().map_err(|refusal| failed("RotateSecret", &refusal.to_string()))?;
+        let token = world.begin()?;
         self.show_labels(&world);
         let (mut steps, mut seen) = (Vec::new(), clients.tally());
         for step in Step::ALL {
@@ -78,11 +78,7 @@ impl Act<'_> {
             self.show_step(step, began.elapsed(), &seen, &clients.tally());
             seen = clients.tally();
         }
-        world
-            .lab
-            .secrets()
-            .end_rotation(&world.secret)
-            .map_err(|refusal| failed("the end", &refusal.to_string()))?;
+        world.lab.secrets().end_rotation(&world.secret)?;
         self.show_labels(&world);
         // Until the new version has been in use for as long as the old one was.
         let used = |tally: &Tally| {
@@ -193,7 +189,7 @@ fn ms(time: Duration) -> u64 {
 }
 
 /// A step of the demo that did not go as it should.
-pub(super) fn failed(what: &str, why: &str) -> Failure {
+fn failed(what: &str, why: &str) -> Failure {
     let (why, hint) =
         why.split_once(". What to do: ").unwrap_or((why, "please report it with what was printed above"));
     Failure::finding(format!("{what} failed: {why}"), hint)

@@ -12,7 +12,6 @@ use lab::servers::Postgres;
 use lab::world::World;
 use serde_json::{Value, json};
 
-use super::act::failed;
 use super::issuer::{self, Issuer, PROVIDER};
 use crate::failure::Failure;
 
@@ -124,7 +123,6 @@ impl Subject {
     /// A Secrets Manager with the secret of a new account, and the function.
     pub(super) async fn world(&self, strategy: &str, binary: &Path) -> Result<World, Failure> {
         let lab = Lab::start(lab::secrets::Options::default()).await?;
-        let refused = |refusal: lab::secrets::Refusal| failed("the secret", &refusal.to_string());
         let function =
             Function::new(self.function(), [binary]).env("SECRETS_MANAGER_ENDPOINT", lab.endpoint());
         let (secret, function) = match self {
@@ -140,8 +138,8 @@ impl Subject {
         let function = Arc::new(function.start().await?);
         lab.attach(self.function(), function.clone());
         let name = "prod/app".to_owned();
-        lab.secrets().create(&name, &secret.to_string()).map_err(refused)?;
-        lab.secrets().enable_rotation(&name, self.function()).map_err(refused)?;
+        lab.secrets().create(&name, &secret.to_string())?;
+        lab.secrets().enable_rotation(&name, self.function())?;
         Ok(World { lab, function, secret: name })
     }
 }
@@ -159,8 +157,7 @@ async fn account(server: &Postgres, strategy: &str, lab: &Lab) -> Result<Value, 
         let mut admin = secret.clone();
         admin["username"] = json!(server.superuser());
         admin["password"] = json!(server.superuser_password());
-        let made = lab.secrets().create("prod/admin", &admin.to_string());
-        secret["masterarn"] = json!(made.map_err(|refusal| failed("the secret", &refusal.to_string()))?);
+        secret["masterarn"] = json!(lab.secrets().create("prod/admin", &admin.to_string())?);
     }
     Ok(secret)
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::account::Account;
-use crate::failure::Failure;
+use crate::failure::{Failure, PASSES};
 use crate::finding::Finding;
 use crate::labels::State;
 use crate::signed::{Answer, Request, Signed};
@@ -181,11 +181,11 @@ impl Aws<'_> {
 }
 
 fn denied(check: &str, action: &str, status: u16) -> Finding {
-    Finding::skipped(
-        check,
-        format!("{action} was answered with HTTP {status}"),
-        Some(&format!("you need {action} to look at this")),
-    )
+    let hint = match status {
+        429 | 500.. => PASSES.to_owned(),
+        _ => format!("you need {action} to look at this"),
+    };
+    Finding::skipped(check, format!("{action} was answered with HTTP {status}"), Some(&hint))
 }
 
 fn configuration(body: &Value) -> Finding {
@@ -204,8 +204,8 @@ fn configuration(body: &Value) -> Finding {
     if word("State") != "Active" && word("State") != "Inactive" {
         return Finding::fail(
             "function",
-            format!("it is {}: {text}", word("State")),
-            "see StateReason in the Lambda console",
+            format!("it is {} ({}): {text}", word("State"), word("StateReason")),
+            "see to the reason, and deploy it again",
         );
     }
     if timeout < LEAST_TIMEOUT {

@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::value::Wire;
 
-/// Asks for TLS; true if the handshake may begin.
+/// Asks for TLS; true if the handshake may begin. A server that turns this client away is `ConnectionRefused`.
 pub(super) async fn ask_for_tls<S>(wire: Wire, stream: &mut S) -> io::Result<bool>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -41,8 +41,10 @@ async fn mysql<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> io::Result<
     }
     let mut greeting = vec![0; length as usize];
     stream.read_exact(&mut greeting).await?;
-    if greeting.first() == Some(&0xff) {
-        return Err(io::Error::other("it refuses connections from here"));
+    if let [0xff, low, high, text @ ..] = &greeting[..] {
+        let text: String = String::from_utf8_lossy(text).chars().filter(|it| !it.is_control()).collect();
+        let code = u16::from_le_bytes([*low, *high]);
+        return Err(io::Error::new(io::ErrorKind::ConnectionRefused, format!("error {code}, {text}")));
     }
     // Version text up to a zero, connection id (4), first half of the challenge (8), a zero, then the capabilities (2).
     let end = greeting.iter().skip(1).position(|byte| *byte == 0).map(|at| at + 2);

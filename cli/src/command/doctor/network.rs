@@ -1,5 +1,6 @@
 //! Name resolution, TCP and TLS towards the database, from this machine: no login, no password.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::greeting;
-use super::value::Value;
+use super::value::{Value, Wire};
 use crate::finding::Finding;
 
 /// Longer than any network that works, shorter than a person's patience.
@@ -26,7 +27,7 @@ const ELSEWHERE: &str =
     "if it is meant to be reachable only from its network: --through FUNCTION_ARN looks from there";
 
 pub(super) async fn findings(value: &Value) -> Vec<Finding> {
-    let (Some(host), Some(port), Some(_)) = (value.host(), value.port(), value.wire()) else {
+    let (Some(host), Some(port), Some(wire)) = (value.host(), value.port(), value.wire()) else {
         return Vec::new();
     };
     let mut findings = Vec::new();
@@ -52,15 +53,14 @@ pub(super) async fn findings(value: &Value) -> Vec<Finding> {
         }
     };
     findings.push(Finding::pass("tcp", format!("{host}:{port} answers")));
-    findings.push(tls(value, host, stream).await);
+    findings.push(tls(value, wire, host, stream).await);
     findings
 }
 
 async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     let found = timeout(PATIENCE, tokio::net::lookup_host((host, port))).await;
-    let found: Vec<SocketAddr> =
-        found.map_err(|_| "no answer".to_owned())?.map_err(|error| error.to_string())?.collect();
-    if found.is_empty() { Err("none".to_owned()) } else { Ok(found) }
+    let found = found.map_err(|_| "no answer".to_owned())?;
+    Ok(found.map_err(|error| error.to_string())?.collect())
 }
 
 async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, String> {
@@ -70,10 +70,7 @@ async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, String> {
     }
 }
 
-async fn tls(value: &Value, host: &str, mut stream: TcpStream) -> Finding {
-    let Some(wire) = value.wire() else {
-        return Finding::skipped("tls", "the engine is not known here", None);
-    };
+async fn tls(value: &Value, wire: Wire, host: &str, mut stream: TcpStream) -> Finding {
     if value.plaintext() {
         return Finding::skipped("tls", "the secret says \"ssl\": false", None);
     }
@@ -86,12 +83,26 @@ async fn tls(value: &Value, host: &str, mut stream: TcpStream) -> Finding {
                 "switch TLS on at the server; \"ssl\": false in the secret allows plaintext, where that is acceptable",
             );
         }
+        Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            return Finding::fail(
+                "tls",
+                format!("the server turns this machine away: {error}"),
+                "it may have too many connections, or block this host: see its log",
+            );
+        }
+        Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => return strange("it hung up"),
         Ok(Err(error)) => return strange(&error.to_string()),
         Err(_) => return strange("it was silent"),
     }
     let (config, name) = match (config(value), ServerName::try_from(host.to_owned())) {
         (Ok(config), Ok(name)) => (config, name),
-        (Err(why), _) => return Finding::fail("tls", why, "\"sslrootcert\" is the text of a PEM file"),
+        (Err(why), _) => {
+            return Finding::fail(
+                "tls",
+                why,
+                "it is the text of a PEM file, from BEGIN CERTIFICATE to END CERTIFICATE, with its line breaks",
+            );
+        }
         (_, Err(_)) => return Finding::fail("tls", format!("{host} is no host name"), "correct \"host\""),
     };
     match timeout(PATIENCE, TlsConnector::from(Arc::new(config)).connect(name, stream)).await {
@@ -113,16 +124,24 @@ fn strange(why: &str) -> Finding {
     )
 }
 
+/// The trust of the functions; the reason where the secret's own authority cannot be read.
 fn config(value: &Value) -> Result<ClientConfig, String> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    for pem in [Some(RDS), value.roots().map(str::as_bytes)].into_iter().flatten() {
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate = certificate.map_err(|error| format!("a root is not PEM: {error}"))?;
-            roots.add(certificate).map_err(|error| format!("a root cannot be used: {error}"))?;
+    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(RDS).flatten());
+    if let Some(pem) = value.roots() {
+        let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+        let read = read.map_err(|error| format!("\"sslrootcert\" is not PEM: {error}"))?;
+        if read.is_empty() {
+            return Err("there is no certificate in \"sslrootcert\"".to_owned());
+        }
+        for certificate in read {
+            let added = roots.add(certificate);
+            added.map_err(|error| format!("\"sslrootcert\" cannot be trusted: {error}"))?;
         }
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = config.map_err(|error| error.to_string())?;
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the provider supports TLS 1.2 and 1.3");
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }

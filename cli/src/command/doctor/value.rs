@@ -135,7 +135,10 @@ impl Value {
         };
         let missing: Vec<&str> = ["host", "username", "password"]
             .into_iter()
-            .filter(|name| !self.fields.get(*name).is_some_and(|value| *value != Json::Bool(false)))
+            .filter(|name| {
+                let empty = [Json::Null, Json::Bool(false), Json::from("")];
+                self.fields.get(*name).is_none_or(|value| empty.contains(value))
+            })
             .collect();
         if self.wire().is_some() && !missing.is_empty() {
             let what = format!("engine {engine}, but no {}", missing.join(", no "));
