@@ -18,7 +18,7 @@ use rotation::diagnose::Finding;
 use rotation::document::{Document, Fields};
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
-use rotation::password::{Policy, Rules};
+use rotation::password::{PUNCTUATION, Policy, Rules};
 use rotation::secret::Secret;
 use rotation::settings::Settings;
 use rotation::strategy::Strategy;
@@ -36,8 +36,6 @@ use crate::service::Service;
 const FOLDER: &str = "/opt/providers";
 /// Between two looks at a key that is not ready yet.
 const LOOK: Duration = Duration::from_millis(500);
-/// What GetRandomPassword calls punctuation.
-const PUNCTUATION: &str = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
 
 /// The target.
 pub struct ApiKey {

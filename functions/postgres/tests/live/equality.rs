@@ -74,20 +74,56 @@ fn memberships(one: &str, other: &str) -> String {
     )
 }
 
+/// What whole tables and views are among the relations.
+const TABLES: &str = "(SELECT * FROM pg_class WHERE relkind IN ('r','p','v','m','f'))";
+
+/// What privileges are on, in every version but for tables, whose privileges grew: the kind, where its objects are listed, what
+/// names one, the privileges, and the function that knows them.
+const OBJECTS: [(&str, &str, &str, &[&str], &str); 10] = [
+    (
+        "columns",
+        TABLES,
+        "o.oid::regclass",
+        &["SELECT", "INSERT", "UPDATE", "REFERENCES"],
+        "has_any_column_privilege",
+    ),
+    (
+        "sequence",
+        "(SELECT * FROM pg_class WHERE relkind = 'S')",
+        "o.oid::regclass",
+        &["USAGE", "SELECT", "UPDATE"],
+        "has_sequence_privilege",
+    ),
+    ("schema", "pg_namespace", "o.nspname", &["CREATE", "USAGE"], "has_schema_privilege"),
+    ("database", "pg_database", "o.datname", &["CREATE", "CONNECT", "TEMPORARY"], "has_database_privilege"),
+    ("function", "pg_proc", "o.oid::regprocedure", &["EXECUTE"], "has_function_privilege"),
+    ("type", "pg_type", "o.oid::regtype", &["USAGE"], "has_type_privilege"),
+    ("language", "pg_language", "o.lanname", &["USAGE"], "has_language_privilege"),
+    ("tablespace", "pg_tablespace", "o.spcname", &["CREATE"], "has_tablespace_privilege"),
+    ("wrapper", "pg_foreign_data_wrapper", "o.fdwname", &["USAGE"], "has_foreign_data_wrapper_privilege"),
+    ("server", "pg_foreign_server", "o.srvname", &["USAGE"], "has_server_privilege"),
+];
+
 /// Every function `has_..._privilege` that the server has, over every object there is.
 fn privileges(one: &str, other: &str, version: u32) -> String {
-    let part = |kind: &str, from: &str, name: &str, privileges: &str, test: &str| {
-        format!(
-            "SELECT '{kind}', {name}::text, p FROM {from} o, unnest(ARRAY[{privileges}]) p \
-             WHERE {test}('{one}'::name, o.oid, p) <> {test}('{other}'::name, o.oid, p)"
-        )
-    };
     let each = |privileges: &[&str]| {
         let all = privileges.iter().flat_map(|p| [format!("'{p}'"), format!("'{p} WITH GRANT OPTION'")]);
         all.collect::<Vec<_>>().join(", ")
     };
+    let part = |kind: &str, from: &str, name: &str, privileges: &[&str], test: &str| {
+        format!(
+            "SELECT '{kind}', {name}::text, p FROM {from} o, unnest(ARRAY[{}]) p \
+             WHERE {test}('{one}'::name, o.oid, p) <> {test}('{other}'::name, o.oid, p)",
+            each(privileges)
+        )
+    };
     let mut tables = vec!["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"];
-    let mut parts = Vec::new();
+    if version >= 17 {
+        tables.push("MAINTAIN");
+    }
+    let mut parts = vec![part("table", TABLES, "o.oid::regclass", &tables, "has_table_privilege")];
+    parts
+        .extend(OBJECTS.map(|(kind, from, name, privileges, test)| part(kind, from, name, privileges, test)));
     if version >= 15 {
         // A parameter is named, and has no OID.
         let privileges = each(&["SET", "ALTER SYSTEM"]);
@@ -96,68 +132,16 @@ fn privileges(one: &str, other: &str, version: u32) -> String {
              WHERE has_parameter_privilege('{one}'::name, o.name, p) <> has_parameter_privilege('{other}'::name, o.name, p)"
         ));
     }
-    if version >= 17 {
-        tables.push("MAINTAIN");
-    }
     if version >= 18 {
-        let privileges = each(&["SELECT", "UPDATE"]);
-        parts.push(part(
-            "large object",
-            "pg_largeobject_metadata",
-            "o.oid",
-            &privileges,
-            "has_largeobject_privilege",
-        ));
+        let (objects, test) = ("pg_largeobject_metadata", "has_largeobject_privilege");
+        parts.push(part("large object", objects, "o.oid", &["SELECT", "UPDATE"], test));
     }
-    let columns = "SELECT 'column', o.attrelid::regclass || '.' || o.attname, p FROM pg_attribute o JOIN pg_class c ON c.oid = o.attrelid, \
+    parts.push(format!(
+        "SELECT 'column', o.attrelid::regclass || '.' || o.attname, p FROM pg_attribute o JOIN pg_class c ON c.oid = o.attrelid, \
          unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'REFERENCES']) p \
          WHERE c.relkind IN ('r','p','v','m','f') AND NOT o.attisdropped \
-           AND has_column_privilege('ONE'::name, o.attrelid, o.attnum, p) <> has_column_privilege('OTHER'::name, o.attrelid, o.attnum, p)";
-    parts.push(columns.replace("ONE", one).replace("OTHER", other));
-    let tables = each(&tables);
-    parts.extend([
-        part(
-            "table",
-            "(SELECT * FROM pg_class WHERE relkind IN ('r','p','v','m','f'))",
-            "o.oid::regclass",
-            &tables,
-            "has_table_privilege",
-        ),
-        part(
-            "columns",
-            "(SELECT * FROM pg_class WHERE relkind IN ('r','p','v','m','f'))",
-            "o.oid::regclass",
-            &each(&["SELECT", "INSERT", "UPDATE", "REFERENCES"]),
-            "has_any_column_privilege",
-        ),
-        part(
-            "sequence",
-            "(SELECT * FROM pg_class WHERE relkind = 'S')",
-            "o.oid::regclass",
-            &each(&["USAGE", "SELECT", "UPDATE"]),
-            "has_sequence_privilege",
-        ),
-        part("schema", "pg_namespace", "o.nspname", &each(&["CREATE", "USAGE"]), "has_schema_privilege"),
-        part(
-            "database",
-            "pg_database",
-            "o.datname",
-            &each(&["CREATE", "CONNECT", "TEMPORARY"]),
-            "has_database_privilege",
-        ),
-        part("function", "pg_proc", "o.oid::regprocedure", &each(&["EXECUTE"]), "has_function_privilege"),
-        part("type", "pg_type", "o.oid::regtype", &each(&["USAGE"]), "has_type_privilege"),
-        part("language", "pg_language", "o.lanname", &each(&["USAGE"]), "has_language_privilege"),
-        part("tablespace", "pg_tablespace", "o.spcname", &each(&["CREATE"]), "has_tablespace_privilege"),
-        part(
-            "wrapper",
-            "pg_foreign_data_wrapper",
-            "o.fdwname",
-            &each(&["USAGE"]),
-            "has_foreign_data_wrapper_privilege",
-        ),
-        part("server", "pg_foreign_server", "o.srvname", &each(&["USAGE"]), "has_server_privilege"),
-    ]);
+           AND has_column_privilege('{one}'::name, o.attrelid, o.attnum, p) <> has_column_privilege('{other}'::name, o.attrelid, o.attnum, p)"
+    ));
     parts.join(" UNION ALL ")
 }
 

@@ -1,11 +1,13 @@
 //! The crash sweep where an admin acts: every turn of two users, with and without an owner role, a clone of AWS's function
 //! being taken over, and one user alone.
 
+use std::io;
 use std::sync::Arc;
 
 use lab::proxy::{Protocol, Proxy};
 use lab::servers::Postgres;
 use lab::sweep::{self, Stage};
+use lab::world::World;
 use serde_json::{Value, json};
 
 use super::app::FIRST;
@@ -28,27 +30,11 @@ enum Before {
     Admin,
 }
 
-async fn stage(before: Before) -> std::io::Result<Stage> {
-    let server = Postgres::version(16).setting("max_connections", "200").shared().await?;
-    let pair = Arc::new(Pair::on(server, Power::CreateRole).await);
-    let proxy = Arc::new(Proxy::start(Protocol::Postgres, "127.0.0.1", pair.app.server.port()).await?);
-    let (port, app) = (proxy.port(), pair.app.user.clone());
-    let behind_proxy = |secret: &mut Value| {
-        secret["port"] = port.into();
-        secret["ssl"] = json!(false);
-    };
-    let mut owner = app.clone();
-    if before == Before::OwnerRole {
-        owner = format!("owner_of_{app}");
-        let sql =
-            format!("CREATE ROLE {owner}; GRANT {owner} TO {app}; ALTER ROLE {app} SET role TO {owner}");
-        pair.app.server.execute(&sql).await?;
-    }
-    let world = pair.app.world_with(&[], |secret| {
-        secret["masterarn"] = ADMIN_SECRET.into();
-        behind_proxy(secret);
-        match before {
-            Before::OwnerRole => secret["owner_role"] = owner.as_str().into(),
+impl Before {
+    /// What the secret says for it.
+    fn choose(self, secret: &mut Value, app: &str, owner: &str) {
+        match self {
+            Before::OwnerRole => secret["owner_role"] = owner.into(),
             Before::Admin => secret["strategy"] = "admin".into(),
             Before::Pair => {
                 secret["alternate_username"] = format!("{app}_blue").into();
@@ -56,42 +42,78 @@ async fn stage(before: Before) -> std::io::Result<Stage> {
             }
             Before::Nothing | Before::Rotations(_) | Before::Aws => {}
         }
+    }
+
+    /// Brings it about, once there is a secret.
+    async fn lead_up(self, pair: &Pair, world: &World) -> io::Result<()> {
+        let rotations = match self {
+            Before::Rotations(count) => count,
+            Before::OwnerRole => 1,
+            Before::Pair => return second_user(pair, world).await,
+            Before::Aws => return clone_in_use(pair, world).await,
+            Before::Nothing | Before::Admin => 0,
+        };
+        for _ in 0..rotations {
+            world.rotate().await.map_err(io::Error::other)?;
+        }
+        Ok(())
+    }
+}
+
+/// Another user with a table, whom the admin has marked.
+async fn second_user(pair: &Pair, world: &World) -> io::Result<()> {
+    let (app, admin) = (&pair.app.user, &pair.admin);
+    let arn = world.lab.secrets().arn(&world.secret).map_err(io::Error::other)?;
+    let blue = format!("{app}_blue");
+    let sql = format!(
+        "CREATE ROLE {blue} LOGIN PASSWORD '{FIRST}' CONNECTION LIMIT 3; CREATE TABLE t_{app} (); ALTER TABLE t_{app} OWNER TO {blue}; \
+         GRANT {blue} TO {admin} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE; COMMENT ON ROLE {blue} IS 'turnlock:{arn}'"
+    );
+    pair.app.server.execute(&sql).await
+}
+
+/// A clone as AWS's function makes it, with a table, and current.
+async fn clone_in_use(pair: &Pair, world: &World) -> io::Result<()> {
+    let (app, clone) = (&pair.app.user, pair.clone_name());
+    let admin = pair.app.server.connect(&pair.admin, &pair.admin_password, "postgres").await;
+    let sql = format!("CREATE ROLE {clone} LOGIN PASSWORD '{FIRST}'; GRANT {app} TO {clone}");
+    admin.map_err(io::Error::other)?.batch_execute(&sql).await.map_err(io::Error::other)?;
+    let sql = format!("CREATE TABLE t_{app} (); ALTER TABLE t_{app} OWNER TO {clone}");
+    pair.app.server.execute(&sql).await?;
+    let mut value = world.current();
+    value["username"] = clone.into();
+    world.put("00000000-0000-4000-8000-0000000000ee", &value, "AWSCURRENT").map_err(io::Error::other)
+}
+
+/// The role that both users are to act as: the application's own, or one that is made for them.
+async fn owner(before: Before, pair: &Pair) -> io::Result<String> {
+    let app = &pair.app.user;
+    if before != Before::OwnerRole {
+        return Ok(app.clone());
+    }
+    let owner = format!("owner_of_{app}");
+    let sql = format!("CREATE ROLE {owner}; GRANT {owner} TO {app}; ALTER ROLE {app} SET role TO {owner}");
+    pair.app.server.execute(&sql).await.map(|()| owner)
+}
+
+async fn stage(before: Before) -> io::Result<Stage> {
+    let server = Postgres::version(16).setting("max_connections", "200").shared().await?;
+    let pair = Arc::new(Pair::on(server, Power::CreateRole).await);
+    let proxy = Arc::new(Proxy::start(Protocol::Postgres, "127.0.0.1", pair.app.server.port()).await?);
+    let port = proxy.port();
+    let behind_proxy = |secret: &mut Value| {
+        secret["port"] = port.into();
+        secret["ssl"] = json!(false);
+    };
+    let owner = owner(before, &pair).await?;
+    let world = pair.app.world_with(&[], |secret| {
+        secret["masterarn"] = ADMIN_SECRET.into();
+        behind_proxy(secret);
+        before.choose(secret, &pair.app.user, &owner);
     });
     let world = world.await;
     pair.add_admin(&world, ADMIN_SECRET, behind_proxy);
-    let rotations = match before {
-        Before::Rotations(count) => count,
-        Before::OwnerRole => 1,
-        Before::Nothing | Before::Aws | Before::Pair | Before::Admin => 0,
-    };
-    if before == Before::Pair {
-        let arn = world.lab.secrets().arn(&world.secret).map_err(std::io::Error::other)?;
-        let blue = format!("{app}_blue");
-        let sql = format!(
-            "CREATE ROLE {blue} LOGIN PASSWORD '{FIRST}' CONNECTION LIMIT 3; CREATE TABLE t_{app} (); ALTER TABLE t_{app} OWNER TO {blue}; \
-             GRANT {blue} TO {} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE; COMMENT ON ROLE {blue} IS 'turnlock:{arn}'",
-            pair.admin
-        );
-        pair.app.server.execute(&sql).await?;
-    }
-    for _ in 0..rotations {
-        world.rotate().await.map_err(std::io::Error::other)?;
-    }
-    if before == Before::Aws {
-        let clone = pair.clone_name();
-        let admin = pair.app.server.connect(&pair.admin, &pair.admin_password, "postgres").await;
-        let sql = format!("CREATE ROLE {clone} LOGIN PASSWORD '{FIRST}'; GRANT {app} TO {clone}");
-        admin.map_err(std::io::Error::other)?.batch_execute(&sql).await.map_err(std::io::Error::other)?;
-        pair.app
-            .server
-            .execute(&format!("CREATE TABLE t_{app} (); ALTER TABLE t_{app} OWNER TO {clone}"))
-            .await?;
-        let mut value = world.current();
-        value["username"] = clone.into();
-        let token = "00000000-0000-4000-8000-0000000000ee";
-        let put = world.put(token, &value, "AWSCURRENT");
-        put.map_err(std::io::Error::other)?;
-    }
+    before.lead_up(&pair, &world).await?;
     let (secrets, secret, used) = (world.lab.secrets(), world.secret.clone(), Arc::clone(&pair));
     let epilogue = move || {
         let (current, pair, owner) = (secrets.value(&secret, "AWSCURRENT"), Arc::clone(&used), owner.clone());

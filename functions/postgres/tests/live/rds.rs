@@ -12,74 +12,72 @@ pub(crate) async fn listing(entries: &[Entry], port: u16) -> Rds {
     Rds::start(["postgres", "aurora-postgresql"], entries, port).await.unwrap()
 }
 
+const MEMBER: &str = "<DBClusterIdentifier>app</DBClusterIdentifier>";
+
 /// An Aurora cluster whose writer is the server under test, a lone instance with replicas, others, and proxies; more than a
 /// page of everything.
-fn fleet() -> Vec<Entry> {
-    use Entry::{Cluster, Instance, Proxy, ProxyEndpoint, Target};
-    const MEMBER: &str = "<DBClusterIdentifier>app</DBClusterIdentifier>";
-    vec![
-        Cluster(
-            "other",
-            "other.cluster-x.rds.test",
-            "<ReaderEndpoint>other.cluster-ro-x.rds.test</ReaderEndpoint>",
-        ),
-        Cluster("third", "third.cluster-x.rds.test", ""),
-        Cluster(
-            "app",
-            "localhost",
-            "<ReaderEndpoint>app.cluster-ro-x.rds.test</ReaderEndpoint><CustomEndpoints><member>reports.cluster-custom-x.rds.test</member></CustomEndpoints>",
-        ),
-        // A cluster that replicates one of this name in another Region.
-        Cluster(
-            "far",
-            "far.cluster-x.rds.test",
-            "<ReplicationSourceIdentifier>arn:aws:rds:eu-west-1:000000000000:cluster:app</ReplicationSourceIdentifier>",
-        ),
-        Instance("app", "app.x.rds.test", ""),
-        Instance("app-1", "app-1.x.rds.test", MEMBER),
-        Instance("app-2", "APP-2.x.rds.test", MEMBER),
-        Instance(
-            "outside",
-            "outside.x.rds.test",
-            "<ReadReplicaSourceDBClusterIdentifier>app</ReadReplicaSourceDBClusterIdentifier>",
-        ),
-        Instance(
-            "deep",
-            "deep.x.rds.test",
-            "<ReadReplicaSourceDBInstanceIdentifier>outside</ReadReplicaSourceDBInstanceIdentifier>",
-        ),
-        Instance(
-            "ring-1",
-            "ring-1.x.rds.test",
-            "<ReadReplicaSourceDBInstanceIdentifier>ring-2</ReadReplicaSourceDBInstanceIdentifier>",
-        ),
-        Instance(
-            "ring-2",
-            "ring-2.x.rds.test",
-            "<ReadReplicaSourceDBInstanceIdentifier>ring-1</ReadReplicaSourceDBInstanceIdentifier>",
-        ),
-        Proxy("strange", "strange.proxy-x.rds.test"),
-        Proxy("mixed", "mixed.proxy-x.rds.test"),
-        Proxy("front", "front.proxy-x.rds.test"),
-        ProxyEndpoint("strange", "strange-ro.endpoint.proxy-x.rds.test"),
-        ProxyEndpoint("other", "other-ro.endpoint.proxy-x.rds.test"),
-        ProxyEndpoint("front", "front-ro.endpoint.proxy-x.rds.test"),
-        Target(
-            "front",
-            "<Type>RDS_INSTANCE</Type><RdsResourceId>app-1</RdsResourceId><TrackedClusterId>app</TrackedClusterId>",
-        ),
-        Target("front", "<Type>RDS_INSTANCE</Type><RdsResourceId>app-2</RdsResourceId>"),
-        Target("front", "<Type>TRACKED_CLUSTER</Type><RdsResourceId>app</RdsResourceId>"),
-        Target("mixed", "<Type>TRACKED_CLUSTER</Type><RdsResourceId>app</RdsResourceId>"),
-        Target("mixed", "<Type>TRACKED_CLUSTER</Type><RdsResourceId>other</RdsResourceId>"),
-        Target("strange", "<Type>RDS_INSTANCE</Type><RdsResourceId>gone</RdsResourceId>"),
-    ]
-}
+const FLEET: [Entry; 23] = [
+    Entry::Cluster(
+        "other",
+        "other.cluster-x.rds.test",
+        "<ReaderEndpoint>other.cluster-ro-x.rds.test</ReaderEndpoint>",
+    ),
+    Entry::Cluster("third", "third.cluster-x.rds.test", ""),
+    Entry::Cluster(
+        "app",
+        "localhost",
+        "<ReaderEndpoint>app.cluster-ro-x.rds.test</ReaderEndpoint><CustomEndpoints><member>reports.cluster-custom-x.rds.test</member></CustomEndpoints>",
+    ),
+    // A cluster that replicates one of this name in another Region.
+    Entry::Cluster(
+        "far",
+        "far.cluster-x.rds.test",
+        "<ReplicationSourceIdentifier>arn:aws:rds:eu-west-1:000000000000:cluster:app</ReplicationSourceIdentifier>",
+    ),
+    Entry::Instance("app", "app.x.rds.test", ""),
+    Entry::Instance("app-1", "app-1.x.rds.test", MEMBER),
+    Entry::Instance("app-2", "APP-2.x.rds.test", MEMBER),
+    Entry::Instance(
+        "outside",
+        "outside.x.rds.test",
+        "<ReadReplicaSourceDBClusterIdentifier>app</ReadReplicaSourceDBClusterIdentifier>",
+    ),
+    Entry::Instance(
+        "deep",
+        "deep.x.rds.test",
+        "<ReadReplicaSourceDBInstanceIdentifier>outside</ReadReplicaSourceDBInstanceIdentifier>",
+    ),
+    Entry::Instance(
+        "ring-1",
+        "ring-1.x.rds.test",
+        "<ReadReplicaSourceDBInstanceIdentifier>ring-2</ReadReplicaSourceDBInstanceIdentifier>",
+    ),
+    Entry::Instance(
+        "ring-2",
+        "ring-2.x.rds.test",
+        "<ReadReplicaSourceDBInstanceIdentifier>ring-1</ReadReplicaSourceDBInstanceIdentifier>",
+    ),
+    Entry::Proxy("strange", "strange.proxy-x.rds.test"),
+    Entry::Proxy("mixed", "mixed.proxy-x.rds.test"),
+    Entry::Proxy("front", "front.proxy-x.rds.test"),
+    Entry::ProxyEndpoint("strange", "strange-ro.endpoint.proxy-x.rds.test"),
+    Entry::ProxyEndpoint("other", "other-ro.endpoint.proxy-x.rds.test"),
+    Entry::ProxyEndpoint("front", "front-ro.endpoint.proxy-x.rds.test"),
+    Entry::Target(
+        "front",
+        "<Type>RDS_INSTANCE</Type><RdsResourceId>app-1</RdsResourceId><TrackedClusterId>app</TrackedClusterId>",
+    ),
+    Entry::Target("front", "<Type>RDS_INSTANCE</Type><RdsResourceId>app-2</RdsResourceId>"),
+    Entry::Target("front", "<Type>TRACKED_CLUSTER</Type><RdsResourceId>app</RdsResourceId>"),
+    Entry::Target("mixed", "<Type>TRACKED_CLUSTER</Type><RdsResourceId>app</RdsResourceId>"),
+    Entry::Target("mixed", "<Type>TRACKED_CLUSTER</Type><RdsResourceId>other</RdsResourceId>"),
+    Entry::Target("strange", "<Type>RDS_INSTANCE</Type><RdsResourceId>gone</RdsResourceId>"),
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_endpoint_of_the_admins_server_is_accepted_and_no_other() {
     let pair = Pair::new(16, Power::Superuser).await;
-    let rds = listing(&fleet(), pair.app.server.port()).await;
+    let rds = listing(&FLEET, pair.app.server.port()).await;
     let url = rds.url();
     for (host, accepted) in [
         ("LOCALHOST.", true),
@@ -163,7 +161,7 @@ async fn the_server_of_an_admin_secret_that_rds_made_is_looked_up() {
     // The compiled-in roots do not know this server, so its own is added where a deployment would.
     let server = Postgres::version(16).start().await.unwrap();
     let pair = Pair::on(server.into(), Power::Superuser).await;
-    let rds = listing(&fleet(), pair.app.server.port()).await;
+    let rds = listing(&FLEET, pair.app.server.port()).await;
     let (url, roots) = (rds.url(), pair.app.server.ca_pem().to_owned());
     let env = [("AWS_ENDPOINT_URL_RDS", url.as_str()), ("EXTRA_CA_PEM", roots.as_str())];
     let cluster = "arn:aws:rds:us-east-1:000000000000:cluster:app";
