@@ -30,8 +30,12 @@ pub(crate) fn run_all(arguments: &[&str]) -> Option<ExitCode> {
         setup::packages()?;
         setup::cplusplus()
     });
-    parts.part("build", build);
-    let names = targets().unwrap_or_default();
+    let mut names = Vec::new();
+    parts.part("build", || {
+        build()?;
+        names = targets()?;
+        Ok(())
+    });
     for name in names.iter().filter(|name| wanted.is_none_or(|wanted| wanted == *name)) {
         parts.part(format!("fuzz {name}"), || fuzz(name, seconds));
     }

@@ -13,7 +13,11 @@ pub(crate) fn run_all() -> ExitCode {
     let mut parts = Parts::default();
     parts.part("setup", setup::packages);
     parts.part("format", || run(&mut cargo(&["fmt", "--all", "--check"])));
-    parts.part("fetch", || run(&mut cargo(&["fetch", "--locked"])));
+    // Also of the fuzzers, whose workspace nothing else here looks at: its lock file has to follow this one's packages.
+    parts.part("fetch", || {
+        run(&mut cargo(&["fetch", "--locked"]))?;
+        run(&mut cargo(&["fetch", "--locked", "--manifest-path", "fuzz/Cargo.toml"]))
+    });
     parts.part("deny", deny);
     parts.part("clippy", || {
         run(&mut cargo(&["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]))
