@@ -50,7 +50,7 @@ fn sweep(functions: &Path, swept: &mut Vec<String>) -> Result<Tally, String> {
 
 /// Cases and failures in the line that a sweep prints: `sweep of X: 120 cases in 31.5 s, 0 failed (...)`.
 fn counted(line: &str) -> Option<(u32, u32)> {
-    let counts = line.split_once(" cases in ")?;
+    let counts = line.split_once("sweep of ")?.1.split_once(" cases in ")?;
     let cases = counts.0.rsplit(' ').next()?.parse().ok()?;
     Some((cases, test::number_before(counts.1, " failed")))
 }

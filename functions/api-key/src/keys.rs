@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use aws_lc_rs::digest;
 use rotation::document::Fields;
-use rotation::error::Result;
+use rotation::error::{Error, Kind, Result};
+use rotation::gate;
 use rotation::job::Job;
 use rotation::version::{Labels, Stage, VersionId};
 
 use crate::ApiKey;
 use crate::account::Account;
-use crate::provider::schema::Call;
+use crate::provider::schema::{Call, Revoke};
 use crate::service::{Entry, Listing, Service};
 
 /// No invocation lives longer than 15 minutes (Lambda quotas, "Function timeout"); the rest is for clocks.
@@ -188,6 +189,33 @@ impl<'a> Keys<'a> {
         let service = Service::new(self.job, self.names, proposed, self.admin);
         tracing::info!("revoking the key that could not be stored");
         service.revoke(revoke, &self.names.label(&self.job.token), proposed.id.as_deref()).await
+    }
+
+    /// Rule 2 for the key that this very invocation has put. No lock kept another rotation from coming and going after the second
+    /// look; it did not see this key among those that nobody holds. Only once AWSCURRENT has moved can no other invocation for
+    /// this token promote it any more.
+    pub async fn still_wanted(&self, current: &VersionId) -> Result<()> {
+        let labels = self.job.store.describe().await?;
+        let Err(closed) = gate::check(&labels, &self.job.token) else { return Ok(()) };
+        let provider = &self.account.provider;
+        let may_go = provider.revoke == Revoke::Previous && provider.overlap;
+        if labels.holder(Stage::Current) != Some(current) && may_go {
+            self.end_own(&labels).await?;
+        }
+        Err(Error::new(Kind::Conflict, "this rotation was overtaken while it put its key").because(&closed))
+    }
+
+    /// Ends the key of the version that acts, unless another one holds it too.
+    async fn end_own(&self, labels: &Labels) -> Result<()> {
+        let Some(revoke) = &self.account.provider.calls.revoke else { return Ok(()) };
+        let acting = Acting { service: self.service(), revoke, survey: &self.survey().await? };
+        let others = self.labelled(acting.survey, labels, None).await?;
+        let kept: Vec<&Account> = others.iter().map(Rc::as_ref).collect();
+        let token = &self.job.token;
+        if !self.end_listed(&acting, token, Some(self.account), &kept).await? {
+            self.end_unlisted(&acting, token, self.account, &kept).await?;
+        }
+        Ok(())
     }
 
     fn is_ours(&self, entry: &Entry) -> bool {

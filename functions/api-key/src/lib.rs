@@ -239,13 +239,14 @@ impl Target for ApiKey {
         job: &Job<'_>,
         _: Session,
         admin: Option<&Fields>,
-        _: &Held<Account>,
+        current: &Held<Account>,
         pending: &Held<Account>,
     ) -> Result<()> {
         let account = &pending.account;
         if let Some(put) = &account.provider.calls.put {
             let (names, admin) = (names(job).await?, admin.unwrap_or(&account.fields));
             Service::new(job, &names, account, admin).put(put, &names.label(&job.token)).await?;
+            Keys { target: self, job, names: &names, account, admin }.still_wanted(&current.id).await?;
         }
         self.ready(job, account).await
     }

@@ -145,7 +145,7 @@ async fn a_strict_grant_is_lost_between_its_exchange_and_the_put_alone() {
     let recording = sweep::record(&|| grant(oauth::strict)).await.unwrap();
     let killed = recording.all().into_iter().filter(|case| case.aftermath == Aftermath::Killed);
     let report = sweep::run(|| grant(oauth::strict), killed.collect(), AT_ONCE).await;
-    println!("sweep of oauth-refresh, strict: {report}");
+    println!("outside the promise, oauth-refresh of a strict server: {report}");
     // DescribeSecret and the two reads come before the exchange, the Put right after it.
     let lossy = [
         "before call 4:",
