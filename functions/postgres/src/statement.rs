@@ -32,24 +32,24 @@ pub fn literal(text: &str) -> String {
 
 /// Opens a transaction in which names mean what PostgreSQL's own catalog says, and the session acts as who logged in. Whoever
 /// owns a database decides on these settings for everyone who enters it, and an admin must not run that owner's functions:
-/// so only utility statements, which look nothing up, come before them.
-fn begin(wait: Duration, idle: Duration) -> String {
-    let (wait, idle) = (wait.as_millis(), idle.as_millis());
+/// so only utility statements, which look nothing up, come before them. Locks are waited for this long, and any statement
+/// takes no longer than what is left.
+fn begin(wait: Duration, left: Duration, idle: Duration) -> String {
+    let [wait, left, idle] = [wait, left, idle].map(|limit| limit.as_millis());
     format!(
         "SET LOCAL search_path TO pg_catalog, pg_temp; SET LOCAL ROLE NONE; \
          SET LOCAL DateStyle TO ISO; SET LOCAL TimeZone TO 'UTC'; SET LOCAL standard_conforming_strings TO on; \
-         SET LOCAL lock_timeout = {wait}; SET LOCAL statement_timeout = {wait}; \
+         SET LOCAL lock_timeout = {wait}; SET LOCAL statement_timeout = {left}; \
          SET LOCAL idle_in_transaction_session_timeout = {idle}; \
          SET LOCAL tcp_keepalives_idle = 5; SET LOCAL tcp_keepalives_interval = 2; SET LOCAL tcp_keepalives_count = 3"
     )
 }
 
 /// Opens the transaction that holds the lock until it ends, and reads how the server stores passwords. The transaction form
-/// of the lock survives poolers; the limits free it in seconds when this process is gone without a word. The lock is waited
-/// for this long, and any statement takes no longer than what is left.
+/// of the lock survives poolers; the limits free it in seconds when this process is gone without a word.
 pub fn begin_locked(key: i64, wait: Duration, left: Duration, idle: Duration) -> String {
-    let (begin, wait) = (begin(left, idle), wait_no_longer_than(wait));
-    format!("BEGIN; {begin}; {wait}; SELECT pg_advisory_xact_lock({key}); SHOW password_encryption")
+    let begin = begin(wait, left, idle);
+    format!("BEGIN; {begin}; SELECT pg_advisory_xact_lock({key}); SHOW password_encryption")
 }
 
 /// The same for an admin, whose transaction changes things even where the database says that transactions only read.
@@ -63,7 +63,7 @@ pub fn begin_locked_as_admin(key: i64, wait: Duration, left: Duration, idle: Dur
 
 /// Opens an admin's transaction in another database, where no lock is needed.
 pub fn begin_elsewhere(wait: Duration, idle: Duration) -> String {
-    format!("BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE; {}", begin(wait, idle))
+    format!("BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE; {}", begin(wait, wait, idle))
 }
 
 /// Reads from the catalogs, where names mean what PostgreSQL's own say, in a session whose settings are not ours.
