@@ -121,10 +121,7 @@ impl<'a> Keys<'a> {
         for entry in acting.survey.entries().filter(|entry| self.is_ours(entry)) {
             acting.end(entry).await?;
         }
-        if !self.end_listed(&acting, current, Some(self.account), &[]).await? {
-            self.end_unlisted(&acting, current, self.account, &[]).await?;
-        }
-        Ok(())
+        self.end_version(&acting, current, Some(self.account), &[]).await
     }
 
     /// The keys that there are, seen before the labels are looked at again: a version has its label before it has a key, so
@@ -159,11 +156,7 @@ impl<'a> Keys<'a> {
         let acting = Acting { service: self.service(), revoke, survey };
         acting.end_all(&leftovers, &kept).await?;
         let Some(previous) = previous else { return Ok(()) };
-        let found = self.end_listed(&acting, previous, held.as_deref(), &kept).await?;
-        match held {
-            Some(held) if !found => self.end_unlisted(&acting, previous, &held, &kept).await,
-            _ => Ok(()),
-        }
+        self.end_version(&acting, previous, held.as_deref(), &kept).await
     }
 
     /// Rules 1 and 2, after the labels have moved: what belongs to versions that had lost their labels when the second look saw
@@ -211,11 +204,7 @@ impl<'a> Keys<'a> {
         let acting = Acting { service: self.service(), revoke, survey: &self.survey().await? };
         let others = self.labelled(acting.survey, labels, None).await?;
         let kept: Vec<&Account> = others.iter().map(Rc::as_ref).collect();
-        let token = &self.job.token;
-        if !self.end_listed(&acting, token, Some(self.account), &kept).await? {
-            self.end_unlisted(&acting, token, self.account, &kept).await?;
-        }
-        Ok(())
+        self.end_version(&acting, &self.job.token, Some(self.account), &kept).await
     }
 
     fn is_ours(&self, entry: &Entry) -> bool {
@@ -231,6 +220,21 @@ impl<'a> Keys<'a> {
             (None, None) => true,
         };
         ours && !stored
+    }
+
+    /// Ends the key of one version, as far as anything proves it to be that version's.
+    async fn end_version(
+        &self,
+        acting: &Acting<'_>,
+        version: &VersionId,
+        held: Option<&Account>,
+        kept: &[&Account],
+    ) -> Result<()> {
+        let found = self.end_listed(acting, version, held, kept).await?;
+        match held {
+            Some(held) if !found => self.end_unlisted(acting, version, held, kept).await,
+            _ => Ok(()),
+        }
     }
 
     /// Ends the key of one version, as far as the listing proves it to be that version's; whether it did.
