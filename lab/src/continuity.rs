@@ -94,6 +94,8 @@ impl Tally {
 
 /// Clients at work. They stop with this value.
 pub struct Clients {
+    secrets: Secrets,
+    secret: String,
     tally: Arc<Mutex<Tally>>,
     /// The version that each client logged in with last.
     last: Arc<Mutex<Vec<String>>>,
@@ -120,7 +122,7 @@ impl Clients {
             };
             work.spawn(client.work(number));
         }
-        Clients { tally, last, enough, work }
+        Clients { secrets: secrets.clone(), secret: secret.to_owned(), tally, last, enough, work }
     }
 
     /// What came of it so far.
@@ -136,9 +138,11 @@ impl Clients {
         }
     }
 
-    /// Waits until every client has logged in with this version: nobody has an older copy any more.
-    pub async fn all_use(&self, version: &str) {
-        while locked(&self.last).iter().any(|last| last != version) {
+    /// Waits until every client has logged in with what is AWSCURRENT now: nobody has an older copy any more, so that the next
+    /// rotation may begin, as with any real schedule.
+    pub async fn renewed(&self) {
+        let current = self.secrets.version_with(&self.secret, "AWSCURRENT");
+        while locked(&self.last).iter().any(|last| Some(last) != current.as_ref()) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -180,11 +184,10 @@ impl Client {
             }
             if let Some((version, value)) = &copy {
                 let outcome = (self.login)(value.clone()).await;
-                if matches!(outcome, Ok(false)) {
-                    stale = Instant::now();
-                }
-                if matches!(outcome, Ok(true)) {
-                    version.clone_into(&mut locked(&self.last)[number]);
+                match outcome {
+                    Ok(true) => version.clone_into(&mut locked(&self.last)[number]),
+                    Ok(false) => stale = Instant::now(),
+                    Err(_) => {}
                 }
                 locked(&self.tally).count(outcome, version, &mut kept_out);
             }

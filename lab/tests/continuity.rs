@@ -74,7 +74,7 @@ async fn clients_pick_up_a_new_version_when_their_copy_is_old() {
     // Nobody is refused: the server's password has not changed, and the value is another version of the same.
     let newest = "v".repeat(32);
     lab.secrets().put("app", &newest, r#"{"password": "old", "note": 1}"#, &["AWSCURRENT"]).unwrap();
-    clients.all_use(&newest).await;
+    clients.renewed().await;
     let before = clients.tally();
     let tally = clients.stop().await;
     let old = |tally: &Tally| tally.by_version[0].1;

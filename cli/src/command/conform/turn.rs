@@ -110,9 +110,7 @@ async fn clients(bench: &Bench) -> Result<lab::continuity::Tally, Flaw> {
     clients.until(|tally| tally.accepted >= 20).await;
     for _ in 0..3 {
         scene.rotate().await?;
-        let current = scene.world.lab.secrets().version_with(&scene.world.secret, "AWSCURRENT");
-        // The next rotation begins when no copy is from before this one, as with any real schedule.
-        clients.all_use(&current.unwrap_or_default()).await;
+        clients.renewed().await;
     }
     Ok(clients.stop().await)
 }

@@ -25,8 +25,7 @@ fn clients(scene: &Scene, name: &'static str) -> Clients {
 async fn rotations(scene: &Scene, clients: &Clients, count: usize) {
     for _ in 0..count {
         scene.world.rotate().await.unwrap();
-        let now = scene.world.lab.secrets().version_with(&scene.world.secret, "AWSCURRENT").unwrap();
-        clients.all_use(&now).await;
+        clients.renewed().await;
     }
 }
 
