@@ -1,7 +1,7 @@
 //! `cargo xtask sweep`: every function's rotation, cut everywhere, with everything that may happen afterwards.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path};
 use std::process::ExitCode;
 
 use crate::command::{cargo, watch};
@@ -11,7 +11,8 @@ use crate::test;
 /// Runs the full sweep of every function: those that stand in `TURNLOCK_BIN_DIR`, if it is set.
 pub(crate) fn run_all() -> ExitCode {
     let (mut parts, mut swept) = (Parts::default(), Vec::new());
-    let mut functions = env::var_os("TURNLOCK_BIN_DIR").map(PathBuf::from);
+    // The tests run in their packages' folders.
+    let mut functions = env::var_os("TURNLOCK_BIN_DIR").and_then(|folder| path::absolute(folder).ok());
     if functions.is_none() {
         parts.part("build functions", || test::build_functions().map(|folder| functions = Some(folder)));
     }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use aws_lc_rs::digest;
 use rotation::document::Fields;
 use rotation::error::{Error, Kind, Result};
 use rotation::gate;
@@ -14,38 +13,12 @@ use rotation::version::{Labels, Stage, VersionId};
 
 use crate::ApiKey;
 use crate::account::Account;
+use crate::names::Names;
 use crate::provider::schema::{Call, Revoke};
 use crate::service::{Entry, Listing, Service};
 
 /// No invocation lives longer than 15 minutes (Lambda quotas, "Function timeout"); the rest is for clocks.
 const NOBODY_WAITS: Duration = Duration::from_secs(20 * 60);
-
-/// What this secret calls its keys at the service.
-pub struct Names {
-    /// What all of them begin with.
-    pub prefix: String,
-    /// The AWS account of the secret.
-    pub account: String,
-}
-
-impl Names {
-    /// From the secret's full ARN, so that no two secrets share a name.
-    pub fn new(arn: &str) -> Names {
-        let account = arn.split(':').nth(4).unwrap_or_default().to_owned();
-        Names { prefix: format!("turnlock-{}-", short(arn)), account }
-    }
-
-    /// The name of a version's key.
-    pub fn label(&self, version: &VersionId) -> String {
-        format!("{}{}", self.prefix, short(version.as_str()))
-    }
-}
-
-/// Sixteen hex digits: short enough for every service, and nobody finds a second ARN or token for them.
-fn short(text: &str) -> String {
-    let hash = digest::digest(&digest::SHA256, text.as_bytes());
-    hash.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 /// The keys as they were listed before the labels were looked at, and what has been learnt and done since.
 pub struct Survey {
@@ -391,21 +364,4 @@ fn unpinned_previous(labels: &Labels) -> Option<&VersionId> {
 /// Whether a version holds a listed key.
 fn holds(account: &Account, entry: &Entry) -> bool {
     account.id.as_ref() == Some(&entry.id) || entry.key.as_ref().is_some_and(|key| key.same_as(&account.key))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_tell_secrets_and_versions_apart() {
-        let names = Names::new("arn:aws:secretsmanager:us-east-1:123456789012:secret:a-AbCdEf");
-        assert_eq!(names.account, "123456789012");
-        let (one, two) = (names.label(&VersionId::new("1")), names.label(&VersionId::new("2")));
-        assert!(one != two && one.starts_with(&names.prefix) && one.len() == 42);
-        assert_ne!(
-            Names::new("arn:aws:secretsmanager:us-east-1:123456789012:secret:a-XyZxyZ").prefix,
-            names.prefix
-        );
-    }
 }

@@ -1,5 +1,5 @@
 //! Rotates the keys of any service with an HTTP API, described by a provider file. The files: `provider` (what services are
-//! like), `account` (what a secret holds), `service` (issue, put, test, list, revoke), `keys` (which keys may go),
+//! like), `account` (what a secret holds), `service` (issue, put, test, list, revoke), `keys` (which keys may go), `names` (theirs),
 //! `statement` (requests and quoting), `exchange` (tries, and what answers mean), `connect` and `address` (one request).
 
 pub mod account;
@@ -7,6 +7,7 @@ pub mod address;
 pub mod connect;
 pub mod exchange;
 pub mod keys;
+pub mod names;
 pub mod provider;
 pub mod service;
 pub mod statement;
@@ -27,7 +28,8 @@ use rotation::version::{Labels, Stage};
 use tokio::time::Instant;
 
 use crate::account::Account;
-use crate::keys::{Keys, Names, Survey};
+use crate::keys::{Keys, Survey};
+use crate::names::Names;
 use crate::provider::schema::{Make, Revoke};
 use crate::provider::{Provider, Providers};
 use crate::service::Service;

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::account::Account;
 use crate::exchange::{Answer, Meaning, exchange};
-use crate::keys::Names;
+use crate::names::Names;
 use crate::provider::pointer::Source;
 use crate::provider::schema::Call;
 use crate::provider::template::Variable;

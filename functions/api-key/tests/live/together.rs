@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::Method;
 use lab::rotation::Step;
 use lab::secrets::{At, Fault, Hook, What};
-use rotate_api_key::keys::Names;
+use rotate_api_key::names::Names;
 use rotation::version::VersionId;
 use serde_json::json;
 
