@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::Tls;
 use super::handed;
 use super::server::Server;
-use super::shared::Shared;
+use super::shared::{Relay, Shared};
 
 /// Which of the two relatives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -115,6 +115,12 @@ impl MySqlOptions {
             self.clone().start().await
         };
         SHARED.server(&self, start).await
+    }
+
+    /// A shared server that a new one takes the place of after so many uses: what each leaves behind makes its views slower.
+    pub async fn shared_for(self, uses: u32) -> io::Result<Arc<MySql>> {
+        static RELAY: Relay<MySqlOptions, MySql> = Relay::new();
+        RELAY.server(&self, uses, async || self.clone().start().await).await
     }
 }
 

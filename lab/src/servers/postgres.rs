@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::Tls;
 use super::handed;
 use super::server::Server;
-use super::shared::Shared;
+use super::shared::{Relay, Shared};
 pub(super) use session::{connect, failed, rows};
 
 /// How clients prove who they are.
@@ -83,6 +83,12 @@ impl PostgresOptions {
             self.clone().start().await
         };
         SHARED.server(&self, start).await
+    }
+
+    /// A shared server that a new one takes the place of after so many uses: what each leaves behind makes its catalogs slower.
+    pub async fn shared_for(self, uses: u32) -> io::Result<Arc<Postgres>> {
+        static RELAY: Relay<PostgresOptions, Postgres> = Relay::new();
+        RELAY.server(&self, uses, async || self.clone().start().await).await
     }
 }
 

@@ -31,3 +31,39 @@ impl<O: Eq + Hash + Clone, S> Shared<O, S> {
         cell.get_or_try_init(async || start().await.map(Arc::new)).await.cloned()
     }
 }
+
+/// Shared servers that are replaced after some uses.
+pub(super) struct Relay<O, S> {
+    servers: Mutex<Option<HashMap<O, Turn<S>>>>,
+}
+
+/// The server whose turn it is, and how often it has been given out.
+type Turn<S> = Arc<tokio::sync::Mutex<Option<(Arc<S>, u32)>>>;
+
+impl<O: Eq + Hash + Clone, S> Relay<O, S> {
+    pub(super) const fn new() -> Relay<O, S> {
+        Relay { servers: Mutex::new(None) }
+    }
+
+    /// The server of these options, or a new one if that has been used so often. The old one goes with the last who uses it.
+    pub(super) async fn server(
+        &self,
+        options: &O,
+        uses: u32,
+        start: impl AsyncFnOnce() -> io::Result<S>,
+    ) -> io::Result<Arc<S>> {
+        let turn = locked(&self.servers).get_or_insert_default().entry(options.clone()).or_default().clone();
+        let mut turn = turn.lock().await;
+        match &mut *turn {
+            Some((server, used)) if *used < uses => {
+                *used += 1;
+                Ok(Arc::clone(server))
+            }
+            _ => {
+                let server = Arc::new(start().await?);
+                *turn = Some((Arc::clone(&server), 1));
+                Ok(server)
+            }
+        }
+    }
+}

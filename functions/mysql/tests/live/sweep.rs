@@ -10,7 +10,7 @@ use super::app::App;
 
 /// A new account on a shared server, behind a proxy that can read the traffic.
 async fn stage(release: Release, strategy: &'static str) -> std::io::Result<Stage> {
-    let server = MySql::release(release).setting("max_connections", "300").shared().await?;
+    let server = MySql::release(release).setting("max_connections", "300").shared_for(100).await?;
     let app = Arc::new(App::on(server).await);
     app.server.execute(&format!("GRANT PROCESS ON *.* TO {}", app.account())).await?;
     let proxy = Arc::new(Proxy::start(Protocol::MySql, "127.0.0.1", app.server.port()).await?);

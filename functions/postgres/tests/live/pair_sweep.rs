@@ -97,7 +97,7 @@ async fn owner(before: Before, pair: &Pair) -> io::Result<String> {
 }
 
 async fn stage(before: Before) -> io::Result<Stage> {
-    let server = Postgres::version(16).setting("max_connections", "200").shared().await?;
+    let server = Postgres::version(16).setting("max_connections", "200").shared_for(100).await?;
     let pair = Arc::new(Pair::on(server, Power::CreateRole).await);
     let proxy = Arc::new(Proxy::start(Protocol::Postgres, "127.0.0.1", pair.app.server.port()).await?);
     let port = proxy.port();

@@ -11,8 +11,9 @@ use super::app::App;
 
 /// A new account on a shared server, behind a proxy that can read the traffic.
 async fn stage() -> std::io::Result<Stage> {
-    let app =
-        Arc::new(App::on(Postgres::version(16).setting("max_connections", "200").shared().await?).await);
+    let app = Arc::new(
+        App::on(Postgres::version(16).setting("max_connections", "200").shared_for(100).await?).await,
+    );
     let proxy = Arc::new(Proxy::start(Protocol::Postgres, "127.0.0.1", app.server.port()).await?);
     let port = proxy.port();
     let world = app.world_with(&[], |secret| {

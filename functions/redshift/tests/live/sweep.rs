@@ -13,7 +13,7 @@ use super::app::{ADMIN_SECRET, App};
 
 /// A new user behind a proxy that can read the traffic, because there is no TLS; with some privileges.
 async fn stage(strategy: &'static str) -> std::io::Result<Stage> {
-    let app = Arc::new(App::on(Redshift::shared(Tls::Off).await?).await);
+    let app = Arc::new(App::on(Redshift::shared_for(Tls::Off, 25).await?).await);
     let u = &app.user;
     app.execute(&format!(
         "CREATE GROUP g_{u} WITH USER {u}; CREATE TABLE t_{u} (a int, b int); GRANT SELECT ON t_{u} TO {u}; GRANT UPDATE (b) ON t_{u} TO {u}"
@@ -62,8 +62,6 @@ fn equal(app: Arc<App>) -> Epilogue {
             if original != alternate {
                 return Err(format!("{original:?} and {alternate:?}"));
             }
-            // Every rotation reads the views over everybody's privileges, which must not grow with the cases.
-            app.execute(&format!("DROP TABLE t_{user}; DROP GROUP g_{user}")).await;
             Ok(())
         }) as Answer<Result<(), String>>
     })
