@@ -27,7 +27,7 @@ usage: cargo xtask VERB
   fuzz          random bytes for whatever reads foreign ones: [--smoke | --seconds N] [TARGET]
   bench         measures every function as it is deployed and writes docs/benchmarks.md, which has the options
   scale         1,000 secrets through one process and through fifty, and 100,000 simulated
-  continuity    clients and pools use what rotates while functions are killed; checks what they notice, and writes docs/benchmarks.md
+  continuity    what clients and pools notice while functions are killed: checks it and writes it into docs/benchmarks.md
   soak          ten thousand rotations: nothing grows, nothing gets slower: [--rotations N]
 ";
 
