@@ -1,9 +1,11 @@
-//! Measures rotation functions as whole processes, ours and AWS's side by side. Started by `cargo xtask bench` and
-//! `cargo xtask scale`, which build the functions first.
+//! Measures rotation functions as whole processes, ours and AWS's side by side, and what clients notice of them. Started by
+//! `cargo xtask bench`, `cargo xtask scale` and `cargo xtask continuity`, which build the functions first.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 
 mod chart;
+mod client;
+mod continuity;
 mod count;
 mod figures;
 mod instructions;
@@ -36,6 +38,7 @@ const ROUNDS: usize = 7;
 const USAGE: &str = "\
 usage: bench FUNCTIONS [--peer DIR --peer-python PYTHON] [--rounds N] [--only TEXT] [--dry]
        bench scale FUNCTIONS
+       bench continuity FUNCTIONS [TEXT]
 
   FUNCTIONS      a folder with the functions, and `floor` if the floor is to be measured
   --peer         a checkout of aws-samples/aws-secrets-manager-rotation-lambdas
@@ -43,6 +46,7 @@ usage: bench FUNCTIONS [--peer DIR --peer-python PYTHON] [--rounds N] [--only TE
   --rounds       how often everything is measured (7)
   --only         the cases with this in their name
   --dry          docs/benchmarks.md stays as it is
+  TEXT           only the cases with this in their name; docs/benchmarks.md stays as it is
 ";
 
 struct Arguments {
@@ -59,6 +63,8 @@ async fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words[..] {
         ["scale", functions] => scale::run(functions.into()).await,
+        ["continuity", functions] => continuity::run(functions.into(), None).await,
+        ["continuity", functions, text] => continuity::run(functions.into(), Some(text)).await,
         _ => match Arguments::parse(&words) {
             Some(arguments) => bench(arguments).await,
             None => {

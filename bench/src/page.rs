@@ -1,7 +1,8 @@
-//! The measured part of docs/benchmarks.md: everything between two marks; what stands around them is written by hand.
+//! The measured parts of docs/benchmarks.md: everything between two marks; what stands around them is written by hand.
 
 use std::fs;
 use std::io;
+use std::time::Duration;
 
 use crate::figures::{NONE, mb, ms, ratio, shown};
 use crate::plan::{CASES, LATENCIES, PACKAGES};
@@ -11,13 +12,25 @@ use crate::{chart, machine};
 
 const PAGE: &str = "docs/benchmarks.md";
 const CHART: &str = "docs/benchmarks.svg";
-const BEGIN: &str = "<!-- measured: written by cargo xtask bench -->";
-const END: &str = "<!-- end of what was measured -->";
+
+/// A part of the page, by its marks.
+pub(crate) struct Part {
+    pub(crate) begin: &'static str,
+    pub(crate) end: &'static str,
+}
+
+const FUNCTIONS: Part = Part {
+    begin: "<!-- measured: written by cargo xtask bench -->",
+    end: "<!-- end of what was measured -->",
+};
 
 /// Prints the tables, and puts them into the page.
 pub(crate) fn write(results: &Results, rounds: usize, keep: bool) -> io::Result<()> {
     let measured = [
-        circumstances(results, rounds),
+        format!(
+            "{} {rounds} rounds, each with one process for every case, side and latency.\n",
+            circumstances(results.load, results.took)
+        ),
         goals(results),
         functions(results),
         rotations(results),
@@ -29,33 +42,43 @@ pub(crate) fn write(results: &Results, rounds: usize, keep: bool) -> io::Result<
     if !keep {
         return Ok(());
     }
-    let page = fs::read_to_string(PAGE)?;
-    let around = page.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
-    let (before, after) = around.ok_or_else(|| io::Error::other(format!("{PAGE} has lost its marks")))?;
-    fs::write(PAGE, format!("{before}{BEGIN}\n\n{measured}\n{END}{after}"))?;
+    replace(&FUNCTIONS, &measured)?;
     fs::write(CHART, chart::draw(results))
 }
 
-fn circumstances(results: &Results, rounds: usize) -> String {
+/// Puts a text into the page in the place of what a part had.
+pub(crate) fn replace(part: &Part, text: &str) -> io::Result<()> {
+    let Part { begin, end } = part;
+    let page = fs::read_to_string(PAGE)?;
+    let around = page.split_once(begin).and_then(|(before, rest)| Some((before, rest.split_once(end)?.1)));
+    let (before, after) = around.ok_or_else(|| io::Error::other(format!("{PAGE} has lost its marks")))?;
+    fs::write(PAGE, format!("{before}{begin}\n\n{text}\n{end}{after}"))
+}
+
+/// Where and when, and how long it took.
+pub(crate) fn circumstances(load: f64, took: Duration) -> String {
     format!(
-        "Measured on {} at commit {}: {}. Load average {:.1} before it began, and {:.0} s of measuring: {rounds} rounds, \
-         each with one process for every case, side and latency.\n",
+        "Measured on {} at commit {}: {}. Load average {load:.1} before it began, and {:.0} s of measuring.",
         machine::date(),
         machine::commit(),
         machine::machine(),
-        results.load,
-        results.took.as_secs_f64()
+        took.as_secs_f64()
     )
 }
 
 /// A row of figures.
-fn row(cells: &[String]) -> String {
+pub(crate) fn row(cells: &[String]) -> String {
     format!("| {} |\n", cells.join(" | "))
 }
 
-fn table(heading: &str, columns: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+/// The first two lines of a table.
+pub(crate) fn head(columns: &[&str]) -> String {
     let head: Vec<String> = columns.iter().map(|column| (*column).to_owned()).collect();
-    let mut text = format!("### {heading}\n\n{}|{}\n", row(&head), "---|".repeat(columns.len()));
+    format!("{}|{}\n", row(&head), "---|".repeat(columns.len()))
+}
+
+fn table(heading: &str, columns: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut text = format!("### {heading}\n\n{}", head(columns));
     text.extend(rows.into_iter().map(|cells| row(&cells)));
     text
 }
@@ -191,7 +214,7 @@ fn functions(results: &Results) -> String {
 /// Cold and warm, at each latency.
 fn rotations(results: &Results) -> String {
     let mut text = String::new();
-    type Figure = fn(&Results, usize, u64, crate::subject::Side) -> Option<std::time::Duration>;
+    type Figure = fn(&Results, usize, u64, crate::subject::Side) -> Option<Duration>;
     let kinds: [(&str, Figure); 2] = [
         ("First rotation of a process, start included, ms", |r, at, ms, side| r.cold(at, ms, side)),
         ("Warm rotation, ms", |r, at, ms, side| r.warm(at, ms, side)),

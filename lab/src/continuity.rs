@@ -1,5 +1,6 @@
 //! Clients that log in with AWSCURRENT over and over while something happens to it, each with a copy as old as real caches keep
-//! it: how many logins were accepted, how many refused, and for how long nobody got in. Knows no target: a closure logs in.
+//! it, and pools that keep their sessions for a while: how many logins were accepted, how many refused, for how long nobody got
+//! in, and how many sessions broke. Knows no target: a closure logs in.
 
 use std::io;
 use std::pin::Pin;
@@ -18,6 +19,26 @@ pub type Login = Arc<dyn Fn(Value) -> Attempt + Send + Sync>;
 /// A login under way.
 pub type Attempt = Pin<Box<dyn Future<Output = io::Result<bool>> + Send>>;
 
+/// Logs in and stays: the session if the login was accepted, none if it was refused, an error if there was no answer.
+pub type Open = Arc<dyn Fn(Value) -> Opening + Send + Sync>;
+/// A login under way that is to stay.
+pub type Opening = Pin<Box<dyn Future<Output = Opened> + Send>>;
+/// What came of it.
+pub type Opened = io::Result<Option<Box<dyn Session>>>;
+
+/// What a pool keeps open.
+pub trait Session: Send {
+    /// Uses it once, as an application would; an error means that it broke.
+    fn ask(&mut self) -> Pin<Box<dyn Future<Output = io::Result<()>> + Send + '_>>;
+}
+
+/// Of a login that does not stay.
+impl Session for () {
+    fn ask(&mut self) -> Pin<Box<dyn Future<Output = io::Result<()>> + Send + '_>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
 /// How clients behave.
 #[derive(Clone, Copy, Debug)]
 pub struct Habits {
@@ -25,13 +46,21 @@ pub struct Habits {
     pub clients: usize,
     /// How old a client lets its copy of the secret become; a refusal makes it read again at once, as AWS's caching clients do.
     pub cache: Duration,
-    /// How long a client waits after a login.
+    /// How long a client waits after a login, and before each use of a session.
     pub pause: Duration,
 }
 
 impl Default for Habits {
     fn default() -> Self {
         Self { clients: 8, cache: Duration::from_millis(250), pause: Duration::from_millis(10) }
+    }
+}
+
+impl Habits {
+    /// What the client with this number has of a time, so that not all do the same at once.
+    fn share(&self, time: Duration, number: usize) -> Duration {
+        let part = |number| u32::try_from(number).unwrap_or(u32::MAX);
+        time / part(self.clients.max(1)) * part(number)
     }
 }
 
@@ -44,7 +73,9 @@ pub struct Tally {
     pub refused: u64,
     /// Logins that got no answer.
     pub unanswered: u64,
-    /// What the first of those met.
+    /// Sessions that broke while they were open.
+    pub cut: u64,
+    /// What the first of those two met.
     pub trouble: Option<String>,
     /// The longest that a client was kept out: from its first refused login to its next accepted one.
     pub gap: Duration,
@@ -66,9 +97,9 @@ impl Tally {
         format!("| {engine} | {strategy} | {} | {refused} | {} ms |", self.logins(), gap.as_millis())
     }
 
-    fn count(&mut self, outcome: io::Result<bool>, version: &str, kept_out: &mut Option<Instant>) {
-        match outcome {
-            Ok(true) => {
+    fn count(&mut self, opened: &Opened, version: &str, kept_out: &mut Option<Instant>) {
+        match opened {
+            Ok(Some(_)) => {
                 self.accepted += 1;
                 match self.by_version.iter_mut().find(|(known, _)| known == version) {
                     Some((_, count)) => *count += 1,
@@ -78,7 +109,7 @@ impl Tally {
                     self.gap = self.gap.max(since.elapsed());
                 }
             }
-            Ok(false) => {
+            Ok(None) => {
                 self.refused += 1;
                 // Told while it lasts too, or a client that never gets in again would not count.
                 let since = kept_out.get_or_insert_with(Instant::now);
@@ -86,9 +117,13 @@ impl Tally {
             }
             Err(error) => {
                 self.unanswered += 1;
-                self.trouble.get_or_insert_with(|| error.to_string());
+                self.met(error);
             }
         }
+    }
+
+    fn met(&mut self, error: &io::Error) {
+        self.trouble.get_or_insert_with(|| error.to_string());
     }
 }
 
@@ -107,15 +142,40 @@ impl Clients {
     /// Sends clients to work on a secret. The secret is read beside the lab's HTTP server, so its call log stays the function's.
     #[must_use]
     pub fn start(secrets: &Secrets, secret: &str, habits: Habits, login: Login) -> Clients {
+        let open: Open = Arc::new(move |value| {
+            let attempt = login(value);
+            Box::pin(async move { Ok(attempt.await?.then(|| Box::new(()) as Box<dyn Session>)) })
+        });
+        // Their copies do not all grow old at the same moment.
+        let copy = |number| Copy::new(secrets, secret, habits.cache, habits.share(habits.cache, number));
+        Clients::send(secrets, secret, habits, Duration::ZERO, &open, copy)
+    }
+
+    /// Opens a pool, whose clients share one copy of the secret: each keeps a session, uses it again and again, and after
+    /// `lifetime` opens another in its place.
+    #[must_use]
+    pub fn pool(secrets: &Secrets, secret: &str, habits: Habits, lifetime: Duration, open: &Open) -> Clients {
+        let copy = Copy::new(secrets, secret, habits.cache, habits.cache);
+        Clients::send(secrets, secret, habits, lifetime, open, |_| Arc::clone(&copy))
+    }
+
+    fn send(
+        secrets: &Secrets,
+        secret: &str,
+        habits: Habits,
+        lifetime: Duration,
+        open: &Open,
+        copy: impl Fn(usize) -> Arc<Mutex<Copy>>,
+    ) -> Clients {
         let (tally, enough) = (Arc::new(Mutex::new(Tally::default())), Arc::new(AtomicBool::new(false)));
         let last = Arc::new(Mutex::new(vec![String::new(); habits.clients]));
         let mut work = JoinSet::new();
         for number in 0..habits.clients {
             let client = Client {
-                secrets: secrets.clone(),
-                secret: secret.to_owned(),
+                copy: copy(number),
                 habits,
-                login: Arc::clone(&login),
+                lifetime,
+                open: Arc::clone(open),
                 tally: Arc::clone(&tally),
                 last: Arc::clone(&last),
                 enough: Arc::clone(&enough),
@@ -161,10 +221,10 @@ impl Clients {
 }
 
 struct Client {
-    secrets: Secrets,
-    secret: String,
+    copy: Arc<Mutex<Copy>>,
     habits: Habits,
-    login: Login,
+    lifetime: Duration,
+    open: Open,
     tally: Arc<Mutex<Tally>>,
     last: Arc<Mutex<Vec<String>>>,
     enough: Arc<AtomicBool>,
@@ -172,27 +232,71 @@ struct Client {
 
 impl Client {
     async fn work(self, number: usize) {
-        // Their copies do not all grow old at the same moment.
-        let share = self.habits.cache / u32::try_from(self.habits.clients.max(1)).unwrap_or(u32::MAX);
-        let mut stale = Instant::now() + share * u32::try_from(number).unwrap_or(0);
-        let mut copy = self.read();
+        // Nor do all sessions end at the same moment.
+        let mut lifetime = self.habits.share(self.lifetime, number + 1);
         let mut kept_out: Option<Instant> = None;
-        while !self.enough.load(Ordering::SeqCst) {
-            if Instant::now() >= stale {
-                copy = self.read();
-                stale = Instant::now() + self.habits.cache;
-            }
-            if let Some((version, value)) = &copy {
-                let outcome = (self.login)(value.clone()).await;
-                match outcome {
-                    Ok(true) => version.clone_into(&mut locked(&self.last)[number]),
-                    Ok(false) => stale = Instant::now(),
+        while !self.is_enough() {
+            let copy = locked(&self.copy).look();
+            if let Some((version, value)) = copy {
+                let opened = (self.open)(value).await;
+                match opened {
+                    Ok(Some(_)) => version.clone_into(&mut locked(&self.last)[number]),
+                    Ok(None) => locked(&self.copy).stale = Instant::now(),
                     Err(_) => {}
                 }
-                locked(&self.tally).count(outcome, version, &mut kept_out);
+                locked(&self.tally).count(&opened, &version, &mut kept_out);
+                if let Ok(Some(session)) = opened {
+                    self.keep(session, lifetime).await;
+                    lifetime = self.lifetime;
+                }
             }
             tokio::time::sleep(self.habits.pause).await;
         }
+    }
+
+    /// Uses a session until its time is over or it breaks.
+    async fn keep(&self, mut session: Box<dyn Session>, lifetime: Duration) {
+        let opened = Instant::now();
+        while opened.elapsed() < lifetime && !self.is_enough() {
+            tokio::time::sleep(self.habits.pause).await;
+            if let Err(error) = session.ask().await {
+                let mut tally = locked(&self.tally);
+                tally.cut += 1;
+                return tally.met(&error);
+            }
+        }
+    }
+
+    fn is_enough(&self) -> bool {
+        self.enough.load(Ordering::SeqCst)
+    }
+}
+
+/// A copy of AWSCURRENT that grows old.
+struct Copy {
+    secrets: Secrets,
+    secret: String,
+    cache: Duration,
+    held: Option<(String, Value)>,
+    stale: Instant,
+}
+
+impl Copy {
+    /// A copy that has this long to go.
+    fn new(secrets: &Secrets, secret: &str, cache: Duration, left: Duration) -> Arc<Mutex<Copy>> {
+        let (secrets, secret) = (secrets.clone(), secret.to_owned());
+        let mut copy = Copy { secrets, secret, cache, held: None, stale: Instant::now() + left };
+        copy.held = copy.read();
+        Arc::new(Mutex::new(copy))
+    }
+
+    /// The version and its value, read again if the copy is too old.
+    fn look(&mut self) -> Option<(String, Value)> {
+        if Instant::now() >= self.stale {
+            self.held = self.read();
+            self.stale = Instant::now() + self.cache;
+        }
+        self.held.clone()
     }
 
     fn read(&self) -> Option<(String, Value)> {

@@ -1,10 +1,11 @@
-//! Clients that log in all the while: what they count, and how a cache makes them late.
+//! Clients that log in all the while: what they count, how a cache makes them late, and what a pool keeps open.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lab::continuity::{Clients, Habits, Login, Tally};
+use lab::continuity::{Clients, Habits, Login, Open, Session, Tally};
 use lab::secrets::Lab;
 use serde_json::Value;
 
@@ -90,4 +91,59 @@ async fn silence_is_not_a_refusal() {
     clients.until(|tally| tally.unanswered >= 9).await;
     let tally = clients.stop().await;
     assert_eq!((tally.accepted, tally.refused, tally.trouble.as_deref()), (0, 0, Some("silence")));
+}
+
+/// A session that works as long as the server knows the password it was opened with.
+struct Opened {
+    server: Server,
+    with: Value,
+}
+
+impl Session for Opened {
+    fn ask(&mut self) -> Pin<Box<dyn Future<Output = io::Result<()>> + Send + '_>> {
+        let known = self.server.login()(self.with.clone());
+        Box::pin(async move { known.await?.then_some(()).ok_or_else(|| io::Error::other("cut")) })
+    }
+}
+
+fn open(server: &Server) -> Open {
+    let server = server.clone();
+    Arc::new(move |with: Value| {
+        let server = server.clone();
+        Box::pin(async move {
+            let accepted = server.login()(with.clone()).await?;
+            Ok(accepted.then(|| Box::new(Opened { server, with }) as Box<dyn Session>))
+        })
+    })
+}
+
+const LONG: Duration = Duration::from_secs(600);
+
+#[tokio::test]
+async fn a_pool_replaces_its_sessions_with_its_one_copy() {
+    let (lab, server) = world().await;
+    let lifetime = Duration::from_millis(30);
+    let pool = Clients::pool(&lab.secrets(), "app", habits(LONG), lifetime, &open(&server));
+    // More logins than there are places.
+    pool.until(|tally| tally.accepted >= 9).await;
+    assert_eq!((pool.tally().refused, pool.tally().cut), (0, 0));
+    put(&lab, "new");
+    server.set("new");
+    pool.renewed().await;
+    let tally = pool.stop().await;
+    // The first refusal renews the copy of all; the others may have been on their way with the old one.
+    assert!((1..=3).contains(&tally.refused) && tally.unanswered == 0, "{tally:?}");
+    assert_eq!(tally.by_version.len(), 2, "{tally:?}");
+}
+
+#[tokio::test]
+async fn a_session_that_breaks_is_cut_and_replaced() {
+    let (lab, server) = world().await;
+    let pool = Clients::pool(&lab.secrets(), "app", habits(LONG), LONG, &open(&server));
+    pool.until(|tally| tally.accepted == 3).await;
+    put(&lab, "new");
+    server.set("new");
+    pool.renewed().await;
+    let tally = pool.stop().await;
+    assert_eq!((tally.accepted, tally.cut, tally.trouble.as_deref()), (6, 3, Some("cut")));
 }

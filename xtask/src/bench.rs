@@ -1,4 +1,4 @@
-//! `cargo xtask bench` and `cargo xtask scale`: builds the functions as they are deployed, one by one, and measures them.
+//! `cargo xtask bench`, `scale` and `continuity`: builds the functions as they are deployed, one by one, and measures them.
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,9 +13,7 @@ use crate::test::functions;
 /// Measures every function, and AWS's and the floor where asked to; writes docs/benchmarks.md.
 pub(crate) fn run_all(arguments: &[&str]) -> ExitCode {
     let mut parts = Parts::default();
-    for name in functions().unwrap_or_default() {
-        parts.part(format!("build {name}"), || keep(&name));
-    }
+    build(&mut parts);
     let (floor, arguments): (Vec<&str>, Vec<&str>) =
         arguments.iter().partition(|argument| **argument == "--floor");
     // One of an earlier run is not measured unless asked for.
@@ -30,6 +28,20 @@ pub(crate) fn scale() -> ExitCode {
     parts.part("build rotate-postgres", || keep("rotate-postgres"));
     parts.part("measure", || drive(&["scale"], &[]));
     parts.end()
+}
+
+/// What clients notice while every function rotates and is killed in the middle of it; writes docs/benchmarks.md, too.
+pub(crate) fn continuity() -> ExitCode {
+    let mut parts = Parts::default();
+    build(&mut parts);
+    parts.part("measure", || drive(&["continuity"], &[]));
+    parts.end()
+}
+
+fn build(parts: &mut Parts) {
+    for name in functions().unwrap_or_default() {
+        parts.part(format!("build {name}"), || keep(&name));
+    }
 }
 
 /// Where the functions wait to be measured.

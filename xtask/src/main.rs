@@ -27,6 +27,7 @@ usage: cargo xtask VERB
   fuzz          random bytes for whatever reads foreign ones: [--smoke | --seconds N] [TARGET]
   bench         measures every function as it is deployed and writes docs/benchmarks.md, which has the options
   scale         1,000 secrets through one process and through fifty, and 100,000 simulated
+  continuity    what clients and pools notice while functions are killed: checks it and writes it into docs/benchmarks.md
   soak          ten thousand rotations: nothing grows, nothing gets slower: [--rotations N]
 ";
 
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         ["fuzz", ref rest @ ..] => fuzz::run_all(rest).unwrap_or_else(misunderstood),
         ["bench", ref options @ ..] => bench::run_all(options),
         ["scale"] => bench::scale(),
+        ["continuity"] => bench::continuity(),
         ["soak", ref rest @ ..] => soak::run_all(rest).unwrap_or_else(misunderstood),
         _ => misunderstood(),
     }

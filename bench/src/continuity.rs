@@ -1,0 +1,259 @@
+//! What clients notice: several kinds of them use AWSCURRENT all the time while it rotates, and while the function is killed in the
+//! middle of it. Time is scaled, docs/benchmarks.md says how.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lab::continuity::{Clients, Habits, Tally};
+use lab::rotation::{Retries, Step};
+use lab::runtime::RunningFunction;
+use lab::secrets::{At, Fault, Hook, Lab, Verdict, What};
+use tokio::time::MissedTickBehavior;
+
+use crate::figures::NONE;
+use crate::page::{self, Part};
+use crate::plan::{CASES, Case};
+use crate::servers::Servers;
+use crate::subject::{Side, Subjects};
+use crate::{client, machine};
+
+const PART: Part = Part {
+    begin: "<!-- continuity: written by cargo xtask continuity -->",
+    end: "<!-- end of continuity -->",
+};
+
+/// So many milliseconds stand for an hour.
+const HOUR: u64 = 500;
+/// As often as Secrets Manager rotates at most: every four hours.
+const EVERY: Duration = Duration::from_millis(HOUR * 4);
+/// How old AWS's caching libraries let a copy become, unless told otherwise: an hour.
+const LIBRARY: Duration = Duration::from_millis(HOUR);
+/// How old the Secrets Manager Agent does: 300 seconds.
+const AGENT: Duration = Duration::from_millis(HOUR / 12);
+/// How long a pool keeps a session, as HikariCP does: half an hour.
+const LIFETIME: Duration = Duration::from_millis(HOUR / 2);
+
+/// How many there are of each kind of client, and how many sessions a pool has.
+const CLIENTS: usize = 3;
+/// How long they wait between two logins, or two uses of a session.
+const PAUSE: Duration = Duration::from_millis(20);
+/// The longest that one case may take: a few times what it does take.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Where a rotation is cut: at the first call to Secrets Manager of a step, before its effect, or at its last, after it.
+#[derive(Clone, Copy)]
+struct Cut {
+    step: Step,
+    after: bool,
+}
+
+/// What came of one case.
+struct Series {
+    /// Of the clients of the agent, of those of the libraries, of the pool.
+    tallies: [Tally; 3],
+    /// The longest that one was kept out by the rotation that nothing disturbed.
+    gap: Duration,
+}
+
+/// Runs every case, or those with this in their name, and prints what came of it. Of all of them it also goes into the page.
+pub(crate) async fn run(functions: PathBuf, only: Option<&str>) -> io::Result<()> {
+    let (load, began) = (machine::load(), Instant::now());
+    let servers = Servers::start().await?;
+    let mut table = page::head(&[
+        "case",
+        "logins",
+        "refused: agent, 300 s",
+        "library, 1 h",
+        "pool, 1 h",
+        "longest kept out, ms: no fault",
+        "with faults",
+        "sessions cut",
+    ]);
+    print!("{table}");
+    let mut broken = Vec::new();
+    for case in CASES.iter().filter(|case| case.name().contains(only.unwrap_or_default())) {
+        let series = tokio::time::timeout(LIMIT, series(case, &servers, functions.clone()));
+        let series =
+            series.await.map_err(|_| io::Error::other(format!("{}: it does not end", case.name())))??;
+        let row = series.row(case);
+        print!("{row}");
+        table += &row;
+        broken.extend(series.broken(case));
+    }
+    if !broken.is_empty() {
+        return Err(io::Error::other(broken.join("\n")));
+    }
+    let circumstances = page::circumstances(load, began.elapsed());
+    let rotations = 1 + cuts().count();
+    let text = format!(
+        "{circumstances} Every secret was rotated {rotations} times, {} of them cut.\n\n{table}",
+        rotations - 1
+    );
+    if only.is_none() { page::replace(&PART, &text) } else { Ok(()) }
+}
+
+fn cuts() -> impl Iterator<Item = Cut> {
+    Step::ALL.into_iter().flat_map(|step| [false, true].map(|after| Cut { step, after }))
+}
+
+/// All rotations of one secret while its clients are at work.
+async fn series(case: &Case, servers: &Servers, functions: PathBuf) -> io::Result<Series> {
+    let lab = Lab::start(Default::default()).await?;
+    let name = "continuity";
+    let port = servers.port(case.engine);
+    let account = servers.account(case, &format!("{name}-admin"), port).await?;
+    crate::store(&lab, name, &account)?;
+    let subjects = Subjects::new(functions, None, lab.endpoint())?;
+    let function = Arc::new(subjects.function(case, Side::Ours, servers, port)?.start().await?);
+    lab.attach(name, function.clone());
+    let clients = clients(&lab, name, &client::open(case.engine, port));
+    for kind in &clients {
+        kind.renewed().await;
+    }
+    let mut schedule = tokio::time::interval(EVERY);
+    schedule.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut calls = [0; 4];
+    let mut gap = None;
+    for cut in std::iter::once(None).chain(cuts().map(Some)) {
+        schedule.tick().await;
+        rotate(&lab, name, &function, cut, &mut calls).await.map_err(|error| {
+            let output = String::from_utf8_lossy(&function.output()).into_owned();
+            io::Error::other(format!("{}: {error}\n{output}", case.name()))
+        })?;
+        // Nobody has an older copy when the next one begins, however slow the machine is.
+        for kind in &clients {
+            kind.renewed().await;
+        }
+        gap.get_or_insert_with(|| longest(&clients.each_ref().map(Clients::tally)));
+    }
+    let [agent, library, pool] = clients;
+    let tallies = [agent.stop().await, library.stop().await, pool.stop().await];
+    Ok(Series { tallies, gap: gap.unwrap_or_default() })
+}
+
+fn clients(lab: &Lab, name: &str, open: &lab::continuity::Open) -> [Clients; 3] {
+    let secrets = lab.secrets();
+    let habits = |cache| Habits { clients: CLIENTS, cache, pause: PAUSE };
+    [
+        Clients::start(&secrets, name, habits(AGENT), client::login(open)),
+        Clients::start(&secrets, name, habits(LIBRARY), client::login(open)),
+        Clients::pool(&secrets, name, habits(LIBRARY), LIFETIME, open),
+    ]
+}
+
+fn longest(tallies: &[Tally]) -> Duration {
+    tallies.iter().map(|tally| tally.gap).max().unwrap_or_default()
+}
+
+/// One rotation, in which the calls of each step are counted. Where it is to be cut the function is killed, and the service tries
+/// again with the same token.
+async fn rotate(
+    lab: &Lab,
+    name: &str,
+    function: &Arc<RunningFunction>,
+    cut: Option<Cut>,
+    calls: &mut [u64; 4],
+) -> io::Result<()> {
+    let token = lab.secrets().begin_rotation(name).map_err(io::Error::other)?;
+    for (step, calls) in Step::ALL.into_iter().zip(calls) {
+        let cut = cut.filter(|cut| cut.step == step);
+        if let Some(cut) = cut {
+            arm(lab, function, if cut.after { *calls } else { 1 }, cut.after);
+        }
+        lab.clear_calls();
+        let ended = lab.step(name, &token, step).await;
+        let struck = lab.faults().unused().is_empty();
+        lab.faults().clear();
+        match (cut, ended) {
+            (None, Ok(())) => *calls = lab.calls().len() as u64,
+            (Some(_), Err(_)) if struck => return again(lab, name, &token).await,
+            (_, ended) => return Err(io::Error::other(format!("{}: {ended:?}", step.name()))),
+        }
+    }
+    lab.secrets().end_rotation(name).map_err(io::Error::other)
+}
+
+/// Kills the function at a call.
+fn arm(lab: &Lab, function: &Arc<RunningFunction>, number: u64, after: bool) {
+    let function = Arc::clone(function);
+    let hook = Hook::new(move |_| {
+        function.kill();
+        async { Verdict::Cut }
+    });
+    let what = if after { What::After(hook) } else { What::Before(hook) };
+    lab.faults().set(vec![Fault::new(At::Call(number), what)]);
+}
+
+/// The service's next try, and those after it.
+async fn again(lab: &Lab, name: &str, token: &str) -> io::Result<()> {
+    tokio::time::sleep(Retries::default().backoff).await;
+    let rotation = lab.reattempt(name, token).await.map_err(io::Error::other)?;
+    if rotation.succeeded() { Ok(()) } else { Err(io::Error::other(format!("{:?}", rotation.steps))) }
+}
+
+impl Series {
+    fn row(&self, case: &Case) -> String {
+        let ms = |time: Duration| if time.is_zero() { NONE.to_owned() } else { time.as_millis().to_string() };
+        let [agent, library, pool] = &self.tallies;
+        let logins: u64 = self.tallies.iter().map(Tally::logins).sum();
+        page::row(&[
+            case.name(),
+            logins.to_string(),
+            agent.refused.to_string(),
+            library.refused.to_string(),
+            pool.refused.to_string(),
+            ms(self.gap),
+            ms(longest(&self.tallies)),
+            format!("{} of {}", pool.cut, pool.accepted),
+        ])
+    }
+
+    /// The promises that were not kept.
+    fn broken(&self, case: &Case) -> Vec<String> {
+        let mut broken = Vec::new();
+        for (whose, tally) in ["agent", "library", "pool"].iter().zip(&self.tallies) {
+            let Tally { refused, unanswered, cut, trouble, .. } = tally;
+            if (case.overlaps() && *refused > 0) || *unanswered > 0 || *cut > 0 {
+                broken.push(format!(
+                    "{}, {whose}: {refused} logins refused, {unanswered} unanswered, {cut} sessions cut: {trouble:?}",
+                    case.name()
+                ));
+            }
+        }
+        broken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(strategy: &str, tally: &Tally, breaks: usize) {
+        let case = CASES.iter().find(|case| case.strategy == strategy).expect("a strategy that is measured");
+        let series =
+            Series { tallies: [tally.clone(), Tally::default(), tally.clone()], gap: Duration::ZERO };
+        assert_eq!(series.broken(case).len(), breaks, "{strategy}: {tally:?}");
+    }
+
+    #[test]
+    fn a_refused_login_breaks_the_promise_of_an_overlap_strategy_and_a_cut_session_anyones() {
+        let refused = Tally { refused: 1, ..Tally::default() };
+        let cut = Tally { cut: 1, ..Tally::default() };
+        let unanswered = Tally { unanswered: 1, ..Tally::default() };
+        for (strategy, breaks) in [
+            ("single-user", 0),
+            ("admin", 0),
+            ("alternating-users", 2),
+            ("dual-password", 2),
+            ("two-keys", 2),
+        ] {
+            check(strategy, &refused, breaks);
+            check(strategy, &cut, 2);
+            check(strategy, &unanswered, 2);
+            check(strategy, &Tally { accepted: 1, ..Tally::default() }, 0);
+        }
+    }
+}
