@@ -185,7 +185,9 @@ async fn nothing_grows_and_nothing_gets_slower() {
     assert!(last.function.threads <= first.function.threads, "threads: {first:?}, {last:?}");
     assert!(last.lab.files <= first.lab.files + 4 && last.tasks <= first.tasks + 4, "{first:?}, {last:?}");
     let grown = |before: Held, after: Held| after.kilobytes.saturating_sub(before.kilobytes);
-    let most = 2_048 + first.function.kilobytes / 10;
+    // For each invocation the runtime client sets `_X_AMZN_TRACE_ID`, and the C library never frees an old value: 0.7 kB a rotation.
+    let traces = (part * (PARTS - 1)) as u64 * 3 / 4;
+    let most = 2_048 + first.function.kilobytes / 10 + traces;
     assert!(grown(first.function, last.function) < most, "the function grows: {first:?}, {last:?}");
     // The lab keeps every version, as the service does for a day; its value with the certificate has two kilobytes.
     let kept = 4 * (part * (PARTS - 1)) as u64;

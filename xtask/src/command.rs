@@ -2,8 +2,9 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::fs;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
 /// A command without standard input: nothing here may wait for a person.
@@ -67,4 +68,16 @@ fn failed(command: &Command, why: &str) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let words: Vec<_> = words.map(OsStr::to_string_lossy).collect();
     format!("{}: {why}", words.join(" "))
+}
+
+/// Copies the files of the tree, as they stand here, to another folder.
+pub(crate) fn copy_tree(to: &Path) -> Result<(), String> {
+    let listed = output(&mut command("git", &["ls-files", "--cached", "--others", "--exclude-standard"]))?;
+    for file in listed.lines().filter(|file| Path::new(file).exists()) {
+        let copy = to.join(file);
+        let failed = |error: io::Error| format!("{file}: {error}");
+        fs::create_dir_all(copy.parent().ok_or("a file is in a folder")?).map_err(failed)?;
+        fs::copy(file, copy).map_err(failed)?;
+    }
+    Ok(())
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use crate::command::{command, output, run, target};
+use crate::command::{command, copy_tree, run, target};
 use crate::package::{PROCESSORS, as_anywhere, build, pack, with_cargo_lambda};
 use crate::parts::Parts;
 use crate::setup::{self, remove};
@@ -147,14 +147,7 @@ fn same_bytes() -> Result<(), String> {
     let elsewhere = target().join("elsewhere");
     remove(&elsewhere)?;
     let tree = elsewhere.join("tree");
-    for file in
-        output(&mut command("git", &["ls-files", "--cached", "--others", "--exclude-standard"]))?.lines()
-    {
-        let copy = tree.join(file);
-        let failed = |error: std::io::Error| format!("{file}: {error}");
-        fs::create_dir_all(copy.parent().ok_or("a file is in a folder")?).map_err(failed)?;
-        fs::copy(file, copy).map_err(failed)?;
-    }
+    copy_tree(&tree)?;
     let processor = &PROCESSORS[0];
     let here = fs::read(pack(name, processor)?).map_err(|error| error.to_string())?;
     let there = crate::package::zip(&build(&tree, &elsewhere.join("target"), name, processor)?)?;

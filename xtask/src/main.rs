@@ -6,6 +6,7 @@ mod bench;
 mod command;
 mod deploy;
 mod fuzz;
+mod mutants;
 mod package;
 mod parts;
 mod setup;
@@ -28,6 +29,7 @@ usage: cargo xtask VERB
   bench         measures every function as it is deployed and writes docs/benchmarks.md, which has the options
   scale         1,000 secrets through one process and through fifty, and 100,000 simulated
   continuity    what clients and pools notice while functions are killed: checks it and writes it into docs/benchmarks.md
+  mutants       breaks shared/ in small ways, one at a time, to see that a test fails: takes cargo-mutants' options
   soak          ten thousand rotations: nothing grows, nothing gets slower: [--rotations N]
 ";
 
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         ["bench", ref options @ ..] => bench::run_all(options),
         ["scale"] => bench::scale(),
         ["continuity"] => bench::continuity(),
+        ["mutants", ref options @ ..] => mutants::run_all(options),
         ["soak", ref rest @ ..] => soak::run_all(rest).unwrap_or_else(misunderstood),
         _ => misunderstood(),
     }

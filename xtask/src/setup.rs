@@ -11,6 +11,9 @@ const CARGO_DENY: &str = "cargo-deny@0.20.2";
 /// Builds fuzz targets.
 const CARGO_FUZZ: &str = "cargo-fuzz@0.13.2";
 
+/// Breaks the code in small ways, to see whether a test notices.
+const CARGO_MUTANTS: &str = "cargo-mutants@27.1.0";
+
 /// A program, how to see that it is there, the Debian package that has it, and what wants it.
 struct Need {
     program: &'static str,
@@ -91,6 +94,11 @@ pub(crate) fn cargo_deny() -> Result<PathBuf, String> {
 /// `cargo-fuzz`, likewise.
 pub(crate) fn cargo_fuzz() -> Result<PathBuf, String> {
     tool(CARGO_FUZZ, &[])
+}
+
+/// Where `cargo-mutants` is.
+pub(crate) fn cargo_mutants() -> Result<PathBuf, String> {
+    tool(CARGO_MUTANTS, &[])
 }
 
 /// A C++ compiler, which libFuzzer is built with.

@@ -51,6 +51,32 @@ async fn a_secret_for_victim_clone_does_not_get_victim() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn older_versions_vouch_for_their_own_account_on_their_own_server_only() {
+    let pair = pair(16).await;
+    let victim = pair.clone_name();
+    let sql = format!("CREATE ROLE {victim} LOGIN PASSWORD '{FIRST}'");
+    pair.app.server.execute(&sql).await.unwrap();
+    for (username, host) in [(&pair.app.user, "localhost"), (&victim, "elsewhere.invalid")] {
+        let world = pair.world().await;
+        let current = world.current();
+        let mut older = current.clone();
+        (older["username"], older["host"]) = (username.as_str().into(), host.into());
+        world.put("00000000-0000-4000-8000-00000000000a", &older, "AWSCURRENT").unwrap();
+        world.put("00000000-0000-4000-8000-00000000000b", &current, "AWSCURRENT").unwrap();
+        assert_eq!(world.labelled("AWSPREVIOUS").unwrap(), older);
+        refused(&pair, &world, &["setSecret: NotOurs:", &victim]).await;
+    }
+    // What it takes: the account's own password, for this server.
+    let world = pair.world().await;
+    let current = world.current();
+    let mut older = current.clone();
+    older["username"] = victim.as_str().into();
+    world.put("00000000-0000-4000-8000-00000000000a", &older, "AWSCURRENT").unwrap();
+    world.put("00000000-0000-4000-8000-00000000000b", &current, "AWSCURRENT").unwrap();
+    world.rotate().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_grants_itself_away_proves_nothing() {
     for version in [14, 18] {
         let pair = pair(version).await;
