@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use lab::proxy::{Protocol, Proxy, Welcome};
 use lab::rotation::Step;
+use lab::secrets::{At, Fault, What};
 use lab::servers::{Auth, Postgres, Tls};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -90,6 +91,34 @@ async fn a_wrong_password_is_an_answer_and_names_every_version_that_was_tried() 
     let world = app.world_with(&[], |secret| secret["password"] = "not the password at all".into()).await;
     let error = world.fails(&["setSecret: LockedOut:", "AWSCURRENT", "28P01", "ADMIN_RESET"]).await;
     assert!(error.contains("AWSPENDING") && !error.contains("not the password"), "{error}");
+    // This server locks nobody.
+    assert!(!error.contains("no more was tried"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_password_in_aws_previous_is_found_without_listing_versions() {
+    let app = App::new(16).await;
+    let world = app.world().await;
+    let mut wrong = world.current();
+    wrong["password"] = "not the password at all".into();
+    world.put("00000000-0000-4000-8000-00000000000a", &wrong, "AWSCURRENT").unwrap();
+    world.lab.clear_calls();
+    world.rotate().await.unwrap();
+    assert!(world.lab.calls().iter().all(|call| call.operation != "ListSecretVersionIds"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_list_old_versions_is_told_that_nothing_logs_in_and_any_other_trouble_is_itself() {
+    for (code, kind, part) in [
+        ("AccessDeniedException", "setSecret: LockedOut:", "secretsmanager:ListSecretVersionIds"),
+        ("InvalidParameterException", "setSecret: NotRotatable:", "InvalidParameterException"),
+    ] {
+        let app = App::new(16).await;
+        let world = app.world_with(&[], |secret| secret["password"] = "not the password at all".into()).await;
+        let refused = What::FailBefore(code.into(), 400);
+        world.lab.faults().set(vec![Fault::new(At::operation("ListSecretVersionIds", 1), refused)]);
+        world.fails(&[kind, part]).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
