@@ -152,100 +152,97 @@ pub fn who(other: &str) -> String {
     )
 }
 
+/// Tables and what reads like one, but for those of one session.
+const TABLES: &str =
+    "(SELECT * FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND relpersistence <> 't') AS o";
+
+/// Everything that privileges can be given on: what GRANT calls it, the name of one, all of them, the privileges, and the
+/// function that tells who has them.
+const KINDS: [[&str; 5]; 10] = [
+    [
+        "TABLE",
+        "o.oid::regclass",
+        TABLES,
+        "ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER'] || \
+         CASE WHEN current_setting('server_version_num')::int >= 170000 THEN ARRAY['MAINTAIN'] ELSE '{}' END",
+        "has_table_privilege",
+    ],
+    [
+        "SEQUENCE",
+        "o.oid::regclass",
+        "(SELECT * FROM pg_class WHERE relkind = 'S' AND relpersistence <> 't') AS o",
+        "ARRAY['USAGE', 'SELECT', 'UPDATE']",
+        "has_sequence_privilege",
+    ],
+    [
+        "SCHEMA",
+        "quote_ident(o.nspname)",
+        "pg_namespace AS o",
+        "ARRAY['CREATE', 'USAGE']",
+        "has_schema_privilege",
+    ],
+    ["ROUTINE", "o.oid::regprocedure", "pg_proc AS o", "ARRAY['EXECUTE']", "has_function_privilege"],
+    [
+        "DATABASE",
+        "quote_ident(o.datname)",
+        "pg_database AS o",
+        "ARRAY['CREATE', 'CONNECT', 'TEMPORARY']",
+        "has_database_privilege",
+    ],
+    [
+        "TYPE",
+        "o.oid::regtype",
+        // An array and a multirange are whoever's their element is.
+        "(SELECT * FROM pg_type WHERE typtype <> 'm' AND oid NOT IN (SELECT typarray FROM pg_type)) AS o",
+        "ARRAY['USAGE']",
+        "has_type_privilege",
+    ],
+    [
+        "LANGUAGE",
+        "quote_ident(o.lanname)",
+        "(SELECT * FROM pg_language WHERE lanpltrusted) AS o",
+        "ARRAY['USAGE']",
+        "has_language_privilege",
+    ],
+    [
+        "FOREIGN DATA WRAPPER",
+        "quote_ident(o.fdwname)",
+        "pg_foreign_data_wrapper AS o",
+        "ARRAY['USAGE']",
+        "has_foreign_data_wrapper_privilege",
+    ],
+    [
+        "FOREIGN SERVER",
+        "quote_ident(o.srvname)",
+        "pg_foreign_server AS o",
+        "ARRAY['USAGE']",
+        "has_server_privilege",
+    ],
+    [
+        "TABLESPACE",
+        "quote_ident(o.spcname)",
+        "pg_tablespace AS o",
+        "ARRAY['CREATE']",
+        "has_tablespace_privilege",
+    ],
+];
+
 /// What one role may do in this database and another may not, each as the statement that would grant it; the first hundred.
 /// Large objects and parameters are left out: no function tells what a role may do with those on every supported version.
 pub fn lacking(has: &str, lacks: &str) -> String {
-    let (has, lacks_name, lacks) = (literal(has), super::identifier(lacks), literal(lacks));
-    let lacks_name = literal(&lacks_name);
-    let part = |kind: &str, name: &str, from: &str, privileges: &str, test: &str| {
-        format!(
-            "SELECT format('GRANT %s ON {kind} %s TO %s', p, {name}, {lacks_name}) FROM {from}, unnest({privileges}) AS p \
-             WHERE {test}({has}::name, o.oid, p) AND NOT {test}({lacks}::name, o.oid, p)"
-        )
-    };
-    let (tables, sequences) = ("relkind IN ('r', 'p', 'v', 'm', 'f')", "relkind = 'S'");
-    let classes =
-        |kinds: &str| format!("(SELECT * FROM pg_class WHERE {kinds} AND relpersistence <> 't') AS o");
-    // PostgreSQL 17 and newer.
-    let maintain =
-        "CASE WHEN current_setting('server_version_num')::int >= 170000 THEN ARRAY['MAINTAIN'] ELSE '{}' END";
+    let (has, to, lacks) = (literal(has), literal(&super::identifier(lacks)), literal(lacks));
     let on_columns = format!(
-        "SELECT format('GRANT %s (%I) ON TABLE %s TO %s', p, a.attname, o.oid::regclass, {lacks_name}) \
-         FROM {} JOIN pg_attribute AS a ON a.attrelid = o.oid AND a.attacl IS NOT NULL AND NOT a.attisdropped, \
+        "SELECT format('GRANT %s (%I) ON TABLE %s TO %s', p, a.attname, o.oid::regclass, {to}) \
+         FROM {TABLES} JOIN pg_attribute AS a ON a.attrelid = o.oid AND a.attacl IS NOT NULL AND NOT a.attisdropped, \
            unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'REFERENCES']) AS p \
          WHERE has_column_privilege({has}::name, o.oid, a.attnum, p) AND NOT has_table_privilege({has}::name, o.oid, p) \
-           AND NOT has_column_privilege({lacks}::name, o.oid, a.attnum, p)",
-        classes(tables)
+           AND NOT has_column_privilege({lacks}::name, o.oid, a.attnum, p)"
     );
-    let parts = [
-        on_columns,
-        part(
-            "TABLE",
-            "o.oid::regclass",
-            &classes(tables),
-            &format!(
-                "ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER'] || {maintain}"
-            ),
-            "has_table_privilege",
-        ),
-        part(
-            "SEQUENCE",
-            "o.oid::regclass",
-            &classes(sequences),
-            "ARRAY['USAGE', 'SELECT', 'UPDATE']",
-            "has_sequence_privilege",
-        ),
-        part(
-            "SCHEMA",
-            "quote_ident(o.nspname)",
-            "pg_namespace AS o",
-            "ARRAY['CREATE', 'USAGE']",
-            "has_schema_privilege",
-        ),
-        part("ROUTINE", "o.oid::regprocedure", "pg_proc AS o", "ARRAY['EXECUTE']", "has_function_privilege"),
-        part(
-            "DATABASE",
-            "quote_ident(o.datname)",
-            "pg_database AS o",
-            "ARRAY['CREATE', 'CONNECT', 'TEMPORARY']",
-            "has_database_privilege",
-        ),
-        part(
-            "TYPE",
-            "o.oid::regtype",
-            // An array and a multirange are whoever's their element is.
-            "(SELECT * FROM pg_type WHERE typtype <> 'm' AND oid NOT IN (SELECT typarray FROM pg_type)) AS o",
-            "ARRAY['USAGE']",
-            "has_type_privilege",
-        ),
-        part(
-            "LANGUAGE",
-            "quote_ident(o.lanname)",
-            "(SELECT * FROM pg_language WHERE lanpltrusted) AS o",
-            "ARRAY['USAGE']",
-            "has_language_privilege",
-        ),
-        part(
-            "FOREIGN DATA WRAPPER",
-            "quote_ident(o.fdwname)",
-            "pg_foreign_data_wrapper AS o",
-            "ARRAY['USAGE']",
-            "has_foreign_data_wrapper_privilege",
-        ),
-        part(
-            "FOREIGN SERVER",
-            "quote_ident(o.srvname)",
-            "pg_foreign_server AS o",
-            "ARRAY['USAGE']",
-            "has_server_privilege",
-        ),
-        part(
-            "TABLESPACE",
-            "quote_ident(o.spcname)",
-            "pg_tablespace AS o",
-            "ARRAY['CREATE']",
-            "has_tablespace_privilege",
-        ),
-    ];
-    format!("{} LIMIT 100", parts.join(" UNION ALL "))
+    let parts = KINDS.map(|[kind, name, all, privileges, test]| {
+        format!(
+            "SELECT format('GRANT %s ON {kind} %s TO %s', p, {name}, {to}) FROM {all}, unnest({privileges}) AS p \
+             WHERE {test}({has}::name, o.oid, p) AND NOT {test}({lacks}::name, o.oid, p)"
+        )
+    });
+    format!("{on_columns} UNION ALL {} LIMIT 100", parts.join(" UNION ALL "))
 }
