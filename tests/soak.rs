@@ -186,11 +186,12 @@ async fn nothing_grows_and_nothing_gets_slower() {
     assert!(last.lab.files <= first.lab.files + 4 && last.tasks <= first.tasks + 4, "{first:?}, {last:?}");
     let grown = |before: Held, after: Held| after.kilobytes.saturating_sub(before.kilobytes);
     // For each invocation the runtime client sets `_X_AMZN_TRACE_ID`, and the C library never frees an old value: 0.7 kB a rotation.
-    let traces = (part * (PARTS - 1)) as u64 * 3 / 4;
+    let between = (part * (PARTS - 1)) as u64;
+    let traces = between * 3 / 4;
     let most = 2_048 + first.function.kilobytes / 10 + traces;
     assert!(grown(first.function, last.function) < most, "the function grows: {first:?}, {last:?}");
     // The lab keeps every version, as the service does for a day; its value with the certificate has two kilobytes.
-    let kept = 4 * (part * (PARTS - 1)) as u64;
+    let kept = 4 * between;
     assert!(grown(first.lab, last.lab) < 8_192 + kept, "the lab grows: {first:?}, {last:?}");
     // A short run is all noise.
     if rotations >= 2_000 {

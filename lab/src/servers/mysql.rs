@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::Tls;
 use super::handed;
 use super::server::Server;
-use super::shared::{Relay, Shared};
+use super::shared::Shared;
 
 /// Which of the two relatives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -104,6 +104,11 @@ impl MySqlOptions {
     /// For default options it is the one of this release that `TURNLOCK_TEST_MYSQL_URL` or
     /// `TURNLOCK_TEST_MARIADB_URL` hands over, if there is one.
     pub async fn shared(self) -> io::Result<Arc<MySql>> {
+        self.shared_for(u32::MAX).await
+    }
+
+    /// The same, but a new one after so many uses: what each of them leaves behind slows the server's views down.
+    pub async fn shared_for(self, uses: u32) -> io::Result<Arc<MySql>> {
         static SHARED: Shared<MySqlOptions, MySql> = Shared::new();
         let start = async || {
             if self == MySql::release(self.release) {
@@ -114,13 +119,7 @@ impl MySqlOptions {
             }
             self.clone().start().await
         };
-        SHARED.server(&self, start).await
-    }
-
-    /// A shared server that a new one takes the place of after so many uses: what each leaves behind makes its views slower.
-    pub async fn shared_for(self, uses: u32) -> io::Result<Arc<MySql>> {
-        static RELAY: Relay<MySqlOptions, MySql> = Relay::new();
-        RELAY.server(&self, uses, async || self.clone().start().await).await
+        SHARED.server(&self, uses, start).await
     }
 }
 

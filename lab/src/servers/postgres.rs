@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::Tls;
 use super::handed;
 use super::server::Server;
-use super::shared::{Relay, Shared};
+use super::shared::Shared;
 pub(super) use session::{connect, failed, rows};
 
 /// How clients prove who they are.
@@ -72,6 +72,11 @@ impl PostgresOptions {
     ///
     /// For default options it is the one that `TURNLOCK_TEST_POSTGRES_URL` hands over, if it has this version.
     pub async fn shared(self) -> io::Result<Arc<Postgres>> {
+        self.shared_for(u32::MAX).await
+    }
+
+    /// The same, but a new one after so many uses: what each of them leaves behind slows the server's views down.
+    pub async fn shared_for(self, uses: u32) -> io::Result<Arc<Postgres>> {
         static SHARED: Shared<PostgresOptions, Postgres> = Shared::new();
         let start = async || {
             if self == Postgres::version(self.version) {
@@ -82,13 +87,7 @@ impl PostgresOptions {
             }
             self.clone().start().await
         };
-        SHARED.server(&self, start).await
-    }
-
-    /// A shared server that a new one takes the place of after so many uses: what each leaves behind makes its catalogs slower.
-    pub async fn shared_for(self, uses: u32) -> io::Result<Arc<Postgres>> {
-        static RELAY: Relay<PostgresOptions, Postgres> = Relay::new();
-        RELAY.server(&self, uses, async || self.clone().start().await).await
+        SHARED.server(&self, uses, start).await
     }
 }
 

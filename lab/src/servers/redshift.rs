@@ -24,7 +24,7 @@ use tokio_postgres::{Client, Error};
 
 use super::Tls;
 use super::postgres::{self, Auth, Postgres};
-use super::shared::{Relay, Shared};
+use super::shared::Shared;
 use crate::certs::Authority;
 use crate::runtime::locked;
 use gate::Gate;
@@ -164,14 +164,13 @@ impl Redshift {
 
     /// The one with this certificate that all tests of this process share, started by the first that asks.
     pub async fn shared(tls: Tls) -> io::Result<Arc<Redshift>> {
-        static SHARED: Shared<Tls, Redshift> = Shared::new();
-        SHARED.server(&tls, async || Redshift::start(tls).await).await
+        Redshift::shared_for(tls, u32::MAX).await
     }
 
-    /// A shared one that a new one takes the place of after so many uses: its views are over everybody's privileges.
+    /// The same, but a new one after so many uses: its views are over everybody's privileges.
     pub async fn shared_for(tls: Tls, uses: u32) -> io::Result<Arc<Redshift>> {
-        static RELAY: Relay<Tls, Redshift> = Relay::new();
-        RELAY.server(&tls, uses, async || Redshift::start(tls).await).await
+        static SHARED: Shared<Tls, Redshift> = Shared::new();
+        SHARED.server(&tls, uses, async || Redshift::start(tls).await).await
     }
 
     /// The log of the PostgreSQL behind the gate.

@@ -5,47 +5,23 @@ use std::hash::Hash;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::OnceCell;
-
 use crate::runtime::locked;
 
 /// The shared servers of one kind. Being a static, it is never dropped: the guard of each server sees this process end.
 pub(super) struct Shared<O, S> {
-    servers: Mutex<Option<HashMap<O, Cell<S>>>>,
-}
-
-type Cell<S> = Arc<OnceCell<Arc<S>>>;
-
-impl<O: Eq + Hash + Clone, S> Shared<O, S> {
-    pub(super) const fn new() -> Shared<O, S> {
-        Shared { servers: Mutex::new(None) }
-    }
-
-    /// The server of these options, which the first caller starts while the others wait.
-    pub(super) async fn server(
-        &self,
-        options: &O,
-        start: impl AsyncFnOnce() -> io::Result<S>,
-    ) -> io::Result<Arc<S>> {
-        let cell = locked(&self.servers).get_or_insert_default().entry(options.clone()).or_default().clone();
-        cell.get_or_try_init(async || start().await.map(Arc::new)).await.cloned()
-    }
-}
-
-/// Shared servers that are replaced after some uses.
-pub(super) struct Relay<O, S> {
     servers: Mutex<Option<HashMap<O, Turn<S>>>>,
 }
 
 /// The server whose turn it is, and how often it has been given out.
 type Turn<S> = Arc<tokio::sync::Mutex<Option<(Arc<S>, u32)>>>;
 
-impl<O: Eq + Hash + Clone, S> Relay<O, S> {
-    pub(super) const fn new() -> Relay<O, S> {
-        Relay { servers: Mutex::new(None) }
+impl<O: Eq + Hash + Clone, S> Shared<O, S> {
+    pub(super) const fn new() -> Shared<O, S> {
+        Shared { servers: Mutex::new(None) }
     }
 
-    /// The server of these options, or a new one if that has been used so often. The old one goes with the last who uses it.
+    /// The server of these options, which the first caller starts while the others wait; a new one if it has been used so often.
+    /// The old one goes with the last who uses it.
     pub(super) async fn server(
         &self,
         options: &O,

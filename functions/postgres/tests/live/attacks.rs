@@ -56,24 +56,22 @@ async fn older_versions_vouch_for_their_own_account_on_their_own_server_only() {
     let victim = pair.clone_name();
     let sql = format!("CREATE ROLE {victim} LOGIN PASSWORD '{FIRST}'");
     pair.app.server.execute(&sql).await.unwrap();
-    for (username, host) in [(&pair.app.user, "localhost"), (&victim, "elsewhere.invalid")] {
+    // A version for this user on this host is AWSPREVIOUS, behind the current one.
+    let after = async |username: &str, host: &str| {
         let world = pair.world().await;
         let current = world.current();
         let mut older = current.clone();
-        (older["username"], older["host"]) = (username.as_str().into(), host.into());
+        (older["username"], older["host"]) = (username.into(), host.into());
         world.put("00000000-0000-4000-8000-00000000000a", &older, "AWSCURRENT").unwrap();
         world.put("00000000-0000-4000-8000-00000000000b", &current, "AWSCURRENT").unwrap();
         assert_eq!(world.labelled("AWSPREVIOUS").unwrap(), older);
-        refused(&pair, &world, &["setSecret: NotOurs:", &victim]).await;
+        world
+    };
+    for (username, host) in [(&pair.app.user, "localhost"), (&victim, "elsewhere.invalid")] {
+        refused(&pair, &after(username, host).await, &["setSecret: NotOurs:", &victim]).await;
     }
     // What it takes: the account's own password, for this server.
-    let world = pair.world().await;
-    let current = world.current();
-    let mut older = current.clone();
-    older["username"] = victim.as_str().into();
-    world.put("00000000-0000-4000-8000-00000000000a", &older, "AWSCURRENT").unwrap();
-    world.put("00000000-0000-4000-8000-00000000000b", &current, "AWSCURRENT").unwrap();
-    world.rotate().await.unwrap();
+    after(&victim, "localhost").await.rotate().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
