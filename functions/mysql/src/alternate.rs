@@ -61,7 +61,7 @@ async fn create(job: &Job<'_>, admin: &mut Session, plan: &Plan<'_>, truth: &Pro
     let name = plan.alternate;
     if !plan.pair.create {
         return Err(Error::new(
-            Kind::NotOurs,
+            Kind::BadSecret,
             format!("there is no account {name}, and \"create_users\" is false"),
         )
         .remedy("make the account, or remove \"create_users\" from the secret"));

@@ -56,11 +56,7 @@ impl Turn<'_> {
         if guard::some_version_opens(&Postgres, self.job, self.admin, current, is_it).await? {
             return Ok(());
         }
-        if self.job.settings.admin_reset {
-            tracing::warn!(
-                account,
-                "ADMIN_RESET lets the admin set this account's password without any proof"
-            );
+        if guard::may_reset(self.job, self.writer.proven.is_some(), account) {
             return Ok(());
         }
         let comment = guard::mark(&self.writer.secret_arn);

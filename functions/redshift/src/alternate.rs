@@ -158,11 +158,7 @@ impl Turn<'_> {
         if guard::some_version_opens(&Redshift, self.job, self.admin, current, is_it).await? {
             return Ok(());
         }
-        if self.writer.proven.is_none() && self.job.settings.admin_reset {
-            tracing::warn!(
-                user = name,
-                "ADMIN_RESET lets the admin set this user's password without any proof"
-            );
+        if guard::may_reset(self.job, self.writer.proven.is_some(), name) {
             return Ok(());
         }
         let marking =

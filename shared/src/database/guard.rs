@@ -33,6 +33,16 @@ pub fn marked(comment: &str, secret_arn: &str) -> String {
     format!("{comment}\n{}", mark(secret_arn)).trim_start().to_owned()
 }
 
+/// Whether the admin may set this account's password without any proof: the deployment has to say so, and nothing of the secret
+/// may log in any more, or there would be no need to.
+pub fn may_reset(job: &Job<'_>, anything_logs_in: bool, account: &str) -> bool {
+    let may = job.settings.admin_reset && !anything_logs_in;
+    if may {
+        tracing::warn!(account, "ADMIN_RESET lets the admin set this account's password without any proof");
+    }
+    may
+}
+
 /// The refusal of an account that nothing proves to be the secret's, with the statement that would mark it.
 pub fn not_ours(account: &str, marking: &str) -> Error {
     let what = format!("nothing proves that the account {account:?} is this secret's");

@@ -161,24 +161,28 @@ async fn pairs_that_the_secret_names_are_only_given_what_they_lack() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_whose_every_password_is_lost_is_reset_only_where_the_deployment_allows_it() {
+    const LOST: &str = "A-pa55-that-no-version-holds";
     for release in MySql::releases().await.unwrap() {
-        for (env, allowed) in [(&[][..], false), (&[("ADMIN_RESET", "true")][..], true)] {
-            let app = App::new(release).await;
-            let admin = app.admin().await;
-            let world = app.world_with(env, |secret| {
-                secret["strategy"] = "admin".into();
-                secret["masterarn"] = "prod/admin".into();
-                secret["password"] = "a-password-that-was-never-set".into();
-            });
-            let world = world.await;
-            world.lab.secrets().create("prod/admin", &admin.to_string()).unwrap();
-            let outcome = world.rotate().await;
-            if allowed {
-                outcome.unwrap_or_else(|error| panic!("{release}: {error}"));
-                assert!(app.accepts(&world.current()).await && world.output().contains("ADMIN_RESET"));
-            } else {
-                assert!(outcome.unwrap_err().contains("LockedOut"));
-                assert!(app.has(FIRST).await);
+        // With two users it is the other one that is reset: here the original, which never carries a mark.
+        for (strategy, before) in [("admin", 0), ("alternating-users", 1)] {
+            for (env, allowed) in [(&[][..], false), (&[("ADMIN_RESET", "true")][..], true)] {
+                let app = App::new(release).await;
+                let world = app.world_of(strategy, env, |_| (), |_| ()).await;
+                for _ in 0..before {
+                    world.rotate().await.unwrap();
+                }
+                let accounts = [app.account(), app.clone_account()];
+                for account in &accounts[..=before] {
+                    app.server.execute(&format!("ALTER USER {account} IDENTIFIED BY '{LOST}'")).await.unwrap();
+                }
+                let outcome = world.rotate().await;
+                if allowed {
+                    outcome.unwrap_or_else(|error| panic!("{release}, {strategy}: {error}"));
+                    assert!(app.accepts(&world.current()).await && world.output().contains("ADMIN_RESET"));
+                } else {
+                    assert!(outcome.unwrap_err().contains("LockedOut"));
+                    assert!(app.has(LOST).await);
+                }
             }
         }
     }
