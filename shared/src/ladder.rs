@@ -80,6 +80,41 @@ pub async fn climb<T: Target>(
     Err(ladder.locked_out())
 }
 
+/// Understands another version than those that the step is about, as far as it can be read. One that is gone, empty, unreadable,
+/// or for another account or server is passed over: what is wrong with it must not stop the rotation.
+pub(crate) fn older<T: Target>(
+    target: &T,
+    job: &Job<'_>,
+    current: &Held<T::Account>,
+    read: Result<Option<Version>>,
+) -> Result<Option<Held<T::Account>>> {
+    let understood = match read {
+        Ok(None) => return Ok(None),
+        Ok(Some(version)) => understand(target, job, current, version),
+        // Binary, or encrypted with a key that is out of reach by now.
+        Err(error) if matches!(error.kind(), Kind::BadSecret | Kind::AccessDenied) => Err(error),
+        Err(error) => return Err(error),
+    };
+    Ok(understood
+        .inspect_err(|error| tracing::info!(reason = error.report(), "an older version was passed over"))
+        .ok())
+}
+
+fn understand<T: Target>(
+    target: &T,
+    job: &Job<'_>,
+    current: &Held<T::Account>,
+    version: Version,
+) -> Result<Held<T::Account>> {
+    let id = version.id.clone();
+    let agreed = job.hold(target, version).and_then(|mut held| {
+        target.agree(&current.account, &held.account)?;
+        target.align(&current.account, &mut held.account);
+        Ok(held)
+    });
+    agreed.map_err(|error| error.cause(format!("in version {id}")))
+}
+
 struct Ladder<'a, T: Target> {
     target: &'a T,
     job: &'a Job<'a>,
@@ -90,16 +125,10 @@ struct Ladder<'a, T: Target> {
 }
 
 impl<T: Target> Ladder<'_, T> {
-    /// Tries a version that has to be read first. One that is gone, empty or for another account is passed over.
+    /// Tries a version that has to be read first.
     async fn step(&mut self, id: &VersionId, label: &'static str) -> Result<Option<T::Session>> {
-        let Some(version) = self.job.store.version(id).await? else { return Ok(None) };
-        let held = match self.understand(version) {
-            Ok(held) => held,
-            Err(error) => {
-                tracing::info!(version = id.as_str(), reason = error.report(), "a version was passed over");
-                return Ok(None);
-            }
-        };
+        let read = self.job.store.version(id).await;
+        let Some(held) = older(self.target, self.job, self.current, read)? else { return Ok(None) };
         let session = self.attempt(&held.account, held.id, label).await?;
         if session.is_some() {
             tracing::warn!(
@@ -109,12 +138,6 @@ impl<T: Target> Ladder<'_, T> {
             );
         }
         Ok(session)
-    }
-
-    fn understand(&self, version: Version) -> Result<Held<T::Account>> {
-        let held = self.job.hold(self.target, version)?;
-        self.target.agree(&self.current.account, &held.account)?;
-        Ok(held)
     }
 
     /// Tries one login. Once the account may not bear another refusal, nothing more is tried.

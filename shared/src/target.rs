@@ -57,6 +57,10 @@ pub trait Target {
     /// the version is tried anywhere.
     fn agree(&self, current: &Self::Account, other: &Self::Account) -> Result<()>;
 
+    /// Lets an older version that agrees with the current one be tried as the current one is: whom it trusted when it was written may
+    /// be out of date.
+    fn align(&self, _current: &Self::Account, _other: &mut Self::Account) {}
+
     /// Refuses a pending version that must not follow the current one.
     fn succeeds(&self, current: &Self::Account, pending: &Self::Account) -> Result<()> {
         self.agree(current, pending)

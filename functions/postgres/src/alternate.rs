@@ -38,29 +38,49 @@ pub(crate) async fn apply(
     let roles = Roles::read(job, &writer.session, &pair.original, &pair.alternate).await?;
     let turn = Turn { job, writer, admin, pair, roles };
     turn.guard(current, &pending.account.username).await?;
+    let together = turn.belong_together(current).await?;
     if pending.account.username == pair.original {
-        ownership::bring_home(&turn).await?;
+        if together {
+            ownership::bring_home(&turn).await?;
+        }
         return turn.set_password(&pending.account, statement::set_password).await;
     }
-    turn.equalize().await?;
+    if together {
+        turn.equalize().await?;
+    }
     turn.set_password(&pending.account, statement::open_alternate).await
 }
 
 impl Turn<'_> {
     /// Refuses an account that is not the secret's own.
     async fn guard(&self, current: &Held<Account>, account: &str) -> Result<()> {
-        if self.writer.proven.as_deref() == Some(account) || self.standing(account) != Standing::Unmarked {
-            return Ok(());
-        }
-        let is_it = |other: &Account| other.username == account;
-        if guard::some_version_opens(&Postgres, self.job, self.admin, current, is_it).await? {
-            return Ok(());
-        }
-        if guard::may_reset(self.job, self.writer.proven.is_some(), account) {
+        if self.is_ours(current, account).await?
+            || guard::may_reset(self.job, self.writer.proven.is_some(), account)
+        {
             return Ok(());
         }
         let comment = guard::mark(&self.writer.secret_arn);
         Err(guard::not_ours(account, &statement::comment_on_role(account, &comment)))
+    }
+
+    async fn is_ours(&self, current: &Held<Account>, account: &str) -> Result<bool> {
+        let (proven, asked) = (self.writer.proven.as_deref(), (account, self.standing(account)));
+        guard::is_ours(&Postgres, self.job, self.admin, current, proven, asked).await
+    }
+
+    /// Whether what one of the pair has may be given to the other: only if the account that AWSCURRENT names is the secret's own as
+    /// well. In a normal rotation that one has just logged in. (After a reset nothing has; then the deployment has spoken.)
+    async fn belong_together(&self, current: &Held<Account>) -> Result<bool> {
+        let account = &current.account.username;
+        let together = self.writer.proven.is_none() || self.is_ours(current, account).await?;
+        if !together {
+            tracing::warn!(
+                account,
+                "AWSCURRENT does not log in, and nothing proves its account to be this secret's: the other one of the two gets its \
+                 password and nothing else"
+            );
+        }
+        Ok(together)
     }
 
     fn standing(&self, account: &str) -> Standing {
@@ -138,6 +158,7 @@ impl Turn<'_> {
                 &made
             }
         };
+        memberships::must_be_able_to_act(self).await?;
         if self.pair.sync == Equality::Exact {
             ownership::elsewhere(self).await?;
         }

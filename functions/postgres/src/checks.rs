@@ -44,7 +44,13 @@ pub(crate) async fn check(job: &Job<'_>, session: &Session, pending: &Held<Accou
         }
     }
     let check = account.statement.as_deref().unwrap_or(statement::CHECK);
-    session.run(job, "run the test statement", check, &explain).await.map(drop)
+    session.run(job, "run the test statement", check, &explain_test).await.map(drop)
+}
+
+/// The test statement is the secret's: what its refusal means, only its writer knows.
+fn explain_test(code: &str) -> Option<(Kind, String)> {
+    let kind = if ["55P03", "57014"].contains(&code) { Kind::Conflict } else { Kind::ServerRefused };
+    Some((kind, "see the server's words, and the secret's \"test_statement\" if it has one".to_owned()))
 }
 
 /// The two users do not act as one role. If the other one is in use now, pending must not be able to do less.

@@ -79,6 +79,10 @@ impl Target for Postgres {
         current.agree(other, &current.users())
     }
 
+    fn align(&self, current: &Account, other: &mut Account) {
+        other.server = current.server.clone();
+    }
+
     fn succeeds(&self, current: &Account, pending: &Account) -> Result<()> {
         current.agree(pending, &[current.next_user()])
     }
@@ -142,6 +146,10 @@ impl Target for Postgres {
 
     async fn check(&self, job: &Job<'_>, session: &mut Writer, pending: &Held<Account>) -> Result<()> {
         checks::check(job, &session.session, pending).await
+    }
+
+    async fn retire(&self, job: &Job<'_>, writer: &mut Writer, _: &Labels, _: &Held<Account>) -> Result<()> {
+        writer.still_holds(job).await
     }
 
     async fn examine(&self, job: &Job<'_>, session: &mut Writer, account: &Account) -> Vec<Finding> {

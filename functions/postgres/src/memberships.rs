@@ -63,6 +63,23 @@ async fn grant(turn: &Turn<'_>) -> Result<()> {
     turn.writer.session.run(turn.job, doing, &sql, &explain).await.map(drop)
 }
 
+/// Refuses to give anything to a role that the original only *says* it acts as. Any account may write such a setting for itself,
+/// and a database's owner for everybody, whatever the role; only what it may really act as has its powers.
+pub(crate) async fn must_be_able_to_act(turn: &Turn<'_>) -> Result<()> {
+    let (original, owner) = (&turn.pair.original, turn.owner());
+    let sql = catalog::may_act(original, owner, turn.roles.version);
+    let rows = turn.writer.session.run(turn.job, "compare two roles", &sql, &explain).await?;
+    if rows.first().and_then(|row| row.first()?.as_deref()) == Some("t") {
+        return Ok(());
+    }
+    let what = format!("sessions of {original:?} are set to act as {owner:?}, and it may not");
+    Err(Error::new(Kind::NotOurs, what).remedy(format!(
+        "take the setting \"role\" away ({}, and the same for the database), or, if it is meant, let an admin run {}",
+        statement::reset_for_role(original, "", "role"),
+        statement::grant_membership(owner, original, turn.roles.version)
+    )))
+}
+
 /// Refuses to go on while the account in use would lose by a change of owner.
 pub(crate) async fn must_inherit(turn: &Turn<'_>, member: &str, role: &str) -> Result<()> {
     let sql = catalog::inherits(member, role);

@@ -1,8 +1,6 @@
 //! What the alternate owns or was given under its own name. An alternate of ours owns nothing, because it acts as the original;
 //! a clone that AWS's function made owns what it has made, and the original cannot use it. So that is handed over first.
 
-use std::time::Duration;
-
 use rotation::database::alternation::Equality;
 use rotation::error::{Error, Kind, Result};
 
@@ -10,10 +8,7 @@ use crate::alternate::Turn;
 use crate::connect::Session;
 use crate::memberships;
 use crate::statement::{self, catalog};
-use crate::writer::{IDLE, admin_session, explain, explain_admin};
-
-/// For one statement in another database, whose locks nobody should have to wait behind.
-const PATIENCE: Duration = Duration::from_secs(4);
+use crate::writer::{IDLE, PATIENCE, admin_session, explain, explain_admin};
 
 /// What the alternate holds in one database; in the nameless one, what all databases share.
 struct Holdings {

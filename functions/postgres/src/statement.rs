@@ -45,25 +45,22 @@ fn begin(wait: Duration, left: Duration, idle: Duration) -> String {
     )
 }
 
-/// Opens the transaction that holds the lock until it ends, and reads how the server stores passwords. The transaction form
-/// of the lock survives poolers; the limits free it in seconds when this process is gone without a word.
-pub fn begin_locked(key: i64, wait: Duration, left: Duration, idle: Duration) -> String {
-    let begin = begin(wait, left, idle);
-    format!("BEGIN; {begin}; SELECT pg_advisory_xact_lock({key}); SHOW password_encryption")
-}
+/// A transaction that changes things, even where the account or the database says that transactions only read.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE";
 
-/// The same for an admin, whose transaction changes things even where the database says that transactions only read.
-pub fn begin_locked_as_admin(key: i64, wait: Duration, left: Duration, idle: Duration) -> String {
-    begin_locked(key, wait, left, idle).replacen(
-        "BEGIN",
-        "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE",
-        1,
+/// Opens the transaction that holds the lock until it ends, and reads how the server stores passwords. The transaction form
+/// of the lock survives poolers; the limits free it in seconds when this process is gone without a word. The lock is waited for
+/// longer than anything after it, because what waits for a table holds up all who come later.
+pub fn begin_locked(key: i64, wait: Duration, patience: Duration, left: Duration, idle: Duration) -> String {
+    let (begin, patience) = (begin(wait, left, idle), patience.as_millis());
+    format!(
+        "{BEGIN}; {begin}; SELECT pg_advisory_xact_lock({key}); SET LOCAL lock_timeout = {patience}; SHOW password_encryption"
     )
 }
 
 /// Opens an admin's transaction in another database, where no lock is needed.
 pub fn begin_elsewhere(wait: Duration, idle: Duration) -> String {
-    format!("BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE; {}", begin(wait, wait, idle))
+    format!("{BEGIN}; {}", begin(wait, wait, idle))
 }
 
 /// Reads from the catalogs, where names mean what PostgreSQL's own say, in a session whose settings are not ours.
@@ -74,11 +71,6 @@ pub fn reading(sql: &str) -> String {
 /// Statements that may fail without harm to the transaction around them.
 pub fn guarded(sql: &str) -> String {
     format!("SAVEPOINT guarded; {sql}; RELEASE SAVEPOINT guarded")
-}
-
-/// From now on nothing in this transaction waits longer for anybody's lock: what waits for a table holds up all who come later.
-pub fn wait_no_longer_than(limit: Duration) -> String {
-    format!("SET LOCAL lock_timeout = {}", limit.as_millis())
 }
 
 /// Gives the account its new password and ends the transaction: both or neither.

@@ -22,8 +22,8 @@ const WAIT: Duration = Duration::from_secs(5);
 /// A writer whose process is gone without a word is dropped by the server after this long.
 pub(crate) const IDLE: Duration = Duration::from_secs(20);
 
-/// How long an admin's transaction waits for a table that somebody else uses: whoever comes later waits behind it.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// How long a transaction waits for what somebody else uses, such as a table: whoever comes later waits behind it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
 
 /// A session, and what it has learned.
 pub struct Writer {
@@ -33,42 +33,34 @@ pub struct Writer {
     /// Whose lock it holds.
     pub(crate) secret_arn: String,
     stores_md5: bool,
-    is_admin: bool,
 }
 
 impl Writer {
     /// A session that the secret's own credential has opened.
     pub(crate) fn own(session: Session) -> Writer {
-        Writer { session, proven: None, secret_arn: String::new(), stores_md5: false, is_admin: false }
+        Writer { session, proven: None, secret_arn: String::new(), stores_md5: false }
     }
 
     /// The admin's session, in the secret's own database.
     pub(crate) async fn of_admin(job: &Job<'_>, admin: &Admin, proven: Option<Writer>) -> Result<Writer> {
         let session = admin_session(job, admin, admin.dbname.as_deref().unwrap_or(DBNAME)).await?;
-        Ok(Writer {
-            proven: proven.map(|proven| proven.session.user),
-            is_admin: true,
-            ..Writer::own(session)
-        })
+        Ok(Writer { proven: proven.map(|proven| proven.session.user), ..Writer::own(session) })
     }
 
     /// Opens the transaction and takes the secret's lock.
     pub(crate) async fn lock(&mut self, job: &Job<'_>, secret_arn: &str) -> Result<()> {
-        let (key, left) = (lock_key(secret_arn), job.deadline.left());
-        let sql = match self.is_admin {
-            true => statement::begin_locked_as_admin(key, WAIT, left, IDLE),
-            false => statement::begin_locked(key, WAIT, left, IDLE),
-        };
+        let sql = statement::begin_locked(lock_key(secret_arn), WAIT, PATIENCE, job.deadline.left(), IDLE);
         let rows = self.session.run(job, "take the lock of this secret", &sql, &explain_lock).await?;
         // The last row is the setting; anything but md5 and its ancient spelling means SCRAM.
         let stored_as = rows.last().and_then(|row| row.first()?.clone());
         self.stores_md5 = matches!(stored_as.as_deref(), Some("md5" | "on"));
         self.secret_arn = secret_arn.to_owned();
-        if self.is_admin {
-            let sql = statement::wait_no_longer_than(PATIENCE);
-            self.session.run(job, "limit its patience", &sql, &explain).await?;
-        }
         Ok(())
+    }
+
+    /// Fails if the session, and the lock with it, has been lost since it was taken.
+    pub(crate) async fn still_holds(&self, job: &Job<'_>) -> Result<()> {
+        self.session.run(job, "still hold the lock of this secret", statement::CHECK, &explain).await.map(drop)
     }
 
     /// Gives an account its password with the transaction's last statement, made by one of `statement`'s.

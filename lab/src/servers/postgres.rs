@@ -125,6 +125,13 @@ impl Postgres {
         binaries::installed().into_iter().max().or(binaries::versions().into_iter().max()).unwrap_or(16)
     }
 
+    /// Starts it again as a replica, which follows nobody and refuses every change.
+    pub async fn become_replica(&mut self) -> io::Result<()> {
+        let signal = self.server.file("data/standby.signal").ok_or_else(|| io::Error::other("not ours to stop"))?;
+        std::fs::write(signal, "")?;
+        self.server.restart().await
+    }
+
     /// The servers of `TURNLOCK_TEST_POSTGRES_URL`, each with its major version.
     async fn handed_over() -> io::Result<Vec<(u32, Postgres)>> {
         let mut servers = Vec::new();

@@ -8,6 +8,7 @@ use crate::password::{Policy, Rules};
 use crate::secret::Secret;
 use crate::settings::Settings;
 use crate::strategy::Strategy;
+use crate::tls;
 
 /// What one kind of database fixes for all its accounts.
 pub struct Engine {
@@ -227,7 +228,12 @@ pub(super) fn server(fields: &Fields, settings: &Settings, port: u16) -> Result<
         Some(serde_json::Value::String(text)) if text.eq_ignore_ascii_case("false") => Tls::Plaintext,
         _ => {
             let own = fields.text("sslrootcert")?;
-            Tls::Verified { roots: own.into_iter().chain(settings.extra_roots.clone()).collect() }
+            let roots: Vec<String> = own.into_iter().chain(settings.extra_roots.clone()).collect();
+            // One that cannot be read is found here, before anything is made; nothing is parsed twice.
+            if !roots.is_empty() {
+                tls::client_config(&roots.iter().map(String::as_str).collect::<Vec<_>>())?;
+            }
+            Tls::Verified { roots }
         }
     };
     Ok(Server { host, port: fields.port(port)?, tls })

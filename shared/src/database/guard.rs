@@ -1,8 +1,10 @@
 //! Guard, third part: the account that is about to be changed is the secret's own. The first part, a login with the secret's
 //! own credential on the admin's server, is the ladder's; the second is in `host`. docs/decisions/0003-guard.md has the reasons.
 
+use super::account::Account;
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
+use crate::ladder;
 use crate::target::{Held, Login, Target};
 use crate::version::{Stage, Version, VersionId};
 
@@ -33,6 +35,25 @@ pub fn marked(comment: &str, secret_arn: &str) -> String {
     format!("{comment}\n{}", mark(secret_arn)).trim_start().to_owned()
 }
 
+/// Whether an account is the secret's own: it does not exist yet, an admin has marked it, it is the one that has logged in
+/// (`proven`), or some other version of the secret logs in as it.
+///
+/// Asked of the account that gets a password, and of the other one of its pair before anything is copied or handed over between
+/// the two: a secret that proves one account only must not get what another has.
+pub async fn is_ours<T: Target<Account = Account>>(
+    target: &T,
+    job: &Job<'_>,
+    admin: &T::Admin,
+    current: &Held<Account>,
+    proven: Option<&str>,
+    (name, standing): (&str, Standing),
+) -> Result<bool> {
+    if standing != Standing::Unmarked || proven == Some(name) {
+        return Ok(true);
+    }
+    some_version_opens(target, job, admin, current, |account| account.username == name).await
+}
+
 /// Whether the admin may set this account's password without any proof: the deployment has to say so, and nothing of the secret
 /// may log in any more, or there would be no need to.
 pub fn may_reset(job: &Job<'_>, anything_logs_in: bool, account: &str) -> bool {
@@ -47,7 +68,7 @@ pub fn may_reset(job: &Job<'_>, anything_logs_in: bool, account: &str) -> bool {
 pub fn not_ours(account: &str, marking: &str) -> Error {
     let what = format!("nothing proves that the account {account:?} is this secret's");
     Error::new(Kind::NotOurs, what)
-        .cause("it exists, no version of the secret logs in as it, and no admin has marked it")
+        .cause("it exists, no version of the secret for this server logs in as it, and no admin has marked it")
         .remedy(format!(
             "if it is meant to take turns in this secret, let an admin say so: {marking}; if it is not, name another \"alternate_username\""
         ))
@@ -64,18 +85,11 @@ pub async fn some_version_opens<T: Target>(
     is_the_account: impl Fn(&T::Account) -> bool,
 ) -> Result<bool> {
     let mut search = Search { target, job, admin, current, tried: vec![current.id.clone()], patience: None };
-    if let Some(previous) = job.store.labelled(Stage::Previous).await?
-        && search.opens(previous, &is_the_account).await?
-    {
+    if search.opens(job.store.labelled(Stage::Previous).await, &is_the_account).await? {
         return Ok(true);
     }
     for id in job.store.all_versions().await? {
-        if search.tried.contains(&id) {
-            continue;
-        }
-        if let Some(version) = job.store.version(&id).await?
-            && search.opens(version, &is_the_account).await?
-        {
+        if !search.tried.contains(&id) && search.opens(job.store.version(&id).await, &is_the_account).await? {
             return Ok(true);
         }
     }
@@ -95,14 +109,12 @@ struct Search<'a, T: Target> {
 impl<T: Target> Search<'_, T> {
     async fn opens(
         &mut self,
-        version: Version,
+        read: Result<Option<Version>>,
         is_the_account: &impl Fn(&T::Account) -> bool,
     ) -> Result<bool> {
-        self.tried.push(version.id.clone());
-        let Ok(held) = self.job.hold(self.target, version) else { return Ok(false) };
-        let fits =
-            is_the_account(&held.account) && self.target.agree(&self.current.account, &held.account).is_ok();
-        if !fits || self.patience == Some(0) {
+        let Some(held) = ladder::older(self.target, self.job, self.current, read)? else { return Ok(false) };
+        self.tried.push(held.id);
+        if !is_the_account(&held.account) || self.patience == Some(0) {
             return Ok(false);
         }
         if let Login::Accepted(_) = self.target.login(self.job, &held.account, Some(self.admin)).await? {

@@ -82,7 +82,7 @@ pub fn standing_to(role: &str) -> String {
     format!(
         "SELECT pg_has_role(current_user, u.oid, 'USAGE'), EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles me ON me.oid = m.member \
            WHERE m.roleid = u.oid AND me.rolname = current_user \
-             AND (m.grantor = me.oid OR NOT to_jsonb(m) ? 'set_option')), current_user \
+             AND (m.grantor = me.oid OR NOT to_jsonb(m) ? 'set_option')) \
          FROM pg_roles u WHERE u.rolname = {}",
         literal(role)
     )
@@ -91,6 +91,16 @@ pub fn standing_to(role: &str) -> String {
 /// Whether one role may do everything that another may.
 pub fn inherits(member: &str, role: &str) -> String {
     format!("SELECT pg_has_role({}, {}, 'USAGE')", literal(member), literal(role))
+}
+
+/// Whether one role may act as another: by itself, or by a membership that lets it (from PostgreSQL 16 on they need not).
+pub fn may_act(member: &str, role: &str, version: u32) -> String {
+    let how = if version >= 16 { "SET" } else { "MEMBER" };
+    format!(
+        "SELECT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = {1} AND (r.rolname = {0} OR pg_has_role({0}, r.oid, '{how}')))",
+        literal(member),
+        literal(role)
+    )
 }
 
 /// What who is logged in here lacks to set passwords, each as the statement that gives it. (RDS for PostgreSQL: with

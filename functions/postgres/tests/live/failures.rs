@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use lab::certs::Authority;
 use lab::proxy::{Protocol, Proxy, Welcome};
 use lab::rotation::Step;
 use lab::secrets::{At, Fault, What};
@@ -230,14 +231,50 @@ async fn a_stray_finish_secret_promotes_nothing_that_does_not_log_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_is_named_as_the_reason() {
+    for version in [14, 18] {
+        let mut server = Postgres::version(version).start().await.unwrap();
+        server.execute(&format!("CREATE ROLE app LOGIN PASSWORD '{FIRST}'")).await.unwrap();
+        server.become_replica().await.unwrap();
+        let app = App { server: server.into(), user: "app".to_owned() };
+        let world = app.world().await;
+        world.fails(&["setSecret: ServerRefused:", "0A000", "replica"]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_whose_transactions_only_read_rotates() {
     let app = App::new(16).await;
-    let user = &app.user;
-    app.server
-        .execute(&format!("ALTER ROLE \"{user}\" SET default_transaction_read_only = on"))
-        .await
-        .unwrap();
+    let sql = format!("ALTER ROLE \"{}\" SET default_transaction_read_only = on", app.user);
+    app.server.execute(&sql).await.unwrap();
     let world = app.world().await;
-    world.fails(&["setSecret: ServerRefused:", "25006", "replica"]).await;
+    world.rotate().await.unwrap();
+    assert!(app.accepts(&world.current()).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_that_is_none_is_found_before_anything_is_made_and_in_an_old_version_stops_nothing() {
+    let old_authority = Authority::new().pem();
+    // What happens while that version is current, and which one the rotation goes on from when a later one is refused.
+    for (root, found, rung) in [
+        ("no certificate", "createSecret: BadSecret:", "a version without a label"),
+        (&*old_authority, "setSecret: Unreachable:", "AWSPREVIOUS"),
+    ] {
+        let app = App::new(16).await;
+        let world = app.world().await;
+        let (mut older, mut current) = (world.current(), world.current());
+        older["sslrootcert"] = root.into();
+        current["password"] = "a-password-that-was-never-set".into();
+        world.put("00000000-0000-4000-8000-00000000000a", &older, "AWSCURRENT").unwrap();
+        let error = world.rotate().await.unwrap_err();
+        assert!(error.starts_with(found), "{error}");
+        world.abandon().unwrap();
+        world.put("00000000-0000-4000-8000-00000000000b", &current, "AWSCURRENT").unwrap();
+        world.rotate().await.unwrap();
+        assert!(app.accepts(&world.current()).await);
+        let output = world.output();
+        let line = output.lines().find(|line| line.contains("the rotation goes on from it")).unwrap();
+        assert!(line.contains(&format!("\"label\":\"{rung}\"")), "{line}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -49,7 +49,7 @@ pub(super) fn prepare(options: &PostgresOptions) -> io::Result<LaidOut> {
 /// The server writes its state into the last line of this file, where `pg_ctl` reads it.
 fn is_ready(folder: &Path, _log: &str) -> bool {
     let state = fs::read_to_string(folder.join("data/postmaster.pid")).unwrap_or_default();
-    state.lines().nth(7).is_some_and(|line| line.trim() == "ready")
+    state.lines().nth(7).is_some_and(|line| ["ready", "standby"].contains(&line.trim()))
 }
 
 /// Settings that come after initdb's own and so win.
