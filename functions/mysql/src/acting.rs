@@ -163,9 +163,7 @@ pub async fn guard(
         let same_user = |account: &Account| account.username == name.user;
         guard::some_version_opens(&Mysql, job, admin, current, same_user).await?;
     }
-    if is_ours(writer, admin, name, found)
-        || guard::may_reset(job, writer.proven.is_some(), &name.to_string())
-    {
+    if is_ours(writer, admin, name, found) || guard::may_reset(job, &name.to_string()) {
         return Ok(());
     }
     let mark = if writer.server.is_mariadb() {

@@ -54,9 +54,7 @@ pub(crate) async fn apply(
 impl Turn<'_> {
     /// Refuses an account that is not the secret's own.
     async fn guard(&self, current: &Held<Account>, account: &str) -> Result<()> {
-        if self.is_ours(current, account).await?
-            || guard::may_reset(self.job, self.writer.proven.is_some(), account)
-        {
+        if self.is_ours(current, account).await? || guard::may_reset(self.job, account) {
             return Ok(());
         }
         let comment = guard::mark(&self.writer.secret_arn);

@@ -158,7 +158,7 @@ impl Turn<'_> {
         if guard::some_version_opens(&Redshift, self.job, self.admin, current, is_it).await? {
             return Ok(());
         }
-        if guard::may_reset(self.job, self.writer.proven.is_some(), name) {
+        if guard::may_reset(self.job, name) {
             return Ok(());
         }
         let marking =

@@ -54,14 +54,13 @@ pub async fn is_ours<T: Target<Account = Account>>(
     some_version_opens(target, job, admin, current, |account| account.username == name).await
 }
 
-/// Whether the admin may set this account's password without any proof: the deployment has to say so, and nothing of the secret
-/// may log in any more, or there would be no need to.
-pub fn may_reset(job: &Job<'_>, anything_logs_in: bool, account: &str) -> bool {
-    let may = job.settings.admin_reset && !anything_logs_in;
-    if may {
+/// Whether the admin may set this account's password without any proof, because the deployment says so. Of two users whose
+/// passwords are lost the second is reset by the next rotation, in which the first logs in.
+pub fn may_reset(job: &Job<'_>, account: &str) -> bool {
+    if job.settings.admin_reset {
         tracing::warn!(account, "ADMIN_RESET lets the admin set this account's password without any proof");
     }
-    may
+    job.settings.admin_reset
 }
 
 /// The refusal of an account that nothing proves to be the secret's, with the statement that would mark it.

@@ -173,7 +173,10 @@ async fn an_account_whose_every_password_is_lost_is_reset_only_where_the_deploym
                 }
                 let accounts = [app.account(), app.clone_account()];
                 for account in &accounts[..=before] {
-                    app.server.execute(&format!("ALTER USER {account} IDENTIFIED BY '{LOST}'")).await.unwrap();
+                    app.server
+                        .execute(&format!("ALTER USER {account} IDENTIFIED BY '{LOST}'"))
+                        .await
+                        .unwrap();
                 }
                 let outcome = world.rotate().await;
                 if allowed {

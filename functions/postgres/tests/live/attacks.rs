@@ -75,6 +75,69 @@ async fn older_versions_vouch_for_their_own_account_on_their_own_server_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_proves_one_user_of_a_pair_gets_nothing_of_the_other() {
+    // The secret's holder has a login of one name and writes the other one, which is not its own, into AWSCURRENT.
+    for (mine, theirs, extra) in
+        [("victim_clone", "victim", json!({})), ("victim", "victim_clone", json!({"sync": "exact"}))]
+    {
+        let pair = pair(16).await;
+        let sql = format!(
+            "CREATE ROLE {mine} LOGIN PASSWORD '{FIRST}'; CREATE ROLE {theirs} SUPERUSER LOGIN PASSWORD 'x'; GRANT {mine} TO {theirs}; \
+             CREATE TABLE theirs (); ALTER TABLE theirs OWNER TO {theirs}"
+        );
+        // Where the other one is the alternate it inherits from the original, as in every pair.
+        let sql =
+            if mine == "victim" { sql } else { sql.replace(&format!("GRANT {mine} TO {theirs}; "), "") };
+        pair.app.server.execute(&sql).await.unwrap();
+        let world = pair.world().await;
+        let mut version = world.current();
+        version.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        version["username"] = mine.into();
+        world.put("00000000-0000-4000-8000-00000000000a", &version, "AWSCURRENT").unwrap();
+        (version["username"], version["password"]) = (theirs.into(), "junk-that-nobody-set".into());
+        world.put("00000000-0000-4000-8000-00000000000b", &version, "AWSCURRENT").unwrap();
+        let sql = "SELECT roleid::regrole::text, member::regrole::text FROM pg_auth_members UNION ALL \
+                   SELECT tableowner, tablename FROM pg_tables WHERE tablename = 'theirs' UNION ALL \
+                   SELECT rolname, rolsuper::text FROM pg_roles WHERE rolname LIKE 'victim%' UNION ALL \
+                   SELECT setrole::regrole::text, setconfig::text FROM pg_db_role_setting ORDER BY 1, 2";
+        let before = pair.app.server.query(sql).await;
+        let before = before.unwrap_or_else(|error| panic!("{error}"));
+        // Its own password is what it may have. (That it then has less than the other one can stop the promotion.)
+        let outcome = world.rotate().await;
+        assert!(outcome.is_ok() || outcome.unwrap_err().starts_with("testSecret: ServerRefused:"), "{mine}");
+        assert!(world.output().contains("gets its password and nothing else"));
+        assert_eq!(pair.app.server.query(sql).await.unwrap(), before);
+        assert!(pair.accepts(&world.labelled("AWSPENDING").unwrap()).await);
+        let unchanged = json!({"username": theirs, "password": "x"});
+        assert!(pair.accepts(&unchanged).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_handed_to_a_role_that_the_original_only_says_it_acts_as() {
+    for version in [14, 15, 16, 18] {
+        let pair = pair(version).await;
+        let (user, clone) = (pair.app.user.clone(), pair.clone_name());
+        let world = pair.world().await;
+        world.rotate().await.unwrap();
+        let current = world.current();
+        assert_eq!(current["username"], clone.as_str());
+        // A function that the alternate owns itself, and that runs with its owner's powers.
+        pair.app.server.execute("GRANT CREATE ON SCHEMA public TO PUBLIC").await.unwrap();
+        let sql = "SET ROLE NONE; CREATE FUNCTION trap() RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT current_user::text'";
+        pair.as_user(&current, sql).await.unwrap();
+        world.rotate().await.unwrap();
+        // Back at the original's password, its holder sets the role that its sessions act as.
+        let sql = format!("ALTER ROLE {user} SET role TO postgres");
+        pair.as_user(&world.current(), &sql).await.unwrap();
+        let owner = "SELECT proowner::regrole::text FROM pg_proc WHERE proname = 'trap'";
+        let before = pair.value(owner).await;
+        refused(&pair, &world, &["setSecret: NotOurs:", "act as \"postgres\", and it may not"]).await;
+        assert_eq!(pair.value(owner).await, before, "{version}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_grants_itself_away_proves_nothing() {
     for version in [14, 18] {
         let pair = pair(version).await;
