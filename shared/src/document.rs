@@ -14,6 +14,9 @@ use crate::secret::Secret;
 /// The service's limit on a value, in bytes (Secrets Manager quotas: "Secret value size").
 pub const LIMIT: usize = 65_536;
 
+/// A text shorter than this is no secret, unless it is the password.
+const LEAST_SECRET: usize = 4;
+
 /// A secret's value. No `Debug`: any part of it may be the secret.
 pub enum Document {
     /// A JSON object.
@@ -138,14 +141,17 @@ impl Fields {
         Fields(self.0.clone())
     }
 
-    /// Every text in the object that is not under one of the keys known to be public.
+    /// Every text in the object that is not under one of the keys known to be public. Words as short as `1` or `eu` are no secrets,
+    /// unless one is the password: nothing could be read any more with all of them masked.
     pub fn secrets(&self, public: &[&str]) -> Vec<Secret> {
         let mut secrets = Vec::new();
         for (key, raw) in &self.0 {
             if public.contains(&key.as_str()) {
                 continue;
             }
-            if let Ok(Value::String(text)) = serde_json::from_str(raw) {
+            if let Ok(Value::String(text)) = serde_json::from_str(raw)
+                && (text.len() >= LEAST_SECRET || key == "password")
+            {
                 secrets.push(Secret::new(text));
             }
         }

@@ -15,7 +15,7 @@ use crate::rotate::{self, Process};
 use crate::secret::Scrub;
 use crate::settings::Settings;
 use crate::target::Target;
-use crate::{aws, log, metrics};
+use crate::{aws, log, metrics, tls};
 
 /// Runs a function: the whole `main` of every target.
 pub fn main<T: Target>(target: T) -> ExitCode {
@@ -51,6 +51,7 @@ async fn answer<T: Target>(
 ) -> Result<Value, Failure> {
     let scrub = Arc::new(Scrub::default());
     log::enter(Arc::clone(&scrub));
+    log::note("target", T::NAME);
     let work = attempt(target, process, event.payload, event.context, Arc::clone(&scrub));
     let outcome = AssertUnwindSafe(work).catch_unwind().await;
     let outcome = outcome.unwrap_or_else(|_| Err(Error::new(Kind::Bug, "the function panicked")));
@@ -84,6 +85,10 @@ async fn attempt<T: Target>(
 /// Reads the environment and makes the client, once per process and not before there is something to do.
 async fn start() -> Result<Process> {
     let settings = Settings::from_env()?;
+    // One that cannot be read would otherwise look like a Secrets Manager that does not answer.
+    if let Some(roots) = &settings.extra_roots {
+        tls::client_config(&[roots])?;
+    }
     let aws = aws::config(&settings);
     let mut config = aws_sdk_secretsmanager::config::Builder::from(&aws);
     // AWS's functions read the first; the other two are the SDK's own.

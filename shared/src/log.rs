@@ -49,12 +49,16 @@ pub fn start() {
     let _ = tracing::subscriber::set_global_default(Lines { level });
 }
 
-/// Writes one line that is already JSON, scrubbed, to standard output, where Lambda collects it.
+/// A text without the secrets of this invocation.
+pub fn scrubbed(text: &str) -> String {
+    context().scrub.clean(text)
+}
+
+/// Writes one line of JSON, whose texts are scrubbed already, to standard output, where Lambda collects it.
 pub fn line(value: &Value) {
-    let text = context().scrub.clean(&value.to_string());
     let mut out = std::io::stdout().lock();
     // Nobody is left to tell when standard output is gone.
-    let _ = writeln!(out, "{text}");
+    let _ = writeln!(out, "{value}");
 }
 
 struct Lines {
@@ -72,10 +76,16 @@ impl Subscriber for Lines {
         let now = DateTime::from(SystemTime::now()).fmt(Format::DateTime).unwrap_or_default();
         fields.insert("timestamp".into(), now.into());
         fields.insert("level".into(), event.metadata().level().as_str().into());
-        event.record(&mut Fields(&mut fields));
-        for (key, value) in &context().fields {
-            fields.entry(key.as_str()).or_insert_with(|| value.clone());
+        let mut said = Map::new();
+        event.record(&mut Fields(&mut said));
+        {
+            let context = context();
+            for (key, value) in &context.fields {
+                said.entry(key.as_str()).or_insert_with(|| value.clone());
+            }
+            said.values_mut().for_each(|value| context.scrub.clean_json(value));
         }
+        fields.append(&mut said);
         line(&Value::Object(fields));
     }
 

@@ -65,9 +65,10 @@ fn emit(name: &str, unit: &str, value: f64, dimensions: &[(&str, &str)]) {
     for (key, dimension) in dimensions {
         line[*key] = (*dimension).into();
     }
+    // Everything else here is a word of ours or a number.
     for field in ["secret", "version", "strategy"] {
         if let Some(value) = crate::log::noted(field) {
-            line[field] = value.into();
+            line[field] = crate::log::scrubbed(&value).into();
         }
     }
     crate::log::line(&line);

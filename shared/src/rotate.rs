@@ -42,7 +42,6 @@ pub async fn run<T: Target>(
     deadline: Deadline,
     scrub: Arc<Scrub>,
 ) -> Result<Value> {
-    log::note("target", T::NAME);
     let started = Instant::now();
     match event::parse(event)? {
         Event::Diagnose(examination) => {

@@ -74,6 +74,21 @@ impl Scrub {
     }
 }
 
+impl Scrub {
+    /// The same for every text in a JSON value. The texts, and not what they are written as: with `\"` in a secret its pieces would
+    /// be told from it, and a number or a key may not change at all.
+    pub fn clean_json(&self, value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::String(text) => *text = self.clean(text),
+            serde_json::Value::Array(values) => values.iter_mut().for_each(|value| self.clean_json(value)),
+            serde_json::Value::Object(fields) => {
+                fields.values_mut().for_each(|value| self.clean_json(value));
+            }
+            serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
+        }
+    }
+}
+
 /// Marks the bytes of `text` that belong to any window of `secret`.
 fn mark(text: &[u8], secret: &[u8], hidden: &mut [bool]) {
     let window = WINDOW.min(secret.len());
@@ -125,6 +140,18 @@ mod tests {
         check(&["one-secret", "two-secret"], "one-secret two-secret", "[hidden] [hidden]");
         check(&["pässwört-übung"], "war: pässwört-übung!", "war: [hidden]!");
         check(&["longer than the text"], "short", "short");
+    }
+
+    #[test]
+    fn json_stays_json_whatever_is_hidden_in_it() {
+        let scrub = Scrub::default();
+        for secret in ["1", "ms", "with\"quotes\\and more"] {
+            scrub.learn(&Secret::new(secret.into()));
+        }
+        let mut value =
+            serde_json::json!({"ms": 112, "words": ["near 'with\"quotes\\and more'", true, null]});
+        scrub.clean_json(&mut value);
+        assert_eq!(value, serde_json::json!({"ms": 112, "words": ["near '[hidden]'", true, null]}));
     }
 
     #[test]
