@@ -33,6 +33,8 @@ fn sweep(functions: &Path, swept: &mut Vec<String>) -> Result<Tally, String> {
             .args(["--", "sweep", "--nocapture"])
             .env("TURNLOCK_BIN_DIR", functions)
             .env("TURNLOCK_SWEEP", "all")
+            // Much of a case is waiting: for a process to start, for a lock, for a server.
+            .env("RUST_TEST_THREADS", "8")
             .env_remove("ALLOW_SKIP"),
         |line| {
             if let Some((cases, failed)) = counted(line) {

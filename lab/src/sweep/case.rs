@@ -11,6 +11,9 @@ use crate::secrets::{At, Fault, Hook, Secrets, Verdict, What};
 
 type Outcome<T = ()> = Result<T, String>;
 
+/// A cut that is not reached shows nothing: then the recording no longer fits what the function does.
+pub const NEVER_REACHED: &str = "the cut was never reached";
+
 /// What is broken now: nothing stored logs in, or, with an overlap strategy, AWSCURRENT does not.
 pub async fn violation(secrets: &Secrets, secret: &str, accepts: &Accepts, overlaps: bool) -> Option<String> {
     let parse = |text: String| serde_json::from_str(&text).ok();
@@ -37,6 +40,8 @@ pub(super) async fn record(stage: &Stage) -> Outcome<Recording> {
     let world = &stage.world;
     world.lab.clear_calls();
     if let Some(proxy) = &stage.proxy {
+        // As in `arm`: the goodbye of an earlier connection must not count as the first message.
+        proxy.cut_all().await;
         proxy.clear();
     }
     world.rotate().await?;
@@ -59,8 +64,11 @@ pub(super) async fn run(stage: &Stage, case: &Case) -> Outcome {
 
 /// Cuts, then goes on alone. The token that must be current at the end.
 async fn crash(stage: &Stage, case: &Case, token: &str) -> Outcome<Option<String>> {
-    cut(stage, case.cut, case.aftermath != Aftermath::Disconnected, token).await?;
+    if !cut(stage, case.cut, case.aftermath != Aftermath::Disconnected, token).await? {
+        return Err(NEVER_REACHED.to_owned());
+    }
     if let Aftermath::KilledAgain(second) = case.aftermath {
+        // What is left to do may be over before that.
         cut(stage, second, true, token).await?;
     }
     if case.aftermath == Aftermath::Abandoned {
@@ -70,16 +78,18 @@ async fn crash(stage: &Stage, case: &Case, token: &str) -> Outcome<Option<String
     Ok(Some(token.to_owned()))
 }
 
-/// Runs the steps until the cut, and looks whether somebody can log in right after it.
-async fn cut(stage: &Stage, cut: Cut, kills: bool, token: &str) -> Outcome {
+/// Runs the steps until the cut, and looks whether somebody can log in right after it. Whether it was reached.
+async fn cut(stage: &Stage, cut: Cut, kills: bool, token: &str) -> Outcome<bool> {
     let world = &stage.world;
     arm(stage, cut, kills).await;
     // Every step runs until one fails, or none does because the loss could be made good.
     let end = world.steps(token).await;
+    let armed = stage.proxy.as_ref().is_some_and(|proxy| proxy.is_armed());
+    let reached = world.lab.faults().unused().is_empty() && !armed;
     disarm(stage);
     match violation(&world.lab.secrets(), &world.secret, &stage.accepts, stage.overlaps).await {
         Some(broken) => Err(format!("right after the cut {cut} ({end:?}): {broken}")),
-        None => Ok(()),
+        None => Ok(reached),
     }
 }
 
@@ -127,13 +137,15 @@ async fn pause(stage: &Stage, case: &Case, token: &str) -> Outcome<Option<String
     let slow = async {
         for step in Step::ALL {
             if world.step(token, step).await.is_err() {
-                return;
+                break;
             }
         }
+        // If the call never came, nobody need wait for it any more.
+        world.lab.faults().clear();
     };
     let others = async {
         if held.reached().await.is_none() {
-            return Ok(None);
+            return Err(NEVER_REACHED.to_owned());
         }
         let end = match case.aftermath {
             Aftermath::Overtaken => anew(stage).await.map(Some),
@@ -148,6 +160,7 @@ async fn pause(stage: &Stage, case: &Case, token: &str) -> Outcome<Option<String
     if case.aftermath == Aftermath::Overtaken {
         return match end {
             Ok(token) => Ok(token),
+            Err(missed) if missed == NEVER_REACHED => Err(missed),
             // Turned away while the first one held the lock: the service tries the newer token again.
             Err(first) => again(stage).await.map(Some).map_err(|error| format!("{first}; and then: {error}")),
         };

@@ -58,7 +58,8 @@ pub struct Case {
 /// Where a rotation can be cut.
 ///
 /// Of the messages only those count after which the other side has its turn: one side's messages in a row, such as the rows of
-/// an answer, take effect together, and a cut in the middle of them is a cut before the last.
+/// an answer, take effect together, and a cut in the middle of them is a cut before the last. The last message to the target on a
+/// connection is its goodbye, after which nothing happens there any more; it does not count either.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recording {
     /// Calls to Secrets Manager.
@@ -73,7 +74,7 @@ impl Recording {
     pub(super) fn new(calls: u64, messages: &[Message]) -> Recording {
         let ends_turn = |(at, message): (usize, &Message)| {
             let next = messages[at + 1..].iter().find(|next| next.connection == message.connection);
-            next.is_none_or(|next| next.direction != message.direction)
+            next.map_or(message.direction == Direction::ToClient, |next| next.direction != message.direction)
         };
         let last = |direction| {
             let all = messages.iter().enumerate().filter(|(_, message)| message.direction == direction);

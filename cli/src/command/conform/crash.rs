@@ -88,10 +88,15 @@ where
 {
     let cases = cases.map_err(|why| Flaw::Unclear(why.clone()))?;
     let report = sweep::run(make.clone(), cases, AT_ONCE).await;
-    match report.failures.first() {
+    let (missed, failures): (Vec<_>, Vec<_>) =
+        report.failures.iter().partition(|failure| failure.ends_with(sweep::NEVER_REACHED));
+    match failures.first() {
+        None if !missed.is_empty() => Err(Flaw::Unclear(format!(
+            "{} of {} cuts were never reached: it does not do the same twice",
+            missed.len(),
+            report.cases
+        ))),
         None => Ok(format!("{} cuts", report.cases)),
-        Some(first) => {
-            Err(format!("{} of {} cuts, such as {first}", report.failures.len(), report.cases).into())
-        }
+        Some(first) => Err(format!("{} of {} cuts, such as {first}", failures.len(), report.cases).into()),
     }
 }

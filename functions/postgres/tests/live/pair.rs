@@ -46,15 +46,14 @@ impl Pair {
         }
         let (admin, password) = (format!("admin_of_{}", app.user), "4dm1n-pa55-of-this-app".to_owned());
         let user = &app.user;
-        let made = format!("CREATE ROLE {admin} LOGIN CREATEROLE CREATEDB PASSWORD '{password}'");
-        server.execute(&made).await.expect("the admin is made");
         // What whoever makes a role has of it: before PostgreSQL 16 nothing, and CREATEROLE is enough.
-        let sql = format!("GRANT {user} TO {admin} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE");
-        let pair = Pair { app, admin, admin_password: password };
-        if pair.version().await >= 16 {
-            pair.app.server.execute(&sql).await.expect("the admin is given what it would have");
-        }
-        pair
+        let made = format!(
+            "CREATE ROLE {admin} LOGIN CREATEROLE CREATEDB PASSWORD '{password}'; \
+             DO $$ BEGIN IF current_setting('server_version_num')::int >= 160000 THEN \
+               GRANT {user} TO {admin} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE; END IF; END $$"
+        );
+        server.execute(&made).await.expect("the admin is made, and given what it would have");
+        Pair { app, admin, admin_password: password }
     }
 
     /// The name AWS's functions would give the other user.

@@ -5,7 +5,6 @@ use std::io;
 use std::sync::Arc;
 
 use lab::proxy::{Protocol, Proxy};
-use lab::servers::Postgres;
 use lab::sweep::{self, Stage};
 use lab::world::World;
 use serde_json::{Value, json};
@@ -97,8 +96,7 @@ async fn owner(before: Before, pair: &Pair) -> io::Result<String> {
 }
 
 async fn stage(before: Before) -> io::Result<Stage> {
-    let server = Postgres::version(16).setting("max_connections", "200").shared_for(100).await?;
-    let pair = Arc::new(Pair::on(server, Power::CreateRole).await);
+    let pair = Arc::new(Pair::on(super::sweep::server().await?, Power::CreateRole).await);
     let proxy = Arc::new(Proxy::start(Protocol::Postgres, "127.0.0.1", pair.app.server.port()).await?);
     let port = proxy.port();
     let behind_proxy = |secret: &mut Value| {
@@ -156,7 +154,7 @@ async fn nothing_is_left_over(pair: &Pair) -> Result<(), String> {
 }
 
 async fn survives(before: Before) {
-    let swept = sweep::check(&format!("two users, before them {before:?}"), move || stage(before), 3).await;
+    let swept = sweep::check(&format!("two users, before them {before:?}"), move || stage(before), 6).await;
     swept.unwrap_or_else(|failures| panic!("{failures}"));
 }
 

@@ -9,11 +9,14 @@ use serde_json::json;
 
 use super::app::App;
 
+/// A server for many cases at once.
+pub(crate) async fn server() -> std::io::Result<Arc<Postgres>> {
+    Postgres::version(16).setting("max_connections", "400").shared_for(100).await
+}
+
 /// A new account on a shared server, behind a proxy that can read the traffic.
 async fn stage() -> std::io::Result<Stage> {
-    let app = Arc::new(
-        App::on(Postgres::version(16).setting("max_connections", "200").shared_for(100).await?).await,
-    );
+    let app = Arc::new(App::on(server().await?).await);
     let proxy = Arc::new(Proxy::start(Protocol::Postgres, "127.0.0.1", app.server.port()).await?);
     let port = proxy.port();
     let world = app.world_with(&[], |secret| {

@@ -65,6 +65,9 @@ fn settings(options: &PostgresOptions) -> String {
         ("fsync", "off"),
         ("synchronous_commit", "off"),
         ("full_page_writes", "off"),
+        // Every connection is a process that begins as a copy; what is tested needs little memory and little tidying.
+        ("shared_buffers", "16MB"),
+        ("autovacuum", "off"),
         // In the data folder, so that it goes even when the server is killed.
         ("dynamic_shared_memory_type", "mmap"),
     ];
