@@ -31,8 +31,14 @@ pub async fn run<T: Target>(target: &T, job: &Job<'_>) -> Result<()> {
         }
         Err(error) => {
             // Only after a definite no: when the answer is lost, the value may be stored and has to stay valid.
-            if matches!(error.kind(), Kind::AccessDenied | Kind::BadSecret | Kind::NotRotatable) {
-                target.withdraw(job, &proposed).await?;
+            if matches!(error.kind(), Kind::AccessDenied | Kind::BadSecret | Kind::NotRotatable)
+                && let Err(left) = target.withdraw(job, &proposed).await
+            {
+                // What has to be mended is why the value could not be stored.
+                tracing::warn!(
+                    reason = left.story(),
+                    "what could not be stored could not be taken back either"
+                );
             }
             Err(error)
         }

@@ -51,6 +51,18 @@ async fn a_key_that_may_not_be_stored_is_revoked_at_once() {
     assert_eq!(scene.issuer.live().len(), 1, "a key is left behind");
 }
 
+/// Why the value could not be stored is what has to be mended; that the key could not be revoked either follows from nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_that_fails_does_not_hide_why_the_key_could_not_be_stored() {
+    let scene = Scene::plain().await;
+    let denied = What::FailBefore("AccessDeniedException".into(), 400);
+    scene.world.lab.faults().set(vec![Fault::new(At::operation("PutSecretValue", 1), denied)]);
+    scene.issuer.fault(Method::DELETE, "/keys", Trouble::Status(403, Vec::new()));
+    let error = scene.world.rotate().await.unwrap_err();
+    assert!(error.contains("AccessDenied") && !error.contains("403"), "{error}");
+    assert!(scene.world.output().contains("refused [call.revoke] with HTTP 403"));
+}
+
 /// The answer to the Put is lost: the value may be stored, so its key must live.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_may_be_stored_is_kept() {
