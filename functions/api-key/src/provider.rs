@@ -103,10 +103,10 @@ impl Provider {
     /// Whether a call, or what authorises it, uses a variable.
     pub fn uses(&self, call: &Call, variable: &Variable) -> bool {
         let auth = call.auth.as_ref().and_then(|name| self.auth.get(name.get_ref()));
-        let places = call.templates().into_iter().chain(auth.into_iter().flat_map(check::auth_templates));
-        let texts = places.flat_map(|place| place.get_ref().variables());
-        let json = call.json.iter().flat_map(|json| json.get_ref().variables());
-        texts.chain(json).any(|used| used == variable)
+        let places = auth.into_iter().flat_map(check::auth_templates);
+        call.variables()
+            .chain(places.flat_map(|place| place.get_ref().variables()))
+            .any(|used| used == variable)
     }
 
     /// Whether a call logs in with the key's id as its user: then the id of an accepted key is its own.
@@ -117,6 +117,11 @@ impl Provider {
             (Some([Part::Variable(Variable::Secret(name), _)]), Some(id)) => name == id,
             _ => false,
         }
+    }
+
+    /// Whether the test of a key shows which one it is.
+    pub fn proves_id(&self) -> bool {
+        self.calls.test.as_ref().is_some_and(|test| test.id.is_some() || self.logs_in_by_id(test))
     }
 
     /// Whether revoking a key needs the service's id for it.

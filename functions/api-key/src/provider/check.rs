@@ -200,32 +200,28 @@ impl Checker<'_> {
         if let Some((key, owner, _)) = only.iter().find(|(_, owner, used)| *used && *owner != kind) {
             return Err(format!("\"{key}\" belongs to [call.{owner}]"));
         }
-        let need = |there: bool, what: &str| if there { Ok(()) } else { Err(what.to_owned()) };
+        if call.id.is_some() && !["list", "test"].contains(&kind) {
+            return Err("\"id\" belongs to [call.list] and [call.test]".to_owned());
+        }
         match kind {
-            "issue" => {
-                need(
-                    call.store.contains_key(provider.secret.key.get_ref()),
-                    "\"store\" has to say where the new key is",
-                )?;
-                let declared = |name: &String| {
-                    *name == *provider.secret.key.get_ref()
-                        || provider.secret.id.as_ref() == Some(name)
-                        || provider.secret.fields.contains(name)
-                        || provider.secret.hidden.contains(name)
-                };
-                match call.store.keys().chain(&call.optional).find(|name| !declared(name)) {
-                    Some(name) => Err(format!("the field {name:?} is not declared in [secret]")),
-                    None => Ok(()),
-                }
-            }
+            "issue" => check_stored(call, &provider.secret),
+            "put" => need(
+                provider.secret.id.is_none(),
+                "a key that is made here has no id; an id that stays the same is one of \"fields\"",
+            ),
             "list" => {
                 need(call.entries.is_some(), "\"entries\" has to say where the keys are")?;
                 need(call.id.is_some(), "\"id\" has to say where a key's id is")?;
+                need(
+                    call.next.is_some() || call.next_param.is_none(),
+                    "there is no \"next\" from which to take \"next_param\"",
+                )?;
                 need(
                     call.label.is_some() || call.key.is_some(),
                     "\"label\" or \"key\" has to say what tells a key of ours from others",
                 )
             }
+            "revoke" => check_named(call, provider),
             "token" => {
                 need(call.after.is_none(), "\"after\" belongs to the other calls")?;
                 let used = provider.each_call().any(|call| provider.uses(call, &Variable::Access));
@@ -257,10 +253,7 @@ impl Checker<'_> {
                         only one key is allowed";
             return Err(self.missing(what));
         }
-        if provider.uses_revoked_id()
-            && list.is_none()
-            && test.as_ref().is_none_or(|test| test.id.is_none() && !provider.logs_in_by_id(test))
-        {
+        if provider.uses_revoked_id() && list.is_none() && !provider.proves_id() {
             return Err(self.missing(
                 "[call.revoke] needs an id, and neither [call.list] nor [call.test] shows whose it is",
             ));
@@ -278,6 +271,47 @@ impl Checker<'_> {
         }
         Ok(())
     }
+}
+
+fn need(there: bool, what: &str) -> Result<(), String> {
+    if there { Ok(()) } else { Err(what.to_owned()) }
+}
+
+/// What an issue call has to store: the key, and its id with it. An id that stayed behind would be the old key's, and the new
+/// key would pass for a leftover.
+fn check_stored(call: &Call, shape: &Shape) -> Result<(), String> {
+    let key = shape.key.get_ref();
+    need(call.store.contains_key(key), "\"store\" has to say where the new key is")?;
+    need(
+        shape.id.as_ref().is_none_or(|id| call.store.contains_key(id)),
+        "\"store\" has to say where the new key's id is, because [secret] has one",
+    )?;
+    let together = shape.id.iter().chain([key]);
+    if let Some(name) = together.into_iter().find(|name| call.optional.contains(name)) {
+        return Err(format!("{name:?} may not be missing: the key and its id belong together"));
+    }
+    match call.store.keys().chain(&call.optional).find(|name| !shape.declares(name)) {
+        Some(name) => Err(format!("the field {name:?} is not declared in [secret]")),
+        None => Ok(()),
+    }
+}
+
+/// How a revoke call may name the key. Listed keys are ended on behalf of the version that acts, whose own key and fields are
+/// the last that should be meant; a label does where it is the key's name and nothing else finds a key.
+fn check_named(call: &Call, provider: &Provider) -> Result<(), String> {
+    let by_id = provider.uses(call, &Variable::Id);
+    if let Some(list) = &provider.calls.list {
+        let by_label = provider.calls.put.is_some() && list.key.is_none();
+        need(
+            by_id || by_label && provider.uses(call, &Variable::Label),
+            "with a [call.list] it has to name the key by {{id}}: listed keys are ended one by one",
+        )?;
+    }
+    let own_id = provider.secret.id.clone().map(Variable::Secret);
+    need(
+        !call.variables().any(|variable| Some(variable) == own_id.as_ref()),
+        "an id that stands in the secret proves nothing: name the key by {{id}}",
+    )
 }
 
 /// A part of a file, or else of its parent.
@@ -303,18 +337,11 @@ fn usable(kind: &str, variable: &Variable, provider: &Provider) -> Result<(), St
         }
     };
     match variable {
-        Variable::Secret(name) => {
-            let declared = shape.fields.contains(name)
-                || shape.hidden.contains(name)
-                || shape.id.as_ref() == Some(name)
-                || shape.key.get_ref() == name;
-            if declared {
-                Ok(())
-            } else {
-                Err(format!(
-                    "the secret's field {name:?} is not declared: add it to \"fields\" or \"hidden\" in [secret]"
-                ))
-            }
+        Variable::Secret(name) if !shape.declares(name) => Err(format!(
+            "the secret's field {name:?} is not declared: add it to \"fields\" or \"hidden\" in [secret]"
+        )),
+        Variable::Admin(_) if kind == "test" => {
+            Err("a test is made with the key itself: use {{key}} or {{secret.NAME}}".to_owned())
         }
         Variable::Admin(name) if !shape.admin.contains(name) => {
             Err(format!("the admin's field {name:?} is not declared: add it to \"admin\" in [secret]"))

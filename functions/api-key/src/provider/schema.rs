@@ -73,6 +73,18 @@ pub struct Shape {
     pub admin: Vec<String>,
 }
 
+impl Shape {
+    /// Whether anyone may see a field.
+    pub fn shows(&self, name: &String) -> bool {
+        self.id.as_ref() == Some(name) || self.fields.contains(name)
+    }
+
+    /// Whether templates may use a field.
+    pub fn declares(&self, name: &String) -> bool {
+        self.shows(name) || self.hidden.contains(name) || self.key.get_ref() == name
+    }
+}
+
 /// How a key is made here.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -228,9 +240,13 @@ impl Call {
 
     /// Whether the service answers every try of one rotation with the same key.
     pub fn is_idempotent(&self) -> bool {
+        self.variables().any(|variable| *variable == Variable::Idempotency)
+    }
+
+    /// Every variable in it; not those of what authorises it.
+    pub fn variables(&self) -> impl Iterator<Item = &Variable> {
         let texts = self.templates().into_iter().flat_map(|place| place.get_ref().variables());
-        let json = self.json.iter().flat_map(|json| json.get_ref().variables());
-        texts.chain(json).any(|variable| *variable == Variable::Idempotency)
+        texts.chain(self.json.iter().flat_map(|json| json.get_ref().variables()))
     }
 }
 

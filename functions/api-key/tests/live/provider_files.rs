@@ -90,6 +90,8 @@ fn what_is_wrong_is_said_with_its_line() {
     refused("path = \"/self\"", "path = \"/self/{{access}}\"", 1, "there is no [call.token]");
     refused("name = \"mine\"", "name = \"mine\"\noverlap = false", 1, "no previous key to revoke");
     refused("[call.list]", "[call.lists]", 18, "unknown field");
+    refused("path = \"/keys\"", "path = \"/keys\"\nnext_param = \"page\"", 19, "there is no \"next\"");
+    refused("store = {", "id = \"/id\"\nstore = {", 11, "\"id\" belongs to [call.list] and [call.test]");
     refused("path = \"/self\"", "path = \"/self\"\nfailure = [\"errors\"]", 17, "nor a list of them");
     refused("path = \"/self\"", "path = \"/self\"\nafter = \"token\"", 1, "there is no [call.token]");
     refused("path = \"/self\"", "path = \"/self\"\nafter = \"issue\"", 17, "unknown variant");
@@ -108,6 +110,73 @@ fn what_is_wrong_is_said_with_its_line() {
     );
     let used = GOOD.replace("/self\"", "/self/{{access}}\"").replace("[call.revoke]", token);
     assert!(Provider::read(&used).err().unwrap().what.contains("where the token is"));
+}
+
+/// What is listed is ended one by one, on behalf of the version that acts: only `{{id}}` says which key is meant.
+#[test]
+fn a_listed_key_is_revoked_by_its_id_alone() {
+    let by = |variable: &str| format!("path = \"/keys/{variable}\"\nauth");
+    for variable in ["{{key}}", "{{secret.project}}", "{{label}}", "self"] {
+        refused("path = \"/keys/{{id}}\"\nauth", &by(variable), 25, "has to name the key by {{id}}");
+    }
+    // Without a list the call is made for the very version whose key goes.
+    let list = GOOD.split_once("[call.list]").unwrap().1.split_once("[call.revoke]").unwrap().0;
+    let unlisted = GOOD.replace(&format!("[call.list]{list}"), "");
+    assert!(Provider::read(&unlisted.replace("/keys/{{id}}", "/keys/{{key}}")).is_ok());
+}
+
+/// Whoever may write the secret chooses the id that stands in it.
+#[test]
+fn an_id_out_of_the_secret_is_never_revoked() {
+    let good = GOOD
+        .replace("key = \"key\"\nfields", "key = \"key\"\nid = \"id\"\nfields")
+        .replace("{ key = \"/key\" }", "{ key = \"/key\", id = \"/id\" }");
+    assert!(Provider::read(&good).is_ok(), "{:?}", Provider::read(&good).err());
+    let revoke = "path = \"/keys/{{id}}\"\nauth = \"key\"";
+    let reads = |new: &str| {
+        assert!(good.contains(revoke));
+        Provider::read(&good.replace(revoke, new)).err().map(|problem| (problem.line, problem.what))
+    };
+    for (path, more) in [
+        ("/keys/{{secret.id}}", "query = { really = \"{{id}}\" }"),
+        ("/keys/{{id}}", "query = { id = \"{{secret.id}}\" }"),
+        ("/keys/{{id}}", "form = { id = \"{{secret.id}}\" }"),
+        ("/keys/{{id}}", "json = { ids = [\"{{secret.id}}\"] }"),
+    ] {
+        let (line, what) = reads(&format!("path = \"{path}\"\n{more}\nauth = \"key\"")).unwrap();
+        assert!(line == 26 && what.contains("proves nothing"), "{path} {more}: {line}: {what}");
+    }
+    // To log in with it is another matter.
+    let user = "[auth.own]\nbasic = { user = \"{{secret.id}}\", password = \"{{key}}\" }\n";
+    assert_eq!(reads(&format!("path = \"/keys/{{{{id}}}}\"\nauth = \"own\"\n{user}")), None);
+}
+
+/// An id that stays behind when the key is replaced is another key's.
+#[test]
+fn a_new_key_brings_its_id_along() {
+    let shape = "key = \"key\"\nfields";
+    refused(shape, "key = \"key\"\nid = \"id\"\nfields", 12, "where the new key's id is");
+    for name in ["key", "id"] {
+        let text = GOOD.replace(shape, "key = \"key\"\nid = \"id\"\nfields").replace(
+            "{ key = \"/key\" }",
+            &format!("{{ key = \"/key\", id = \"/id\" }}\noptional = [\"{name}\"]"),
+        );
+        let problem = Provider::read(&text).err().unwrap();
+        assert!(problem.line == 12 && problem.what.contains("may not be missing"), "{problem:?}");
+    }
+    let put = GOOD.replace("[call.issue]", "[call.put]").replace("store = { key = \"/key\" }\n", "");
+    assert!(Provider::read(&put).is_ok(), "{:?}", Provider::read(&put).err());
+    let problem = Provider::read(&put.replace(shape, "key = \"key\"\nid = \"id\"\nfields")).err().unwrap();
+    assert!(problem.line == 12 && problem.what.contains("no id"), "{problem:?}");
+}
+
+#[test]
+fn a_key_is_tested_with_nothing_of_the_admins() {
+    let text = GOOD
+        .replace("fields = [\"project\"]", "fields = [\"project\"]\nadmin = [\"token\"]")
+        .replace("/self", "/self/{{admin.token}}");
+    let problem = Provider::read(&text).err().unwrap();
+    assert!(problem.line == 17 && problem.what.contains("the key itself"), "{problem:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
