@@ -13,6 +13,7 @@ use rotation::job::Job;
 use serde_json::Value;
 
 use crate::connect::{self, Failure, Raw};
+use crate::provider::Provider;
 use crate::provider::pointer::Pointer;
 use crate::provider::schema::{Call, Origin};
 
@@ -31,8 +32,6 @@ pub enum Meaning {
     Yes(Answer),
     /// The credential is refused; in few words.
     Rejected(String),
-    /// What was to be revoked is not there any more.
-    Gone,
 }
 
 /// An answer that is a yes.
@@ -44,6 +43,10 @@ pub struct Answer {
 }
 
 impl Answer {
+    fn new(raw: Raw, place: &str) -> Answer {
+        Answer { headers: raw.headers, body: raw.body, place: place.to_owned() }
+    }
+
     /// The body as JSON.
     pub fn json(&self) -> Result<Value> {
         serde_json::from_slice(&self.body).map_err(|_| {
@@ -81,28 +84,30 @@ enum Verdict {
 /// Sends a call until it has an answer that means something, within the deadline. `request` makes it anew for each try.
 pub async fn exchange(
     job: &Job<'_>,
+    provider: &Provider,
     kind: &str,
     call: &Call,
     origin: &Origin,
     request: impl Fn() -> Result<http::Request<Full<Bytes>>>,
 ) -> Result<Meaning> {
     let place = origin.authority();
+    let unknown = |error| unknown(error, provider, kind, call);
     let mut pause = PAUSE;
     for attempt in 1.. {
         let (error, wait, again) = match connect::send(job, origin, request()?).await {
             Err(Failure::NotSent(error)) => return Err(error),
-            Err(Failure::Lost(error)) => (unknown(error, kind, call), None, call.repeatable()),
+            Err(Failure::Lost(error)) => (unknown(error), None, call.repeatable()),
             Ok(raw) => match judge(job, kind, call, &place, raw)? {
                 Verdict::Means(meaning) => return Ok(meaning),
                 Verdict::Later(wait, status) => (busy(&place, kind, status), wait, true),
                 Verdict::Broken(wait, status) => {
                     let what = format!("{place} failed at [call.{kind}] with HTTP {status}");
-                    (unknown(Error::new(Kind::Unreachable, what), kind, call), wait, call.repeatable())
+                    (unknown(Error::new(Kind::Unreachable, what)), wait, call.repeatable())
                 }
             },
         };
         let wait = wait.unwrap_or(pause);
-        if !again || attempt == TRIES || wait + LEAST > job.deadline.left() {
+        if !again || attempt == TRIES || wait.saturating_add(LEAST) > job.deadline.left() {
             return Err(error);
         }
         tracing::info!(
@@ -124,15 +129,18 @@ fn busy(place: &str, kind: &str, status: u16) -> Error {
 }
 
 /// An outcome that nobody knows; for a call that may not be repeated the remedy says who cleans up.
-fn unknown(error: Error, kind: &str, call: &Call) -> Error {
+fn unknown(error: Error, provider: &Provider, kind: &str, call: &Call) -> Error {
     if call.repeatable() {
-        error.remedy("the service fails or does not answer; Secrets Manager tries again by itself")
-    } else {
-        error.remedy(format!(
-            "it is not known whether [call.{kind}] was carried out; the rotation goes on with another try, and finds and \
-             revokes what this one may have left"
-        ))
+        return error.remedy("the service fails or does not answer; Secrets Manager tries again by itself");
     }
+    let left = match (kind, provider.sweeps()) {
+        ("issue", true) => ", and finds and revokes what this one may have left",
+        ("issue", false) => "; the key that this one may have left nobody finds: look for it at the service",
+        _ => "",
+    };
+    error.remedy(format!(
+        "it is not known whether [call.{kind}] was carried out; the rotation goes on with another try{left}"
+    ))
 }
 
 fn judge(job: &Job<'_>, kind: &str, call: &Call, place: &str, raw: Raw) -> Result<Verdict> {
@@ -146,7 +154,8 @@ fn judge(job: &Job<'_>, kind: &str, call: &Call, place: &str, raw: Raw) -> Resul
         return affirmed(job, kind, call, place, raw).map(Verdict::Means);
     }
     if kind == "revoke" && is(&call.gone, &[404, 410]) {
-        return Ok(Verdict::Means(Meaning::Gone));
+        tracing::info!("the key was gone already");
+        return Ok(Verdict::Means(Meaning::Yes(Answer::new(raw, place))));
     }
     if is(&call.rejected, &[401]) {
         return Ok(Verdict::Means(Meaning::Rejected(format!("HTTP {status}"))));
@@ -179,14 +188,15 @@ fn judge(job: &Job<'_>, kind: &str, call: &Call, place: &str, raw: Raw) -> Resul
 
 /// An answer whose status is a yes; its body can still say no.
 fn affirmed(job: &Job<'_>, kind: &str, call: &Call, place: &str, raw: Raw) -> Result<Meaning> {
-    let answer = Answer { headers: raw.headers, body: raw.body, place: place.to_owned() };
+    let answer = Answer::new(raw, place);
     if call.failure.is_empty() && call.expect.is_empty() && call.gone_if.is_empty() {
         return Ok(Meaning::Yes(answer));
     }
     let json = answer.json()?;
     let says = |(pointer, value): (&Pointer, &Value)| pointer.find(&json) == Some(value);
     if !call.gone_if.is_empty() && call.gone_if.iter().all(says) {
-        return Ok(Meaning::Gone);
+        tracing::info!("the key was gone already");
+        return Ok(Meaning::Yes(answer));
     }
     let mut failures = call.failure.iter().filter_map(|failure| failure.find(&json));
     if failures.any(|found| found.as_array().is_none_or(|list| !list.is_empty())) {
@@ -239,6 +249,8 @@ mod tests {
             retry_after(&headers)
         };
         assert_eq!(wait("7"), Some(Duration::from_secs(7)));
+        // Longer than anything can wait; whoever adds to it must not overflow.
+        assert_eq!(wait("18446744073709551615"), Some(Duration::from_secs(u64::MAX)));
         assert_eq!(wait("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
         for text in ["soon", "-1", "", "99999999999999999999999"] {
             assert_eq!(wait(text), None, "{text}");

@@ -9,13 +9,15 @@ use rotation::document::Fields;
 use rotation::error::{Error, Kind, Result};
 use rotation::gate;
 use rotation::job::Job;
+use rotation::target::Login;
 use rotation::version::{Labels, Stage, VersionId};
 
 use crate::ApiKey;
 use crate::account::Account;
+use crate::listing::{Entry, Listing};
 use crate::names::Names;
 use crate::provider::schema::{Call, Revoke};
-use crate::service::{Entry, Listing, Service};
+use crate::service::{Access, Service};
 
 /// No invocation lives longer than 15 minutes (Lambda quotas, "Function timeout"); the rest is for clocks.
 const NOBODY_WAITS: Duration = Duration::from_secs(20 * 60);
@@ -50,11 +52,14 @@ pub struct Keys<'a> {
     pub account: &'a Account,
     /// What authorises it.
     pub admin: &'a Fields,
+    /// The access token that it gets with that.
+    pub access: Access,
 }
 
 impl<'a> Keys<'a> {
-    fn service(&self) -> Service<'a> {
-        Service::new(self.job, self.names, self.account, self.admin)
+    /// The service, as the version sees it that acts.
+    pub fn service(&self) -> Service<'a> {
+        Service::new(self.job, self.names, self.account, self.admin).sharing(&self.access)
     }
 
     async fn listing(&self, service: &Service<'a>) -> Result<Listing> {
@@ -152,20 +157,33 @@ impl<'a> Keys<'a> {
     /// Takes back the key that this very invocation issued and could not store.
     pub async fn withdraw(&self, proposed: &Account) -> Result<()> {
         let Some(revoke) = &self.account.provider.calls.revoke else { return Ok(()) };
-        let service = Service::new(self.job, self.names, proposed, self.admin);
+        let id = match &proposed.id {
+            None if proposed.provider.uses_revoked_id() => match self.tested(proposed).await? {
+                Login::Accepted(Some(id)) => Some(id),
+                _ => {
+                    tracing::warn!(
+                        "the key that could not be stored is left alone: nothing proves which of the service's keys it is"
+                    );
+                    return Ok(());
+                }
+            },
+            known => known.clone(),
+        };
         tracing::info!("revoking the key that could not be stored");
-        service.revoke(revoke, &self.names.label(&self.job.token), proposed.id.as_deref()).await
+        let service = Service::new(self.job, self.names, proposed, self.admin);
+        service.revoke(revoke, &self.names.label(&self.job.token), id.as_deref()).await
     }
 
     /// Rule 2 for the key that this very invocation has put. No lock kept another rotation from coming and going after the second
     /// look; it did not see this key among those that nobody holds. Only once AWSCURRENT has moved can no other invocation for
-    /// this token promote it any more.
+    /// this token promote it any more; and what a twin has promoted by then has a label still, and keeps its key.
     pub async fn still_wanted(&self, current: &VersionId) -> Result<()> {
         let labels = self.job.store.describe().await?;
         let Err(closed) = gate::check(&labels, &self.job.token) else { return Ok(()) };
         let provider = &self.account.provider;
         let may_go = provider.revoke == Revoke::Previous && provider.overlap;
-        if labels.holder(Stage::Current) != Some(current) && may_go {
+        let given_up = !labelled(&labels).any(|id| *id == self.job.token);
+        if labels.holder(Stage::Current) != Some(current) && given_up && may_go {
             self.end_own(&labels).await?;
         }
         Err(Error::new(Kind::Conflict, "this rotation was overtaken while it put its key").because(&closed))
@@ -181,7 +199,7 @@ impl<'a> Keys<'a> {
     }
 
     fn is_ours(&self, entry: &Entry) -> bool {
-        entry.label.as_ref().is_some_and(|label| label.starts_with(&self.names.prefix))
+        entry.is_under(&self.names.prefix)
     }
 
     /// A key of this token that is not the one that was stored. Where the stored one cannot be told from others, none is.
@@ -257,20 +275,42 @@ impl<'a> Keys<'a> {
             return Ok(());
         }
         let label = self.names.label(version);
-        let own = Service::new(self.job, self.names, held, self.admin);
         if !held.provider.uses_revoked_id() {
-            return own.revoke(acting.revoke, &label, None).await;
+            let own = Service::new(self.job, self.names, held, self.admin);
+            let outcome = own.revoke(acting.revoke, &label, None).await;
+            // A key that asks for its own end is refused where it has ended before.
+            let refused = outcome.as_ref().is_err_and(|error| error.kind() == Kind::CredentialRejected);
+            return match refused && matches!(self.tested(held).await?, Login::Rejected(_)) {
+                true => Ok(()),
+                false => outcome,
+            };
         }
-        let Some(test) = &held.provider.calls.test else { return Ok(()) };
-        let Ok(accepted) = own.test(test).await? else { return Ok(()) };
-        match accepted.id.filter(|id| !kept.iter().any(|account| account.id.as_ref() == Some(id))) {
+        let Login::Accepted(id) = self.tested(held).await? else { return Ok(()) };
+        match id.filter(|id| !kept.iter().any(|account| account.id.as_ref() == Some(id))) {
             Some(id) => acting.service.revoke(acting.revoke, &label, Some(&id)).await,
             None => {
                 tracing::warn!(
                     version = version.as_str(),
-                    "the key of this version works, and nothing proves which of the service's keys it is: revoke it by hand"
+                    "nothing proves which of the service's keys this version's is: if it still works, revoke it by hand"
                 );
                 Ok(())
+            }
+        }
+    }
+
+    /// Whether a version's key works, and its id where the test shows it; where only that is wanted and no test shows it, none is
+    /// made. Silence is asked again by the next try; any other answer than yes or no proves nothing, and would be no other then.
+    async fn tested(&self, held: &Account) -> Result<Login<Option<String>>> {
+        if held.provider.uses_revoked_id() && !held.provider.proves_id() {
+            return Ok(Login::Accepted(None));
+        }
+        match self.target.accepted(self.job, held).await {
+            Ok(Login::Accepted(session)) => Ok(Login::Accepted(session.id)),
+            Ok(Login::Rejected(words)) => Ok(Login::Rejected(words)),
+            Err(error) if matches!(error.kind(), Kind::Unreachable | Kind::Throttled) => Err(error),
+            Err(error) => {
+                tracing::warn!(reason = error.story(), "the test of a key says neither yes nor no");
+                Ok(Login::Accepted(None))
             }
         }
     }

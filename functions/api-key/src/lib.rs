@@ -1,18 +1,21 @@
 //! Rotates the keys of any service with an HTTP API, described by a provider file. The files: `provider` (what services are
-//! like), `account` (what a secret holds), `service` (issue, put, test, list, revoke), `keys` (which keys may go), `names` (theirs),
-//! `statement` (requests and quoting), `exchange` (tries, and what answers mean), `connect` and `address` (one request).
+//! like), `account` (what a secret holds), `service` (issue, put, test, list, revoke), `listing` (what a list says), `keys` (which
+//! keys may go), `names` (theirs), `unstored` (those that cannot be issued again), `statement` (requests and quoting), `exchange`
+//! (tries, and what answers mean), `connect` and `address` (one request).
 
 pub mod account;
 pub mod address;
 pub mod connect;
 pub mod exchange;
 pub mod keys;
+pub mod listing;
 pub mod names;
 pub mod provider;
 pub mod service;
 pub mod statement;
+pub mod unstored;
 
-use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use rotation::diagnose::Finding;
@@ -21,7 +24,7 @@ use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
 use rotation::password::{PUNCTUATION, Policy, Rules};
 use rotation::secret::Secret;
-use rotation::settings::Settings;
+use rotation::settings::{PasswordSettings, Settings};
 use rotation::strategy::Strategy;
 use rotation::target::{Held, Login, Target};
 use rotation::version::{Labels, Stage};
@@ -32,28 +35,28 @@ use crate::keys::{Keys, Survey};
 use crate::names::Names;
 use crate::provider::schema::{Make, Revoke};
 use crate::provider::{Provider, Providers};
-use crate::service::Service;
+use crate::service::{Access, Service};
+use crate::unstored::{NewFields, Unstored};
 
 /// Where a Lambda layer with provider files is found.
 const FOLDER: &str = "/opt/providers";
 /// Between two looks at a key that is not ready yet.
 const LOOK: Duration = Duration::from_millis(500);
+/// What has to be left of the invocation for another look.
+const LEAST: Duration = Duration::from_secs(2);
 
 /// The target.
 pub struct ApiKey {
     providers: Providers,
-    /// What a service that cannot issue twice has issued, and nobody has stored yet: by token. A retry that reaches this same
-    /// process stores it instead of losing it.
-    unstored: RefCell<Option<(String, NewFields)>>,
+    unstored: Unstored,
 }
-
-type NewFields = Vec<(String, Secret)>;
 
 /// An accepted key, or none where the provider has nothing to ask; and, once it acts, by whose authority and on which keys.
 #[derive(Default)]
 pub struct Session {
     id: Option<String>,
     admin: Option<Fields>,
+    access: Access,
     survey: Option<Survey>,
 }
 
@@ -62,50 +65,49 @@ impl ApiKey {
     pub fn from_env() -> ApiKey {
         let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         let folder = set("PROVIDERS_DIR").unwrap_or_else(|| FOLDER.to_owned());
-        ApiKey { providers: Providers::new(folder.into(), set("PROVIDER")), unstored: RefCell::default() }
+        ApiKey { providers: Providers::new(folder.into(), set("PROVIDER")), unstored: Unstored::default() }
     }
 
     async fn issued(&self, job: &Job<'_>, current: &Held<Account>) -> Result<NewFields> {
         let account = &current.account;
         let provider = &account.provider;
-        let Some(issue) = &provider.calls.issue else { return Ok(vec![made(job, account)?]) };
-        if let Some((token, new)) = &*self.unstored.borrow()
-            && token == job.token.as_str()
-        {
+        let Some(issue) = &provider.calls.issue else {
+            return Ok(vec![made(&job.settings.password, account)?]);
+        };
+        let names = names(job).await?;
+        let label = names.label(&job.token);
+        if let Some(new) = self.unstored.find(&label) {
             tracing::warn!(
                 "storing what an earlier try of this rotation got from the service and could not store"
             );
-            return Ok(new.iter().map(|(name, value)| (name.clone(), value.share())).collect());
+            let hidden = new.iter().filter(|(name, _)| !provider.secret.shows(name));
+            hidden.for_each(|(_, value)| job.scrub.learn(value));
+            return Ok(new);
         }
-        let (names, admin) = (names(job).await?, account::authority(job, account).await?);
-        let keys = Keys { target: self, job, names: &names, account, admin: &admin };
+        let admin = account::authority(job, account).await?;
+        let access = Access::default();
+        let keys = Keys { target: self, job, names: &names, account, admin: &admin, access };
         match provider.revoke {
             Revoke::Current => keys.make_room(&current.id).await?,
             Revoke::Previous => keys.sweep_old().await?,
             Revoke::Never => {}
         }
-        let service = Service::new(job, &names, account, &admin);
-        let new = service.issue(issue, &names.label(&job.token)).await?;
+        let new = keys.service().issue(issue, &label).await?;
         if !provider.overlap {
-            let copy = new.iter().map(|(name, value)| (name.clone(), value.share())).collect();
-            *self.unstored.borrow_mut() = Some((job.token.as_str().to_owned(), copy));
+            self.unstored.keep(label, &new);
         }
         Ok(new)
     }
 
-    async fn accepted(
-        &self,
-        job: &Job<'_>,
-        account: &Account,
-        admin: Option<&Fields>,
-    ) -> Result<Login<Session>> {
+    /// Whether a key is accepted. It is the key itself that asks, whoever else acts in this step: an admin would be let in with
+    /// any key, and the id that is answered would be the admin's own. So [call.test] may not name the admin's fields, and to
+    /// the [call.token] that it uses they are the secret's own.
+    async fn accepted(&self, job: &Job<'_>, account: &Account) -> Result<Login<Session>> {
         let Some(test) = &account.provider.calls.test else {
             return Ok(Login::Accepted(Session::default()));
         };
-        // A test is authorised by the key itself; the admin's fields are there for those who name them all the same.
-        let none = Names { prefix: String::new(), account: String::new() };
-        let admin = admin.unwrap_or(&account.fields);
-        Ok(match Service::new(job, &none, account, admin).test(test).await? {
+        let names = Names::default();
+        Ok(match Service::new(job, &names, account, &account.fields).test(test).await? {
             Ok(accepted) => Login::Accepted(Session { id: accepted.id, ..Session::default() }),
             Err(words) => Login::Rejected(words),
         })
@@ -119,19 +121,28 @@ impl ApiKey {
         held: &'a Held<Account>,
     ) -> Keys<'a> {
         let admin = writer.admin.as_ref().unwrap_or(&held.account.fields);
-        Keys { target: self, job, names, account: &held.account, admin }
+        Keys { target: self, job, names, account: &held.account, admin, access: Rc::clone(&writer.access) }
     }
 
-    /// Waits until a new key is accepted, for services that take a moment.
+    /// Waits until a new key is accepted, for services that take a moment. What comes of one that had its moment, testSecret says.
     async fn ready(&self, job: &Job<'_>, pending: &Account) -> Result<()> {
-        let until = Instant::now() + pending.provider.ready_within;
+        let provider = &pending.provider;
+        let (given, left) = (provider.ready_within, job.deadline.left().saturating_sub(LEAST));
+        let until = Instant::now() + given.min(left);
         while Instant::now() < until {
-            if let Login::Accepted(_) = self.accepted(job, pending, None).await? {
-                break;
+            if let Login::Accepted(_) = self.accepted(job, pending).await? {
+                return Ok(());
             }
             tokio::time::sleep(LOOK).await;
         }
-        Ok(())
+        if given <= left {
+            return Ok(());
+        }
+        let what = format!("{} does not accept the new key yet", provider.name);
+        Err(Error::new(Kind::CredentialRejected, what).remedy(format!(
+            "a new key has {} s until it must work, and the function's time was over before: raise its timeout",
+            given.as_secs()
+        )))
     }
 }
 
@@ -141,18 +152,15 @@ async fn names(job: &Job<'_>) -> Result<Names> {
 }
 
 /// A key that is made here.
-fn made(job: &Job<'_>, account: &Account) -> Result<(String, Secret)> {
+fn made(asked: &PasswordSettings, account: &Account) -> Result<(String, Secret)> {
     let provider = &account.provider;
-    let key = policy(job.settings, provider.make)?.generate(&mut rand::rngs::SysRng)?;
+    let key = policy(asked, provider.make)?.generate(&mut rand::rngs::SysRng)?;
     Ok((provider.secret.key.get_ref().clone(), key))
 }
 
-fn policy(settings: &Settings, make: Make) -> Result<Policy> {
-    let exclude = if make.punctuation { "" } else { PUNCTUATION };
-    Policy::new(
-        &settings.password,
-        &Rules { lengths: 16..=4096, length: make.length, exclude, never: "", mixed: false },
-    )
+fn policy(asked: &PasswordSettings, make: Make) -> Result<Policy> {
+    let never = if make.punctuation { "" } else { PUNCTUATION };
+    Policy::new(asked, &Rules { lengths: 16..=4096, length: make.length, exclude: "", never, mixed: false })
 }
 
 impl Target for ApiKey {
@@ -186,7 +194,7 @@ impl Target for ApiKey {
     fn rehearse(&self, job: &Job<'_>, account: &Account) -> Result<()> {
         match account.provider.calls.issue {
             Some(_) => Ok(()),
-            None => policy(job.settings, account.provider.make).map(drop),
+            None => policy(&job.settings.password, account.provider.make).map(drop),
         }
     }
 
@@ -210,7 +218,8 @@ impl Target for ApiKey {
         }
         let current = job.hold_current(self, job.store.labelled(Stage::Current).await)?;
         let (names, admin) = (names(job).await?, account::authority(job, &current.account).await?);
-        let keys = Keys { target: self, job, names: &names, account: &current.account, admin: &admin };
+        let (account, access) = (&current.account, Access::default());
+        let keys = Keys { target: self, job, names: &names, account, admin: &admin, access };
         keys.withdraw(&proposed).await
     }
 
@@ -221,8 +230,8 @@ impl Target for ApiKey {
         }
     }
 
-    async fn login(&self, job: &Job<'_>, account: &Account, on: Option<&Fields>) -> Result<Login<Session>> {
-        self.accepted(job, account, on).await
+    async fn login(&self, job: &Job<'_>, account: &Account, _: Option<&Fields>) -> Result<Login<Session>> {
+        self.accepted(job, account).await
     }
 
     async fn writer(&self, _: &Job<'_>, admin: Option<&Fields>, proven: Option<Session>) -> Result<Session> {
@@ -230,6 +239,7 @@ impl Target for ApiKey {
     }
 
     async fn is_set(&self, job: &Job<'_>, pending: &Held<Account>) -> Result<bool> {
+        self.unstored.forget(&names(job).await?.label(&job.token));
         if pending.account.provider.calls.put.is_some() {
             return Ok(false);
         }
@@ -239,18 +249,18 @@ impl Target for ApiKey {
     async fn apply(
         &self,
         job: &Job<'_>,
-        _: Session,
-        admin: Option<&Fields>,
+        writer: Session,
+        _: Option<&Fields>,
         current: &Held<Account>,
         pending: &Held<Account>,
     ) -> Result<()> {
-        let account = &pending.account;
-        if let Some(put) = &account.provider.calls.put {
-            let (names, admin) = (names(job).await?, admin.unwrap_or(&account.fields));
-            Service::new(job, &names, account, admin).put(put, &names.label(&job.token)).await?;
-            Keys { target: self, job, names: &names, account, admin }.still_wanted(&current.id).await?;
+        if let Some(put) = &pending.account.provider.calls.put {
+            let names = names(job).await?;
+            let keys = self.keys(job, &names, &writer, pending);
+            keys.service().put(put, &names.label(&job.token)).await?;
+            keys.still_wanted(&current.id).await?;
         }
-        self.ready(job, account).await
+        self.ready(job, &pending.account).await
     }
 
     async fn check(&self, job: &Job<'_>, session: &mut Session, pending: &Held<Account>) -> Result<()> {
@@ -266,14 +276,13 @@ impl Target for ApiKey {
                 "somebody stored a value under this rotation's token: remove AWSPENDING and rotate again",
             ));
         }
-        let Some(test) = account.provider.calls.test.as_ref().filter(|test| test.control.unwrap_or(true))
-        else {
+        if account.provider.calls.test.as_ref().is_none_or(|test| test.control == Some(false)) {
             return Ok(());
-        };
-        let made_up = account.with_key(made(job, account)?.1);
-        let none = Names { prefix: String::new(), account: String::new() };
-        match Service::new(job, &none, &made_up, &made_up.fields).test(test).await {
-            Ok(Ok(_)) => Err(Error::new(
+        }
+        // Nobody keeps it, so what the deployment asks of passwords is not asked of it.
+        let made_up = account.with_key(made(&PasswordSettings::default(), account)?.1);
+        match self.accepted(job, &made_up).await {
+            Ok(Login::Accepted(_)) => Err(Error::new(
                 Kind::NotOurs,
                 format!(
                     "the service {} accepts a key that was just made up, so its test proves nothing",
@@ -281,7 +290,7 @@ impl Target for ApiKey {
                 ),
             )
             .remedy("give [call.test] a request that needs the key")),
-            Ok(Err(_)) => Ok(()),
+            Ok(Login::Rejected(_)) => Ok(()),
             Err(error) => {
                 tracing::info!(
                     reason = error.to_string(),

@@ -3,7 +3,8 @@
 use aws_lc_rs::digest;
 use rotation::version::VersionId;
 
-/// What this secret calls its keys at the service.
+/// What this secret calls its keys at the service. By default nothing, for calls that name none.
+#[derive(Default)]
 pub struct Names {
     /// What all of them begin with.
     pub prefix: String,

@@ -1,9 +1,9 @@
 //! What can be asked of a service on behalf of one version of the secret: issue, put, test, list, revoke.
 
 use std::cell::RefCell;
-use std::time::{Duration, SystemTime};
+use std::rc::Rc;
+use std::time::SystemTime;
 
-use aws_smithy_types::date_time::{DateTime, Format};
 use rotation::document::Fields;
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
@@ -12,16 +12,21 @@ use serde_json::Value;
 
 use crate::account::Account;
 use crate::exchange::{Answer, Meaning, exchange};
+use crate::listing::{self, Listing};
 use crate::names::Names;
 use crate::provider::pointer::Source;
 use crate::provider::schema::Call;
 use crate::provider::template::Variable;
 use crate::statement::{self, Values};
+use crate::unstored::NewFields;
 
 /// A listing that has more pages than this is going round in circles.
 const PAGES: u32 = 100;
 /// No key is longer; Secrets Manager holds 64 KiB.
 const LONGEST: usize = 16 << 10;
+
+/// The access token of whoever acts, once it has been asked for: services limit how many they give.
+pub type Access = Rc<RefCell<Option<Secret>>>;
 
 /// A service, seen by one version of the secret.
 pub struct Service<'a> {
@@ -29,28 +34,7 @@ pub struct Service<'a> {
     names: &'a Names,
     account: &'a Account,
     admin: &'a Fields,
-    access: RefCell<Option<Secret>>,
-}
-
-/// A key as the service lists it.
-pub struct Entry {
-    /// The service's name for it.
-    pub id: String,
-    /// The name it was given.
-    pub label: Option<String>,
-    /// Its value, where the service shows it.
-    pub key: Option<Secret>,
-    /// When it was made.
-    pub created: Option<SystemTime>,
-}
-
-/// The keys that there are, and the service's time.
-#[derive(Default)]
-pub struct Listing {
-    /// The keys.
-    pub entries: Vec<Entry>,
-    /// When they were listed, by the service's clock.
-    pub date: Option<SystemTime>,
+    access: Access,
 }
 
 /// An accepted key.
@@ -70,16 +54,18 @@ struct About<'a> {
 impl<'a> Service<'a> {
     /// The service of an account, with what authorises calls.
     pub fn new(job: &'a Job<'a>, names: &'a Names, account: &'a Account, admin: &'a Fields) -> Service<'a> {
-        Service { job, names, account, admin, access: RefCell::default() }
+        Service { job, names, account, admin, access: Access::default() }
+    }
+
+    /// The same with the access token of another service of this account and admin.
+    #[must_use]
+    pub fn sharing(self, access: &Access) -> Service<'a> {
+        Service { access: Rc::clone(access), ..self }
     }
 
     /// Makes a key under a label. The new fields of the secret, each known to be secret from here on.
-    pub async fn issue(&self, call: &Call, label: &str) -> Result<Vec<(String, Secret)>> {
-        let answer = match self.call("issue", call, &about(label)).await? {
-            Meaning::Yes(answer) => answer,
-            Meaning::Rejected(words) => return Err(self.unauthorised("issue", words)),
-            Meaning::Gone => return Err(Error::new(Kind::Bug, "a key was asked for, and is gone")),
-        };
+    pub async fn issue(&self, call: &Call, label: &str) -> Result<NewFields> {
+        let answer = self.yes("issue", call, &about(label)).await?;
         let from_body = call.store.values().any(|source| matches!(source.get_ref(), Source::Body(_)));
         let json = if from_body { answer.json()? } else { Value::Null };
         let mut new = Vec::new();
@@ -97,8 +83,7 @@ impl<'a> Service<'a> {
                 return Err(answer.misunderstood(&format!("the new {name:?} is missing")));
             };
             let value = Secret::new(text);
-            let shape = &self.account.provider.secret;
-            if shape.id.as_ref() != Some(name) && !shape.fields.contains(name) {
+            if !self.account.provider.secret.shows(name) {
                 self.job.scrub.learn(&value);
             }
             #[expect(
@@ -117,72 +102,48 @@ impl<'a> Service<'a> {
 
     /// Makes the service accept this account's key, under a label.
     pub async fn put(&self, call: &Call, label: &str) -> Result<()> {
-        match self.call("put", call, &about(label)).await? {
-            Meaning::Yes(_) | Meaning::Gone => Ok(()),
-            Meaning::Rejected(words) => Err(self.unauthorised("put", words)),
-        }
+        self.yes("put", call, &about(label)).await.map(drop)
     }
 
     /// Whether this account's key is accepted.
     pub async fn test(&self, call: &Call) -> Result<Result<Accepted, String>> {
-        match self.call("test", call, &about("")).await? {
-            Meaning::Gone => Ok(Err("an answer that says it is gone".to_owned())),
-            Meaning::Rejected(words) => Ok(Err(words)),
-            Meaning::Yes(answer) => {
-                let id = match &call.id {
-                    None if self.account.provider.logs_in_by_id(call) => self.account.id.clone(),
-                    None => None,
-                    Some(pointer) => {
-                        pointer.text(&answer.json()?).map_err(|what| answer.misunderstood(&what))?
-                    }
-                };
-                Ok(Ok(Accepted { id }))
-            }
-        }
+        let answer = match self.call("test", call, &about("")).await {
+            Ok(Meaning::Yes(answer)) => answer,
+            Ok(Meaning::Rejected(words)) => return Ok(Err(words)),
+            // [call.token] has logged in with the key itself, so it is the key that was refused.
+            Err(error) if error.kind() == Kind::CredentialRejected => return Ok(Err(error.story())),
+            Err(error) => return Err(error),
+        };
+        let id = match &call.id {
+            None if self.account.provider.logs_in_by_id(call) => self.account.id.clone(),
+            None => None,
+            Some(pointer) => pointer.text(&answer.json()?).map_err(|what| answer.misunderstood(&what))?,
+        };
+        Ok(Ok(Accepted { id }))
     }
 
     /// Every key the service lists.
     pub async fn list(&self, call: &Call) -> Result<Listing> {
         let first = call.first_page.unwrap_or(1);
-        let paged = self.account.provider.uses(call, &Variable::Page);
+        let paged = self.account.provider.uses(call, &Variable::Page) && call.next.is_none();
         let mut listing = Listing::default();
         let mut cursor = String::new();
         for page in first..first + PAGES {
-            let about = About { page, cursor: &cursor, ..about("") };
-            let answer = match self.call("list", call, &about).await? {
-                Meaning::Yes(answer) => answer,
-                Meaning::Rejected(words) => return Err(self.unauthorised("list", words)),
-                Meaning::Gone => return Err(Error::new(Kind::Bug, "a list was asked for, and is gone")),
-            };
+            let answer = self.yes("list", call, &About { page, cursor: &cursor, ..about("") }).await?;
             let json = answer.json()?;
-            let entries = entries(call, &json).map_err(|what| answer.misunderstood(&what))?;
-            let found = entries.len();
-            listing.entries.extend(entries);
+            let entries = listing::entries(call, &json).map_err(|what| answer.misunderstood(&what))?;
+            let ours = entries.iter().filter(|entry| entry.is_under(&self.names.prefix));
+            ours.filter_map(|entry| entry.key.as_ref()).for_each(|key| self.job.scrub.learn(key));
+            // A service decides itself how long its pages are, so a short one need not be the last; and one without pages
+            // answers each number with the same list.
+            let has_news = listing.add(entries);
             listing.date = answer.date();
-            let next = match &call.next {
-                None => None,
-                Some(next) => next
-                    .text(&json)
-                    .map_err(|what| answer.misunderstood(&what))?
-                    .filter(|next| !next.is_empty()),
-            };
-            let next = next.and_then(|next| continuation(call, next));
+            let next = listing::next(call, &json).map_err(|what| answer.misunderstood(&what))?;
             let more = call.more.as_ref().is_none_or(|more| more.find(&json) == Some(&Value::Bool(true)));
-            let go_on = match next {
-                Some(next) if more && next != cursor => {
-                    cursor = next;
-                    true
-                }
-                _ => {
-                    paged
-                        && call.next.is_none()
-                        && more
-                        && found > 0
-                        && call.page_size.is_none_or(|size| found >= size)
-                }
-            };
-            if !go_on {
-                return Ok(listing);
+            match next {
+                Some(next) if more && next != cursor => cursor = next,
+                _ if more && paged && has_news => {}
+                _ => return Ok(listing),
             }
         }
         let what = format!("the list of keys has more than {PAGES} pages, or never ends");
@@ -192,13 +153,14 @@ impl<'a> Service<'a> {
 
     /// Ends a key. One that is gone already is no failure.
     pub async fn revoke(&self, call: &Call, label: &str, id: Option<&str>) -> Result<()> {
-        match self.call("revoke", call, &About { id, ..about(label) }).await? {
-            Meaning::Yes(_) => Ok(()),
-            Meaning::Gone => {
-                tracing::info!("the key was gone already");
-                Ok(())
-            }
-            Meaning::Rejected(words) => Err(self.unauthorised("revoke", words)),
+        self.yes("revoke", call, &About { id, ..about(label) }).await.map(drop)
+    }
+
+    /// A call to which a no is an error: what it refuses is not the key, but what authorises the call.
+    async fn yes(&self, kind: &str, call: &Call, about: &About<'_>) -> Result<Answer> {
+        match self.call(kind, call, about).await? {
+            Meaning::Yes(answer) => Ok(answer),
+            Meaning::Rejected(words) => Err(self.unauthorised(kind, words)),
         }
     }
 
@@ -237,7 +199,7 @@ impl<'a> Service<'a> {
             };
             statement::request(provider, call, origin, &values)
         };
-        exchange(self.job, kind, call, origin, request).await
+        exchange(self.job, provider, kind, call, origin, request).await
     }
 
     /// The access token, asked for once.
@@ -261,7 +223,6 @@ impl<'a> Service<'a> {
         match self.send("token", call, &about(""), None).await? {
             Meaning::Yes(answer) => Ok((call, answer)),
             Meaning::Rejected(words) => Err(self.unauthorised("token", words)),
-            Meaning::Gone => Err(no_token()),
         }
     }
 
@@ -283,84 +244,4 @@ fn no_token() -> Error {
 
 fn about(label: &str) -> About<'_> {
     About { label, id: None, page: 0, cursor: "" }
-}
-
-fn entries(call: &Call, json: &Value) -> Result<Vec<Entry>, String> {
-    let place = call.entries.as_ref().ok_or("there are no entries")?;
-    let list = match place.find(json) {
-        Some(Value::Array(list)) => list,
-        _ => return Err(format!("{place} in the answer is not a list")),
-    };
-    let entry = |value: &Value| {
-        let text = |pointer: &Option<crate::provider::pointer::Pointer>| match pointer {
-            None => Ok(None),
-            Some(pointer) => pointer.text(value),
-        };
-        let id = text(&call.id)?.filter(|id| !id.is_empty()).ok_or("a key in the list has no id")?;
-        let (label, key, created) =
-            (text(&call.label)?, text(&call.key)?.map(Secret::new), text(&call.created)?);
-        Ok(Entry { id, label, key, created: created.as_deref().and_then(moment) })
-    };
-    list.iter().map(entry).collect()
-}
-
-/// Where the next page begins: what the answer says, or a parameter of the URL that it says.
-fn continuation(call: &Call, next: String) -> Option<String> {
-    let Some(param) = &call.next_param else { return Some(next) };
-    let query = next.split_once('?')?.1.split('#').next()?;
-    let value = query.split('&').find_map(|pair| pair.split_once('=').filter(|(name, _)| name == param))?.1;
-    Some(decoded(value))
-}
-
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, behind)) = rest.split_first() {
-        let hex = behind.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        match hex.filter(|_| *first == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &behind[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = behind;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// RFC 3339, or seconds since 1970.
-fn moment(text: &str) -> Option<SystemTime> {
-    if let Ok(seconds) = text.parse::<u32>() {
-        return Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.into()));
-    }
-    SystemTime::try_from(DateTime::from_str(text, Format::DateTimeWithOffset).ok()?).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dates_are_read_as_services_write_them() {
-        let at = |seconds| Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
-        assert_eq!(moment("1700000000"), at(1_700_000_000));
-        assert_eq!(moment("2023-11-14T22:13:20Z"), at(1_700_000_000));
-        assert_eq!(moment("2023-11-14T23:13:20+01:00"), at(1_700_000_000));
-        assert_eq!(
-            moment("2023-11-14T22:13:20.5Z"),
-            Some(at(1_700_000_000).unwrap() + Duration::from_millis(500))
-        );
-        for text in ["", "yesterday", "-1", "2023-11-14"] {
-            assert_eq!(moment(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn percent_encoding_is_undone_and_broken_encoding_left_alone() {
-        assert_eq!(decoded("a%3Db%2"), "a=b%2");
-        assert_eq!(decoded("%zz%C3%BC"), "%zzü");
-    }
 }

@@ -192,7 +192,7 @@ impl Checker<'_> {
             ("key", "list", call.key.is_some()),
             ("created", "list", call.created.is_some()),
             ("next", "list", call.next.is_some() || call.next_param.is_some() || call.more.is_some()),
-            ("page_size", "list", call.page_size.is_some() || call.first_page.is_some()),
+            ("first_page", "list", call.first_page.is_some()),
             ("token", "token", call.token.is_some()),
             ("control", "test", call.control.is_some()),
             ("gone", "revoke", call.gone.is_some() || !call.gone_if.is_empty()),

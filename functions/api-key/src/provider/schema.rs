@@ -209,9 +209,7 @@ pub struct Call {
     pub key: Option<Pointer>,
     /// list: in a key, when it was made: RFC 3339, or seconds since 1970.
     pub created: Option<Pointer>,
-    /// list: how many keys a page has, where pages are numbered.
-    pub page_size: Option<usize>,
-    /// list: the number of the first page; 1 unless said otherwise.
+    /// list: the number of the first page; 1 unless said otherwise. Numbered pages are read until one has nothing new.
     pub first_page: Option<u32>,
     /// list: where the answer says how to go on; nothing there means the end.
     pub next: Option<Pointer>,

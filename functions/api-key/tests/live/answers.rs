@@ -98,6 +98,57 @@ async fn a_list_that_never_ends_is_given_up() {
     assert!(error.contains("ServerRefused") && error.contains("more than 100 pages"), "{error}");
 }
 
+/// It has never heard of pages, and answers each with the same list.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_without_pages_ends_with_the_first() {
+    let scene = Scene::new(Setting {
+        dialect: |store, asked| {
+            let mut reply = plain_dialect::http(store, asked);
+            if asked.method == GET && asked.path == "/keys" {
+                let keys = store.keys.iter();
+                let keys: Vec<_> = keys
+                    .map(|key| json!({"id": key.id, "name": key.name, "created_at": key.created}))
+                    .collect();
+                reply.body = json!({"keys": keys}).to_string().into_bytes();
+            }
+            reply
+        },
+        ..Setting::default()
+    })
+    .await;
+    for _ in 0..3 {
+        scene.world.rotate().await.unwrap();
+    }
+    scene.only_held_keys_live("key");
+    assert_eq!(scene.issuer.count(&Method::DELETE, "/keys"), 2, "a key was revoked twice");
+}
+
+/// A page with fewer keys than were asked for is not the last one where the service has a limit of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_is_read_to_its_end_whatever_the_size_of_its_pages() {
+    let scene = Scene::new(Setting {
+        dialect: |store, asked| {
+            let mut reply = dialect::fastly(store, asked);
+            if asked.method == GET && asked.path == "/automation-tokens" {
+                let keys = dialect::page(store, asked, "page", 2, 1).iter();
+                let keys: Vec<_> = keys.map(|key| json!({"id": key.id, "name": key.name})).collect();
+                reply.body = json!({"data": keys}).to_string().into_bytes();
+            }
+            reply
+        },
+        ..builtin::setting("fastly")
+    })
+    .await;
+    let strangers = [0, 1].map(|_| scene.issuer.store().issue("{random}", "somebody else's").value);
+    scene.issuer.fault(POST, "/automation-tokens", Fault::LoseAnswer);
+    let token = scene.world.begin().unwrap();
+    scene.world.steps(&token).await.unwrap_err();
+    scene.world.steps(&token).await.unwrap();
+    let mut expected = [scene.held("token"), strangers.to_vec()].concat();
+    expected.sort();
+    assert_eq!(scene.issuer.live(), expected, "what a lost answer left is on the second page");
+}
+
 /// GraphQL answers HTTP 200 with its errors at the top when it does nothing at all, and inside when it did something else.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_beside_a_200_is_a_no() {

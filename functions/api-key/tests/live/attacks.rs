@@ -4,6 +4,8 @@ use http::Method;
 use serde_json::json;
 
 use super::dialect::{self, ADMIN, APPLICATION};
+use super::issuer::{Asked, Issuer, Reply, Store};
+use super::plain_dialect;
 use super::scene::{Scene, Setting, admin};
 
 /// A key id that is not ours, in every version that will be revoked.
@@ -55,6 +57,77 @@ async fn a_foreign_id_revokes_nothing_where_only_labels_prove() {
         scene.world.rotate().await.unwrap();
     }
     assert!(scene.issuer.store().of(&victim.value).is_some(), "the victim's key was revoked");
+}
+
+/// The access token is the very key of whoever logs in.
+fn behind_a_login(store: &mut Store, asked: &Asked) -> Reply {
+    if asked.path == "/token" {
+        let (user, password) = asked.basic();
+        return match store.of(&password).filter(|key| key.id == user) {
+            Some(key) => Reply::json(200, json!({"access_token": key.value})),
+            None => Reply::json(401, json!({})),
+        };
+    }
+    plain_dialect::http(store, asked)
+}
+
+const BEHIND_A_LOGIN: &str = r#"
+[secret]
+key = "key"
+id = "id"
+admin = ["id", "key"]
+[auth.login]
+basic = { user = "{{admin.id}}", password = "{{admin.key}}" }
+[auth.access]
+headers = { Authorization = "Bearer {{access}}" }
+[call.token]
+method = "POST"
+path = "/token"
+auth = "login"
+token = "/access_token"
+repeat = true
+[call.issue]
+method = "POST"
+path = "/keys"
+auth = "access"
+json = { name = "{{label}}" }
+store = { key = "/key", id = "/id" }
+[call.test]
+path = "/keys/self"
+auth = "access"
+id = "/id"
+[call.list]
+path = "/keys"
+query = { page = "{{page}}" }
+auth = "access"
+entries = "/keys"
+id = "/id"
+label = "/name"
+[call.revoke]
+method = "DELETE"
+path = "/keys/{{id}}"
+auth = "access"
+"#;
+
+/// What a test says of itself is the key's only if the key has made it: the admin's own id would be revoked for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_tested_as_itself_and_never_as_the_admin() {
+    let issuer = Issuer::start(behind_a_login).await;
+    let boss = issuer.store().issue("admin-{random}", "admin");
+    let setting = Setting {
+        dialect: behind_a_login,
+        admin: Some(json!({"id": boss.id, "key": boss.value})),
+        tables: BEHIND_A_LOGIN,
+        ..Setting::default()
+    };
+    let scene = Scene::around(issuer, setting).await;
+    for _ in 0..3 {
+        scene.world.rotate().await.unwrap();
+    }
+    let mut expected = scene.held("key");
+    expected.push(boss.value);
+    expected.sort();
+    assert_eq!(scene.issuer.live(), expected);
 }
 
 /// AWSPREVIOUS claims to hold the key that AWSCURRENT holds.

@@ -99,6 +99,59 @@ fn with_admin(store: &mut Store, asked: &Asked) -> Reply {
     plain_dialect::http(store, &asked)
 }
 
+/// A service that calls its keys by their values, and shows them.
+fn frank(store: &mut Store, asked: &Asked) -> Reply {
+    match (&asked.method, &asked.segments()[..]) {
+        (&Method::GET, ["keys"]) => {
+            let keys = store.keys.iter().map(|key| json!({"value": key.value, "name": key.name}));
+            Reply::json(200, json!({"keys": keys.collect::<Vec<_>>()}))
+        }
+        (&Method::DELETE, ["keys", value]) => {
+            let id = store.of(value).map(|key| key.id.clone());
+            Reply::empty(if id.is_some_and(|id| store.revoke(&id)) { 204 } else { 404 })
+        }
+        _ => plain_dialect::http(store, asked),
+    }
+}
+
+const FRANK: &str = r#"
+[secret]
+key = "key"
+admin = ["key"]
+[call.issue]
+method = "POST"
+path = "/keys"
+auth = "admin"
+json = { name = "{{label}}" }
+store = { key = "/key" }
+[call.test]
+path = "/keys/self"
+auth = "key"
+[call.list]
+path = "/keys"
+auth = "admin"
+entries = "/keys"
+id = "/value"
+key = "/value"
+label = "/name"
+"#;
+
+/// A key that no version ever held is known from the list alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_listed_key_is_in_the_output_that_tells_of_its_end() {
+    let setting =
+        Setting { dialect: frank, tables: FRANK, fields: ("key", ""), env: TALKATIVE, ..Setting::default() };
+    let scene = Scene::new(setting).await;
+    scene.issuer.fault(Method::POST, "/keys", Fault::LoseAnswer);
+    let token = scene.world.begin().unwrap();
+    let error = scene.world.steps(&token).await.unwrap_err();
+    let orphans = scene.issuer.live();
+    assert_eq!(orphans.len(), 2, "the first key and the one nobody knows");
+    scene.world.steps(&token).await.unwrap();
+    scene.only_held_keys_live("key");
+    absent(&scene, &orphans.iter().map(String::as_str).collect::<Vec<_>>(), &error);
+}
+
 /// A service that makes a key, refuses, and quotes everything it was sent and everything it has made.
 fn quoting(store: &mut Store, asked: &Asked) -> Reply {
     if asked.method == Method::POST {

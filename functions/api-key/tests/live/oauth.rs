@@ -104,6 +104,60 @@ async fn what_could_not_be_stored_is_not_lost_with_the_try() {
     }
 }
 
+/// Another secret beside the scene's, with a grant of its own.
+fn second_secret(scene: &Scene) -> &'static str {
+    let refresh = "another-refresh-token-made-by-hand";
+    let access = scene.issuer.store().issue("access-{random}", "access token").value;
+    scene.issuer.store().notes.insert(refresh.into(), "fresh".into());
+    let value = json!({"provider": "mine", "access_token": access, "refresh_token": refresh, "client_id": "app",
+        "client_secret": "client-secret-0123456789"});
+    let secrets = scene.world.lab.secrets();
+    secrets.create("prod/other", &value.to_string()).unwrap();
+    secrets.enable_rotation("prod/other", "rotate-api-key").unwrap();
+    "prod/other"
+}
+
+/// Tokens are their callers' choice, and two secrets may be rotated with the same one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_could_not_be_stored_goes_to_no_other_secret() {
+    let scene = scene(strict).await;
+    let other = second_secret(&scene);
+    let token = scene.world.begin().unwrap();
+    let denied = What::FailBefore("AccessDeniedException".into(), 400);
+    scene.world.lab.faults().set(vec![StoreFault::new(At::operation("PutSecretValue", 1), denied)]);
+    scene.world.step(&token, Step::CreateSecret).await.unwrap_err();
+    let secrets = scene.world.lab.secrets();
+    let same = json!({"SecretId": other, "ClientRequestToken": token});
+    secrets.call("RotateSecret", same).unwrap();
+    assert!(scene.world.lab.rotated(&token).await.succeeded());
+    scene.world.steps(&token).await.unwrap();
+    assert_eq!(scene.issuer.count(&Method::POST, "/oauth/token"), 2, "there are two grants");
+    let theirs: serde_json::Value = serde_json::from_str(&secrets.value_of(other, &token).unwrap()).unwrap();
+    let ours = scene.world.current();
+    for field in ["access_token", "refresh_token"] {
+        assert!(theirs[field] != ours[field], "both hold the same {field}");
+    }
+}
+
+/// A function rotates many secrets, and several of them can be in trouble at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn grants_that_could_not_be_stored_do_not_displace_each_other() {
+    let scene = scene(strict).await;
+    let other = second_secret(&scene);
+    let (lab, ours) = (&scene.world.lab, scene.world.secret.as_str());
+    let tokens = [ours, other].map(|secret| (secret, lab.secrets().begin_rotation(secret).unwrap()));
+    let denied = || What::FailBefore("AccessDeniedException".into(), 400);
+    lab.faults()
+        .set([1, 2].map(|nth| StoreFault::new(At::operation("PutSecretValue", nth), denied())).to_vec());
+    for (secret, token) in &tokens {
+        lab.step(secret, token, Step::CreateSecret).await.unwrap_err();
+    }
+    for (secret, token) in &tokens {
+        lab.step(secret, token, Step::CreateSecret).await.unwrap();
+    }
+    assert_eq!(scene.issuer.count(&Method::POST, "/oauth/token"), 2, "a grant was exchanged twice");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_is_made_good_within_a_grace_period() {
     let scene = scene(graceful).await;

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use http::Method;
 use lab::proxy::{Protocol, Proxy};
+use lab::rotation::Step;
+use lab::secrets::{At, Fault as StoreFault, What};
 use lab::world::World;
 use serde_json::{Value, json};
 
-use super::issuer::{Asked, Fault, Issuer, Key, Reply, Store};
+use super::issuer::{Asked, Fault, Held, Issuer, Key, Reply, Store};
 use super::scene::{Scene, Setting, provider_folder};
 
 /// A service to which keys are put under names of the caller's choice.
@@ -141,6 +143,27 @@ async fn a_key_is_stored_before_it_is_put() {
     assert_eq!(scene.issuer.live(), expected);
 }
 
+/// A setSecret falls asleep in its put; its twin finishes the rotation, and another one follows. What the sleeper has put is
+/// AWSPREVIOUS by then.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_overtaken_put_leaves_the_key_of_a_version_with_a_label_alone() {
+    let scene = registry_scene().await;
+    let token = scene.world.begin().unwrap();
+    scene.world.step(&token, Step::CreateSecret).await.unwrap();
+    let held = Arc::new(Held::default());
+    scene.issuer.fault(Method::PUT, "/keys", Fault::Hold(Arc::clone(&held)));
+    let overtaking = async {
+        held.reached.notified().await;
+        scene.world.steps(&token).await.unwrap();
+        scene.world.rotate().await.unwrap();
+        held.release.notify_one();
+    };
+    let (slow, ()) = tokio::join!(scene.world.step(&token, Step::SetSecret), overtaking);
+    assert!(slow.unwrap_err().to_string().contains("Conflict"));
+    let previous = scene.world.labelled("AWSPREVIOUS").unwrap();
+    assert!(scene.accepts(&previous, "key"), "the key of AWSPREVIOUS was revoked");
+}
+
 /// The only key is replaced: authorised by nobody but the old key, it cannot be; the file has to name an admin.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_only_key_that_nobody_else_may_replace_fails_without_harm() {
@@ -175,6 +198,76 @@ async fn a_random_secret_is_new_three_times_as_json_and_as_plain_text() {
         assert!(text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{text}");
         assert!(!plain.output().contains(&text));
     }
+}
+
+/// What a deployment asks of passwords is for the keys that are made here, and adds to what the file says.
+#[tokio::test(flavor = "multi_thread")]
+async fn excluded_characters_do_not_bring_punctuation_back() {
+    let env = [("PROVIDER", "random"), ("EXCLUDE_CHARACTERS", "abcdef")];
+    let plain = World::new("rotate-api-key", &env, &json!("x")).await.unwrap();
+    plain.rotate().await.unwrap();
+    let text = plain.lab.secrets().value(&plain.secret, "AWSCURRENT").unwrap();
+    assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{text}");
+    assert!(!text.contains(['a', 'b', 'c', 'd', 'e', 'f']), "{text}");
+}
+
+/// The service makes the keys, so what the deployment asks of passwords is nobody's affair.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_for_passwords_does_not_fail_the_test_of_an_issued_key() {
+    let env = &[("PASSWORD_LENGTH", "12"), ("EXCLUDE_NUMBERS", "true")];
+    let scene = Scene::new(Setting { env, ..Setting::default() }).await;
+    scene.world.rotate().await.unwrap();
+    scene.only_held_keys_live("key");
+}
+
+/// A service whose keys end themselves, and which lists none.
+fn self_revoking(store: &mut Store, asked: &Asked) -> Reply {
+    match store.of(asked.bearer()).map(|key| key.id.clone()) {
+        Some(id) if asked.method == Method::DELETE && store.revoke(&id) => Reply::empty(204),
+        _ => super::plain_dialect::http(store, asked),
+    }
+}
+
+const SELF_REVOKING: &str = r#"
+[secret]
+key = "key"
+[auth.key]
+headers = { Authorization = "Bearer {{key}}" }
+[call.issue]
+method = "POST"
+path = "/keys"
+auth = "key"
+json = { name = "{{label}}" }
+store = { key = "/key" }
+[call.test]
+path = "/keys/self"
+auth = "key"
+[call.revoke]
+method = "DELETE"
+path = "/keys/self"
+auth = "key"
+"#;
+
+/// A crash between the revocation and the promotion: the next try finds a key that cannot ask for its own end any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_has_revoked_itself_is_gone_and_no_obstacle() {
+    let issuer = Issuer::start(self_revoking).await;
+    let port = issuer.port;
+    let setting = Setting { dialect: self_revoking, fields: ("key", ""), ..Setting::default() };
+    let scene = Scene::around(issuer, setting).await;
+    scene.rewrite(&format!("name = \"mine\"\n[servers]\napi = \"http://127.0.0.1:{port}\"\n{SELF_REVOKING}"));
+    scene.world.rotate().await.unwrap();
+    let token = scene.world.begin().unwrap();
+    let denied = What::FailBefore("AccessDeniedException".into(), 400);
+    let faults = vec![StoreFault::new(At::operation("UpdateSecretVersionStage", 1), denied)];
+    scene.world.lab.faults().set(faults);
+    scene.world.steps(&token).await.unwrap_err();
+    scene.world.steps(&token).await.unwrap();
+    scene.only_held_keys_live("key");
+    // And what cannot be found again is not promised to be.
+    scene.issuer.fault(Method::POST, "/keys", Fault::LoseAnswer);
+    let error = scene.world.rotate().await.unwrap_err();
+    assert!(error.contains("is not known whether") && error.contains("nobody finds"), "{error}");
 }
 
 /// A service that allows one key.

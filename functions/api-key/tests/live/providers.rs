@@ -65,4 +65,16 @@ async fn a_rotation_costs_fourteen_calls_at_most_eight_deep_and_two_more_where_a
     }
 }
 
+/// Services limit how many access tokens may be asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_asks_for_one_access_token_at_most() {
+    let scene = Scene::new(builtin::setting("mongodb-atlas")).await;
+    for _ in 0..3 {
+        scene.issuer.store().notes.clear();
+        scene.world.rotate().await.unwrap();
+        let tokens = scene.issuer.store().notes.len();
+        assert_eq!(tokens, 2, "createSecret and finishSecret need one each");
+    }
+}
+
 builtin::each_overlapping_provider!(rotates_three_times);

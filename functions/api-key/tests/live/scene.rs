@@ -1,5 +1,9 @@
 //! A service, a provider file that leads to it, a secret with its first key, and the function that rotates it.
 
+use std::time::Duration;
+
+use lab::runtime::Function;
+use lab::secrets::Options;
 use lab::world::World;
 use serde_json::{Value, json};
 
@@ -34,6 +38,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) env: &'a [(&'a str, &'a str)],
     /// Whether the function reaches the service through this port instead.
     pub(crate) port: Option<u16>,
+    /// How long the function may take for a step.
+    pub(crate) timeout: Duration,
 }
 
 impl Default for Setting<'_> {
@@ -48,6 +54,7 @@ impl Default for Setting<'_> {
             tables: "",
             env: &[],
             port: None,
+            timeout: Duration::from_secs(30),
         }
     }
 }
@@ -91,7 +98,10 @@ impl Scene {
             setting.env,
         ]
         .concat();
-        let world = World::new("rotate-api-key", &env, &secret).await.expect("the world starts");
+        let binary = Function::build("rotate-api-key").expect("the function is built");
+        let function = Function::new("rotate-api-key", [binary]).timeout(setting.timeout);
+        let function = env.iter().fold(function, |function, (name, value)| function.env(name, value));
+        let world = World::of(Options::default(), function, &secret).await.expect("the world starts");
         if let Some(admin) = &setting.admin {
             world.lab.secrets().create("prod/admin", &admin.to_string()).expect("the admin's secret is made");
         }

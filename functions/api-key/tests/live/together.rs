@@ -63,6 +63,19 @@ async fn a_revocation_that_fails_does_not_hide_why_the_key_could_not_be_stored()
     assert!(scene.world.output().contains("refused [call.revoke] with HTTP 403"));
 }
 
+/// The secret keeps no id, so the key itself is asked for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_whose_id_is_not_kept_is_revoked_at_once_too() {
+    let tables = "[secret]\nkey = \"key\"\nadmin = [\"key\"]\n[call.issue]\nmethod = \"POST\"\npath = \"/keys\"\nauth = \"admin\"\n\
+                  json = { name = \"{{label}}\" }\nstore = { key = \"/key\" }\n";
+    let scene = Scene::new(Setting { tables, fields: ("key", ""), ..Setting::default() }).await;
+    let denied = What::FailBefore("AccessDeniedException".into(), 400);
+    scene.world.lab.faults().set(vec![Fault::new(At::operation("PutSecretValue", 1), denied)]);
+    let error = scene.world.rotate().await.unwrap_err();
+    assert!(error.contains("AccessDenied"), "{error}");
+    assert_eq!(scene.issuer.live().len(), 1, "a key is left behind");
+}
+
 /// The answer to the Put is lost: the value may be stored, so its key must live.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_may_be_stored_is_kept() {

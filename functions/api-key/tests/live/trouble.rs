@@ -46,10 +46,13 @@ async fn a_services_own_statuses_are_understood() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wait_beyond_the_deadline_is_an_error_at_once() {
-    let scene = Scene::plain().await;
-    scene.issuer.fault(Method::POST, "/keys", Fault::Status(429, vec![("retry-after", "3600".to_owned())]));
-    let error = scene.world.rotate().await.unwrap_err();
-    assert!(error.contains("Throttled") && error.contains("HTTP 429"), "{error}");
+    for seconds in ["3600", "18446744073709551615"] {
+        let scene = Scene::plain().await;
+        let wait = vec![("retry-after", seconds.to_owned())];
+        scene.issuer.fault(Method::POST, "/keys", Fault::Status(429, wait));
+        let error = scene.world.rotate().await.unwrap_err();
+        assert!(error.contains("Throttled") && error.contains("HTTP 429"), "{error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,6 +78,7 @@ async fn a_key_whose_answer_is_lost_is_found_and_revoked() {
         let token = scene.world.begin().unwrap();
         let error = scene.world.step(&token, Step::CreateSecret).await.unwrap_err().to_string();
         assert!(error.contains("Unreachable") && error.contains("it is not known whether"), "{error}");
+        assert!(error.contains("finds and revokes what this one may have left"), "{error}");
         assert_eq!(scene.issuer.count(&Method::POST, "/keys"), 1, "it was asked for twice");
         assert_eq!(scene.issuer.live().len(), 2, "the first key and the one nobody knows");
         scene.world.steps(&token).await.unwrap();
@@ -123,6 +127,63 @@ async fn a_key_that_is_not_ready_yet_is_waited_for() {
     patient.only_held_keys_live("key");
     let error = Scene::new(setting("")).await.world.rotate().await.unwrap_err();
     assert!(error.contains("testSecret: CredentialRejected"), "{error}");
+}
+
+/// The time of the function is shorter than the time that the provider gives a new key.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_not_ready_in_time_is_said_to_be_that() {
+    let scene = Scene::new(Setting {
+        top: "ready_within = 60",
+        timeout: Duration::from_secs(6),
+        dialect: |store, asked| {
+            let new = store.of(asked.bearer()).is_some_and(|key| key.name.starts_with("turnlock-"));
+            if new && asked.path == "/keys/self" {
+                return Reply::json(401, json!({}));
+            }
+            plain_dialect::http(store, asked)
+        },
+        ..Setting::default()
+    })
+    .await;
+    let error = scene.world.rotate().await.unwrap_err();
+    assert!(error.contains("setSecret: CredentialRejected"), "{error}");
+    assert!(error.contains("does not accept the new key yet") && error.contains("60 s"), "{error}");
+}
+
+/// What a key's last test comes to is no reason to keep the next one from being promoted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_previous_key_whose_test_fails_is_left_alone_with_a_warning() {
+    let scene = Scene::new(Setting {
+        dialect: |store, asked| {
+            let old = store.of(asked.bearer()).is_some_and(|key| key.name == "made by hand");
+            if old && asked.path == "/keys/self" {
+                return Reply::json(403, json!({}));
+            }
+            plain_dialect::http(store, asked)
+        },
+        ..Setting::default()
+    })
+    .await;
+    let by_hand = scene.issuer.live();
+    scene.world.rotate().await.unwrap();
+    scene.world.rotate().await.unwrap();
+    assert!(scene.world.output().contains("revoke it by hand"), "{}", scene.world.output());
+    let mut expected = [scene.held("key"), by_hand].concat();
+    expected.sort();
+    assert_eq!(scene.issuer.live(), expected);
+}
+
+/// Where a test cannot name an id, nobody's old key is sent anywhere for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_that_cannot_prove_an_id_is_not_made() {
+    let tables = "[call.test]\npath = \"/keys/self\"\nauth = \"key\"\ncontrol = false\n";
+    let scene = Scene::new(Setting { tables, ..Setting::default() }).await;
+    scene.world.rotate().await.unwrap();
+    let tests = || scene.issuer.count(&Method::GET, "/keys/self");
+    let first = tests();
+    scene.world.rotate().await.unwrap();
+    assert_eq!(tests(), 2 * first, "the turn of the first key has one more");
+    assert!(scene.world.output().contains("revoke it by hand"), "{}", scene.world.output());
 }
 
 /// A test call that answers everybody with a yes is no proof.
