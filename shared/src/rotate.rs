@@ -115,5 +115,6 @@ fn job<'a>(
         token: VersionId::new(token),
         authority: None,
         endings: RefCell::default(),
+        begun: RefCell::default(),
     }
 }

@@ -82,6 +82,11 @@ pub trait Target {
     /// account's.
     async fn admin(&self, job: &Job<'_>, account: &Self::Account) -> Result<Option<Self::Admin>>;
 
+    /// Begins to reach the server for the next login, while Secrets Manager is waited for; says nothing yet about who comes, and may
+    /// fail without a word, because the login finds out. `None` where no version has been read: then towards where this process
+    /// last logged in for this secret.
+    fn approach(&self, _job: &Job<'_>, _account: Option<&Self::Account>) {}
+
     /// Logs in: on the server that an admin would change, where there is one, and else where the secret says.
     async fn login(
         &self,

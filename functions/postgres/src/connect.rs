@@ -3,18 +3,20 @@
 use std::time::Duration;
 
 use rotation::database::account::{Server, Tls};
+use rotation::deadline::Deadline;
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
-use rotation::net::{self, HANDSHAKE};
+use rotation::net::{self, HANDSHAKE, TlsStream};
 use rotation::secret::Secret;
 use rotation::target::Login;
 use rotation::tls;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_postgres::config::{SslMode, SslNegotiation};
 use tokio_postgres::{Client, Config, SimpleQueryMessage};
 
 use crate::watch::{CleartextRefused, DigestUnspoken, Established, Watched};
-use crate::{binding, statement};
+use crate::{ahead, binding, statement};
 
 /// What differs between the servers that speak this protocol.
 pub struct Dialect {
@@ -63,17 +65,33 @@ pub struct Entrance<'a> {
 /// A refusal of the server, sorted by its SQLSTATE: who must act, and what to do.
 pub type Explain<'a> = &'a dyn Fn(&str) -> Option<(Kind, String)>;
 
+/// A connection on which the server has not been told yet who comes.
+pub(crate) enum Stream {
+    Plaintext(TcpStream),
+    Encrypted(Box<TlsStream<TcpStream>>),
+}
+
+/// Connects, up to where somebody would log in.
+pub(crate) async fn reach(deadline: Deadline, server: &Server) -> Result<Stream> {
+    let Server { host, port, tls } = server;
+    let stream = net::dial(deadline, host, *port).await?;
+    let Tls::Verified { roots } = tls else { return Ok(Stream::Plaintext(stream)) };
+    let roots: Vec<&str> = roots.iter().map(String::as_str).collect();
+    let config = tls::client_config(&roots)?;
+    let stream = ask_for_tls(deadline, host, *port, stream).await?;
+    let stream = net::handshake(deadline, config, host, *port, stream).await?;
+    Ok(Stream::Encrypted(Box::new(stream)))
+}
+
 /// Logs in.
 pub async fn login(job: &Job<'_>, entrance: &Entrance<'_>) -> Result<Login<Session>> {
-    let Server { host, port, tls } = entrance.server;
-    let stream = net::dial(job.deadline, host, *port).await?;
-    match tls {
-        Tls::Plaintext => authenticate(job, entrance, Watched::new(stream, false, None)).await,
-        Tls::Verified { roots } => {
-            let roots: Vec<&str> = roots.iter().map(String::as_str).collect();
-            let config = tls::client_config(&roots)?;
-            let stream = ask_for_tls(job, host, *port, stream).await?;
-            let stream = net::handshake(job.deadline, config, host, *port, stream).await?;
+    let stream = match ahead::take(job, entrance.server).await {
+        Some(reached) => reached?,
+        None => reach(job.deadline, entrance.server).await?,
+    };
+    match stream {
+        Stream::Plaintext(stream) => authenticate(job, entrance, Watched::new(stream, false, None)).await,
+        Stream::Encrypted(stream) => {
             let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
             let binding = certificate.and_then(|certificate| binding::tls_server_end_point(certificate));
             authenticate(job, entrance, Watched::new(stream, true, binding)).await
@@ -83,7 +101,7 @@ pub async fn login(job: &Job<'_>, entrance: &Entrance<'_>) -> Result<Login<Sessi
 
 /// PostgreSQL's own preface to TLS (manual, "SSL Session Encryption"): one question, one letter.
 async fn ask_for_tls<S: AsyncRead + AsyncWrite + Unpin>(
-    job: &Job<'_>,
+    deadline: Deadline,
     host: &str,
     port: u16,
     mut stream: S,
@@ -95,7 +113,7 @@ async fn ask_for_tls<S: AsyncRead + AsyncWrite + Unpin>(
         stream.read_exact(&mut answer).await
     };
     let what = format!("an answer to the TLS request from {host}:{port}");
-    let asked = job.deadline.within(HANDSHAKE, what, ask).await.map_err(|error| {
+    let asked = deadline.within(HANDSHAKE, what, ask).await.map_err(|error| {
         error.remedy("something accepts connections there and says nothing: check that host and port are a PostgreSQL server's")
     })?;
     asked.map_err(|error| {

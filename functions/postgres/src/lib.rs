@@ -1,8 +1,9 @@
 //! Rotates PostgreSQL and Aurora PostgreSQL accounts. The files of every target: `connect` (driver errors become verdicts),
-//! `statement` (every SQL text and its quoting); here also `watch` (what the server asks for), `binding` (channel binding),
+//! `statement` (every SQL text and its quoting); here also `ahead` (connections that are begun early), `watch` (what the server asks for), `binding` (channel binding),
 //! `writer` (the session that makes changes), `checks` (testSecret) and `examine` (the diagnose event). `alternate` is the strategy
 //! with two users, made of `role`, `memberships`, `settings` and `ownership`.
 
+pub mod ahead;
 mod alternate;
 pub mod binding;
 mod checks;
@@ -99,6 +100,10 @@ impl Target for Postgres {
         let managed = async |labels: &Labels| rds::endpoint(job, labels).await;
         let one_server = async |admin: &str, child: &str| rds::one_server(job, admin, child).await;
         Admin::find(job, account, &ENGINE, managed, one_server).await
+    }
+
+    fn approach(&self, job: &Job<'_>, account: Option<&Account>) {
+        ahead::approach(job, account.map(|account| &account.server));
     }
 
     async fn login(&self, job: &Job<'_>, account: &Account, on: Option<&Admin>) -> Result<Login<Writer>> {
@@ -203,7 +208,10 @@ async fn attempt(job: &Job<'_>, account: &Account, on: Option<&Admin>) -> Result
         dbname: account.dbname.as_deref().unwrap_or(DBNAME),
     };
     Ok(match connect::login(job, &entrance).await? {
-        Login::Accepted(session) => Login::Accepted(Writer::own(session)),
+        Login::Accepted(session) => {
+            ahead::remember(job, entrance.server);
+            Login::Accepted(Writer::own(session))
+        }
         Login::Rejected(words) => Login::Rejected(words),
     })
 }

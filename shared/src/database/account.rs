@@ -25,7 +25,7 @@ pub struct Engine {
 }
 
 /// Where an account lives.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Server {
     /// The host's name or address.
     pub host: String,
@@ -36,7 +36,7 @@ pub struct Server {
 }
 
 /// Whether the connection is encrypted; there is no "if possible".
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Tls {
     /// Verified against the compiled-in roots and these.
     Verified {

@@ -11,6 +11,7 @@ use crate::version::{Labels, Stage};
 
 /// Runs the step.
 pub async fn run<T: Target>(target: &T, job: &Job<'_>) -> Result<()> {
+    target.approach(job, None);
     let (labels, pending) = tokio::join!(job.store.describe(), job.store.version(&job.token));
     let labels = labels?;
     let gate = gate::check(&labels, &job.token)?;
@@ -22,6 +23,8 @@ pub async fn run<T: Target>(target: &T, job: &Job<'_>) -> Result<()> {
     let (session, _) = ladder::prove(target, job, &pending).await?;
     let mut writer = target.writer(job, admin.as_ref(), Some(session)).await?;
     target.lock(job, &mut writer, &labels.arn).await?;
+    // For the login that proves pending, once the labels have been seen.
+    target.approach(job, Some(&pending.account));
     target.survey(job, &mut writer, &pending).await?;
     let (gate, labels) = gate::second_look(job, &labels).await?;
     if gate == Gate::Open {

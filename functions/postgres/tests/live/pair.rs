@@ -50,7 +50,7 @@ impl Pair {
         let made = format!(
             "CREATE ROLE {admin} LOGIN CREATEROLE CREATEDB PASSWORD '{password}'; \
              DO $$ BEGIN IF current_setting('server_version_num')::int >= 160000 THEN \
-               GRANT {user} TO {admin} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE; END IF; END $$"
+               EXECUTE 'GRANT {user} TO {admin} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE'; END IF; END $$"
         );
         server.execute(&made).await.expect("the admin is made, and given what it would have");
         Pair { app, admin, admin_password: password }

@@ -1,6 +1,8 @@
 //! The strategy `single-user`, when nothing goes wrong.
 
+use lab::proxy::{Protocol, Proxy};
 use lab::rotation::Step;
+use lab::secrets::{At, Fault, Hook, What};
 use lab::servers::{Auth, Postgres, Tls};
 use serde_json::json;
 
@@ -122,5 +124,65 @@ async fn the_downtime_of_a_single_user_is_logged_and_metered() {
     }
     for line in output.lines() {
         assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "not JSON: {line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_is_reached_while_secrets_manager_is_waited_for_and_told_nothing() {
+    let app = App::new(16).await;
+    let proxy = Proxy::start(Protocol::Postgres, "127.0.0.1", app.server.port()).await.unwrap();
+    let port = proxy.port();
+    let world = app.world_with(&[], |secret| {
+        secret["port"] = port.into();
+        secret["ssl"] = json!(false);
+    });
+    let world = world.await;
+    let token = world.begin().unwrap();
+    for step in [Step::CreateSecret, Step::SetSecret] {
+        world.step(&token, step).await.unwrap();
+    }
+    // While a call is held back the connection is there, and silent.
+    let connected_meanwhile = async |step: Step, operation: &str| {
+        let (hook, mut held) = Hook::hold();
+        world.lab.faults().set(vec![Fault::new(At::operation(operation, 1), What::Before(hook))]);
+        proxy.cut_all().await;
+        proxy.clear();
+        let look = async {
+            held.reached().await.unwrap();
+            until(|| open(port) == 1).await;
+            assert_eq!(proxy.messages().len(), 0);
+            held.release();
+        };
+        tokio::join!(world.step(&token, step), look).0
+    };
+    connected_meanwhile(Step::TestSecret, "GetSecretValue").await.unwrap();
+    assert!(!proxy.messages().is_empty());
+    // Where the gate is closed nobody says anything on it, and it goes with the step.
+    world.abandon().unwrap();
+    let refused = connected_meanwhile(Step::FinishSecret, "DescribeSecret").await.unwrap_err().to_string();
+    assert!(refused.starts_with("NotRotatable:"), "{refused}");
+    until(|| open(port) == 0).await;
+    assert_eq!(proxy.messages().len(), 0);
+    // A secret that leads elsewhere by now is followed there.
+    let mut moved = world.current();
+    moved["port"] = app.server.port().into();
+    app.server.execute(&format!("ALTER ROLE \"{}\" PASSWORD '{FIRST}'", app.user)).await.unwrap();
+    world.put("00000000-0000-4000-8000-00000000000a", &moved, "AWSCURRENT").unwrap();
+    world.rotate().await.unwrap();
+    assert!(app.accepts(&world.current()).await);
+    assert_eq!(proxy.messages().len(), 0);
+}
+
+/// How many connections to a port of this machine are open, seen from whoever listens (proc_net_tcp(5)).
+fn open(port: u16) -> usize {
+    let (listener, established) = (format!(":{port:04X}"), "01");
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let fields = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    fields.filter(|fields| fields[1].ends_with(&listener) && fields[3] == established).count()
+}
+
+async fn until(so: impl Fn() -> bool) {
+    while !so() {
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     }
 }
