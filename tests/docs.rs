@@ -194,6 +194,57 @@ fn every_command_in_a_console_block_is_known() {
     assert!(seen > 10, "only {seen} commands were seen");
 }
 
+/// The texts in capitals that stand between quotes in some source: what a function reads from its environment.
+fn variables(source: &str) -> BTreeSet<String> {
+    let is_name = |text: &&str| {
+        text.len() > 5
+            && text.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+            && text.contains(['_', 'R'])
+            && !text.starts_with('_')
+    };
+    source.split('"').skip(1).step_by(2).filter(is_name).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_variable_that_a_function_reads_is_in_the_table_and_in_the_template_if_a_deployment_sets_it() {
+    let settings = read(&top().join("shared/src/settings.rs"));
+    let settings = settings.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
+    let target = read(&top().join("functions/api-key/src/lib.rs"));
+    let mut read_here = variables(&settings);
+    read_here.extend(variables(&target).into_iter().filter(|name| name.starts_with("PROVIDER")));
+    assert!(read_here.len() > 12, "{read_here:?}");
+    let page = read(&top().join("docs/architecture.md"));
+    let (_, table) = page.split_once("## What is where in the environment").expect("the page has the table");
+    let missing = read_here.iter().filter(|name| !table.contains(&format!("`{name}`")));
+    nothing(&missing.map(|name| format!("docs/architecture.md: {name}")).collect::<Vec<_>>());
+    // What a layer or Lambda itself brings has no parameter.
+    let template = read(&top().join("template.yaml"));
+    let set = |name: &&String| !["SSL_CERT_FILE", "PROVIDERS_DIR"].contains(&name.as_str());
+    let unset = read_here.iter().filter(set).filter(|name| !template.contains(&format!("{name}: ")));
+    nothing(&unset.map(|name| format!("template.yaml: {name}")).collect::<Vec<_>>());
+}
+
+#[test]
+fn figures_that_two_pages_tell_are_the_same_and_those_of_the_model_are_its_own() {
+    let model = read(&top().join("tests/model.rs"));
+    let readme = read(&top().join("README.md"));
+    let proof = read(&top().join("docs/proof.md"));
+    for states in ["22,621", "38,846"] {
+        assert!(model.contains(&states.replace(',', "_")), "tests/model.rs does not assert {states}");
+        assert!(readme.contains(states) && proof.contains(states), "{states}");
+    }
+    // The table of the sweep adds up to the number beside it, which the front page repeats.
+    let number = |text: &str| text.trim().replace(',', "").parse::<u32>().ok();
+    let (_, section) = proof.split_once("## The sweep").expect("the page tells of the sweep");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let rows = section.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| target"));
+    let cases: u32 = rows.filter_map(|row| number(row.split('|').nth(3)?)).sum();
+    let (before, _) = section.split_once(" cases, 0 failed").expect("the page says what it came to");
+    let said = before.rsplit(['\n', ' ']).next().expect("a number stands before it");
+    assert_eq!(number(said), Some(cases));
+    assert!(readme.contains(&format!("[{said} cases]")), "README.md does not say {said} cases");
+}
+
 #[test]
 fn every_source_file_says_what_it_is() {
     let sources = files(".rs");

@@ -112,3 +112,54 @@ fn interrupted(screen: &Screen) -> Failure {
     };
     Failure { exit: Exit::Interrupted, what, hint: hint.to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    /// The lines of a page on which somebody types `turnlock`, without the prompt; a line that ends in a backslash goes on.
+    fn typed(page: &str) -> Vec<String> {
+        let joined = page.replace("\\\n", " ");
+        let lines = joined.lines().map(|line| line.trim_start().trim_start_matches("$ "));
+        lines.filter(|line| line.starts_with("turnlock ")).map(str::to_owned).collect()
+    }
+
+    /// The words of a line as a shell reads it: quotes hold together.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut quote) = (vec![String::new()], None);
+        for c in line.chars() {
+            match quote {
+                Some(open) if c == open => quote = None,
+                None if c == '\'' || c == '"' => quote = Some(c),
+                None if c == ' ' => words.push(String::new()),
+                _ => words.last_mut().expect("there is a first").push(c),
+            }
+        }
+        words.retain(|word| !word.is_empty());
+        words
+    }
+
+    #[test]
+    fn every_command_line_on_the_pages_is_understood() {
+        let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut pages = vec![top.join("README.md")];
+        for folder in
+            ["docs", "functions/postgres", "functions/mysql", "functions/redshift", "functions/api-key"]
+        {
+            pages.extend(fs::read_dir(top.join(folder)).unwrap().map(|entry| entry.unwrap().path()));
+        }
+        let mut seen = 0;
+        for page in pages.iter().filter(|page| page.extension().is_some_and(|ending| ending == "md")) {
+            for line in typed(&fs::read_to_string(page).unwrap()) {
+                if let Err(error) = Arguments::try_parse_from(words(&line)) {
+                    panic!("{}: {line}\n{error}", page.display());
+                }
+                seen += 1;
+            }
+        }
+        assert!(seen > 12, "only {seen} command lines were seen");
+    }
+}

@@ -21,6 +21,29 @@
 //! [`password`], [`strategy`], [`settings`] (the environment), [`job`] (one invocation), [`deadline`], [`error`], [`log`],
 //! [`metrics`], [`downtime`]; and for reaching anything: [`net`], [`tls`], [`http`], [`aws`].
 //!
+//! A function is a target and one line; [`tests/redis`](../../tests/redis) is a whole one. What an invocation is asked, and what a
+//! secret says, is read once at the edge:
+//!
+//! ```
+//! use rotation::document::Document;
+//! use rotation::event::{self, Event, Step};
+//!
+//! let sent = serde_json::json!({"SecretId": "prod/app", "ClientRequestToken": "t", "Step": "setSecret"});
+//! let Ok(Event::Rotate(request)) = event::parse(&sent) else { panic!("a step was asked for") };
+//! assert_eq!(request.step, Ok(Step::SetSecret));
+//!
+//! // What is not touched stays as it was written, to the letter.
+//! let Document::Object(mut fields) = Document::parse(r#"{"port": "5432", "password": "old", "note": [2.50]}"#) else {
+//!     panic!("it is an object")
+//! };
+//! fields.put("password", "new");
+//! let value = Document::Object(fields).to_text()?;
+//! # #[expect(clippy::disallowed_methods, reason = "exposes what this example has made up")]
+//! let text = value.expose();
+//! assert_eq!(text, r#"{"port": "5432", "password": "new", "note": [2.50]}"#);
+//! # Ok::<(), rotation::error::Error>(())
+//! ```
+//!
 //! What SQL targets have in common is under [`database`], and what RDS knows of their servers in [`rds`]; both are called by
 //! targets. The engine itself knows nothing of them, and no driver.
 

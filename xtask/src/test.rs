@@ -22,6 +22,10 @@ pub(crate) fn run_all() -> ExitCode {
     parts.part("clippy", || {
         run(&mut cargo(&["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]))
     });
+    parts.part("doc", || {
+        let document = ["doc", "--locked", "--workspace", "--no-deps", "--lib"];
+        run(cargo(&document).env("RUSTDOCFLAGS", "-D warnings"))
+    });
     parts.part("build functions", || build_functions().map(drop));
     parts.part("build tests", || run(&mut cargo(&["test", "--locked", "--workspace", "--no-run"])));
     parts.part("tests", || run_tests(&["--workspace"], &target().join("functions")));
