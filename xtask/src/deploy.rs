@@ -4,8 +4,9 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::thread;
 
-use crate::command::{command, copy_tree, run, target};
+use crate::command::{cargo, command, copy_tree, run, target};
 use crate::package::{PROCESSORS, as_anywhere, build, pack, with_cargo_lambda};
 use crate::parts::Parts;
 use crate::setup::{self, remove};
@@ -31,10 +32,13 @@ pub(crate) fn run_all() -> ExitCode {
     let mut parts = Parts::default();
     parts.part("setup", || {
         setup::packages()?;
-        for (name, packages) in [("sam", &SAM[..]), ("checkov", &CHECKOV), ("moto", &MOTO)] {
-            setup::python(name, packages)?;
-        }
-        Ok(())
+        // Fetching is mostly waiting.
+        thread::scope(|scope| {
+            let environments = [("sam", &SAM[..]), ("checkov", &CHECKOV), ("moto", &MOTO)];
+            let made =
+                environments.map(|(name, packages)| scope.spawn(move || setup::python(name, packages)));
+            made.into_iter().try_for_each(|made| made.join().map_err(|_| "a thread panicked")?.map(drop))
+        })
     });
     parts.part("cfn-lint", || cfn_lint(&[TEMPLATE, "docs/examples/rotation.yaml"]));
     parts.part("sam validate", || run(&mut sam(&["validate", "--lint"])?));
@@ -88,6 +92,10 @@ fn check(name: &str, arguments: &[&Path]) -> Result<(), String> {
 /// Builds every function as `sam build` does for this machine's processor, so that what it builds can be run here.
 fn sam_build() -> Result<(), String> {
     let processor = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+    // SAM builds one function after the other, and linking one keeps one core busy. Built together, as SAM will ask for each, they
+    // are there when it does.
+    let option = if processor == "arm64" { "--arm64" } else { "--x86-64" };
+    run(as_anywhere(&mut cargo(&["lambda", "build", "--release", option]), &top()?)?)?;
     let mut build = sam(&["build", "--parameter-overrides", &format!("architecture={processor}")])?;
     build.arg("--build-dir").arg(sam_folder());
     run(as_anywhere(&mut build, &top()?)?)?;
@@ -149,8 +157,13 @@ fn same_bytes() -> Result<(), String> {
     let tree = elsewhere.join("tree");
     copy_tree(&tree)?;
     let processor = &PROCESSORS[0];
-    let here = fs::read(pack(name, processor)?).map_err(|error| error.to_string())?;
-    let there = crate::package::zip(&build(&tree, &elsewhere.join("target"), name, processor)?)?;
+    let target = elsewhere.join("target");
+    let (here, there) = thread::scope(|scope| {
+        let there = scope.spawn(|| build(&tree, &target, name, processor));
+        (pack(name, processor), there.join())
+    });
+    let here = fs::read(here?).map_err(|error| error.to_string())?;
+    let there = crate::package::zip(&there.map_err(|_| "a thread panicked")??)?;
     if here != there {
         return Err(format!("{name} for {} differs between two folders", processor.name));
     }
