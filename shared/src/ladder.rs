@@ -82,7 +82,7 @@ pub async fn climb<T: Target>(
 
 /// Understands another version than those that the step is about, as far as it can be read. One that is gone, empty, unreadable,
 /// or for another account or server is passed over: what is wrong with it must not stop the rotation.
-pub(crate) fn older<T: Target>(
+pub fn older<T: Target>(
     target: &T,
     job: &Job<'_>,
     current: &Held<T::Account>,

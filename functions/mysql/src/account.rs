@@ -61,7 +61,17 @@ impl Account {
             None | Some(serde_json::Value::Null) => None,
             Some(value) => Some(hosts(value)?),
         };
+        if common.strategy == Strategy::SingleUser && hosts.as_ref().is_some_and(|hosts| hosts.len() > 1) {
+            let what = "a user that acts for itself can change only the host part that it logs in as";
+            return Err(Error::new(Kind::BadSecret, what)
+                .remedy("leave \"hosts\" one entry, or let an admin act (strategy \"admin\")"));
+        }
         Ok(Account { hosts, discard_old: fields.flag("discard_old")?.unwrap_or(false), common })
+    }
+
+    /// Reaches an older version as the current one is reached.
+    pub fn align(&mut self, current: &Account) {
+        self.common.server = current.server.clone();
     }
 
     /// The accounts of this user that are changed: the one that `proven` says logged in comes last, because the ladder judges by
@@ -77,7 +87,8 @@ impl Account {
 fn hosts(value: serde_json::Value) -> Result<Vec<String>> {
     match serde_json::from_value::<Vec<String>>(value) {
         Ok(hosts) if !hosts.is_empty() && hosts.iter().all(|host| !host.is_empty() && host.len() <= 255) => {
-            Ok(hosts)
+            // As the servers keep them; grants are compared by name.
+            Ok(hosts.iter().map(|host| host.to_lowercase()).collect())
         }
         _ => Err(Error::new(Kind::BadSecret, "the secret's \"hosts\" is not a list of host parts")
             .remedy("write it as [\"%\"] or [\"10.0.%\", \"10.1.%\"], or leave it out")),

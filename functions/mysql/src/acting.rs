@@ -8,7 +8,9 @@ use rotation::database::guard;
 use rotation::document::missing;
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
+use rotation::ladder;
 use rotation::rds;
+use rotation::secret::Secret;
 use rotation::strategy::Strategy;
 use rotation::target::{Held, Login};
 use rotation::version::Labels;
@@ -71,14 +73,20 @@ impl Admin {
     }
 }
 
-/// The accounts that are changed for a user, in the order in which that is done.
+/// The accounts that are changed for a user, in the order in which that is done. A list of host parts has to have the one that the
+/// function itself is matched with: by that one every later step judges whether all is done.
 pub async fn names(job: &Job<'_>, writer: &mut Session, account: &Account) -> Result<Vec<Name>> {
     let proven = proven(job, writer, account).await?;
-    Ok(account.names(&account.username, &proven))
+    let names = account.names(&account.username, &proven);
+    if names.iter().all(|name| name.host != proven.host) {
+        let what = format!("\"hosts\" does not list {:?}, and the function logs in as {proven}", proven.host);
+        return Err(Error::new(Kind::BadSecret, what).remedy("add it to \"hosts\", or leave \"hosts\" out"));
+    }
+    Ok(names)
 }
 
 /// The account that has shown itself to be the secret's. After a reset nothing has, and there may be only one to mean.
-async fn proven(job: &Job<'_>, writer: &mut Session, account: &Account) -> Result<Name> {
+pub async fn proven(job: &Job<'_>, writer: &mut Session, account: &Account) -> Result<Name> {
     if !writer.is_admin {
         return Ok(writer.login.name.clone());
     }
@@ -128,12 +136,12 @@ pub async fn tell_of_others(job: &Job<'_>, writer: &mut Session, names: &[Name])
     Ok(())
 }
 
-/// The same for an account that may be the proven one itself.
+/// Refuses an account that is neither the proven one nor otherwise shown to be the secret's.
 pub async fn guard_if_other(
     job: &Job<'_>,
     writer: &mut Session,
     admin: Option<&Admin>,
-    current: &Held<Account>,
+    versions: [&Held<Account>; 2],
     name: &Name,
 ) -> Result<()> {
     if [Some(&writer.login), writer.proven.as_ref()].iter().flatten().any(|proof| proof.name == *name) {
@@ -143,29 +151,26 @@ pub async fn guard_if_other(
         missing("masterarn").cause(format!("the account {name} is not the one that logs in from here"))
     })?;
     let found = Profile::of(job, writer, name).await?;
-    guard(job, writer, admin, current, name, &found).await
+    guard(job, writer, admin, versions, name, &found).await
 }
 
-/// Refuses an account that nothing proves to be the secret's.
+/// Refuses an account that nothing proves to be the secret's. The versions are current and pending.
 pub async fn guard(
     job: &Job<'_>,
     writer: &Session,
     admin: &Admin,
-    current: &Held<Account>,
+    versions: [&Held<Account>; 2],
     name: &Name,
     found: &Profile,
 ) -> Result<()> {
-    if is_ours(writer, admin, name, found) {
+    if is_ours(job, writer, admin, versions, name, found).await? || guard::may_reset(job, &name.to_string()) {
         return Ok(());
     }
-    // For the account in use the ladder has tried every version already.
-    if name.user != current.account.username {
-        let same_user = |account: &Account| account.username == name.user;
-        guard::some_version_opens(&Mysql, job, admin, current, same_user).await?;
-    }
-    if is_ours(writer, admin, name, found) || guard::may_reset(job, &name.to_string()) {
-        return Ok(());
-    }
+    Err(guard::not_ours(&name.to_string(), &marking(writer, name)))
+}
+
+/// The statement with which an admin says that an account is this secret's. On MariaDB it closes the account until the rotation.
+pub fn marking(writer: &Session, name: &Name) -> String {
     let mark = if writer.server.is_mariadb() {
         format!(
             "IDENTIFIED VIA {} USING {}",
@@ -175,18 +180,72 @@ pub async fn guard(
     } else {
         format!("ATTRIBUTE {}", literal(&json!({ MARK: writer.secret_arn }).to_string()))
     };
-    Err(guard::not_ours(&name.to_string(), &statement::alter(name, &mark)))
+    statement::alter(name, &mark)
 }
 
 /// An account is the secret's if it carries the mark, if a password of the secret's has opened it, or if what is stored for it
 /// is such a password's.
-fn is_ours(writer: &Session, admin: &Admin, name: &Name, found: &Profile) -> bool {
+pub async fn is_ours(
+    job: &Job<'_>,
+    writer: &Session,
+    admin: &Admin,
+    versions: [&Held<Account>; 2],
+    name: &Name,
+    found: &Profile,
+) -> Result<bool> {
+    if is_shown(writer, admin, name, found) {
+        return Ok(true);
+    }
+    // Of the user that has logged in, other versions could only open the same account. Where nobody has, all were tried.
+    if writer.proven.as_ref().is_some_and(|proof| proof.name.user != name.user) {
+        let same_user = |account: &Account| account.username == name.user;
+        guard::some_version_opens(&Mysql, job, admin, versions[0], same_user).await?;
+    }
+    Ok(is_shown(writer, admin, name, found)
+        || (writer.server.is_mariadb() && is_stored(job, versions, name, found).await?))
+}
+
+fn is_shown(writer: &Session, admin: &Admin, name: &Name, found: &Profile) -> bool {
     let proofs = admin.proofs.borrow();
     found.is_marked(&writer.secret_arn, name)
         || proofs.iter().chain(&writer.proven).any(|proof| {
-            let same_password = || found.methods.iter().any(|method| method.is_opened_by(&proof.password));
-            proof.name == *name || (proof.name.user == name.user && same_password())
+            proof.name == *name || (proof.name.user == name.user && found.stores(&proof.password))
         })
+}
+
+/// Whether the server stores the password of some version, which takes no login to see: a rotation that broke off between two host
+/// parts has left its own password in the first.
+async fn is_stored(
+    job: &Job<'_>,
+    [current, pending]: [&Held<Account>; 2],
+    name: &Name,
+    found: &Profile,
+) -> Result<bool> {
+    let is_it = |account: &Account| account.username == name.user && found.stores(&account.password);
+    if is_it(&current.account) || is_it(&pending.account) {
+        return Ok(true);
+    }
+    for id in job.store.all_versions().await? {
+        let read = job.store.version(&id).await;
+        if ladder::older(&Mysql, job, current, read)?.is_some_and(|held| is_it(&held.account)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether an account other than the proven one can be told to have this password: marked, or known by what is stored.
+pub async fn holds(job: &Job<'_>, writer: &mut Session, name: &Name, password: &Secret) -> Result<bool> {
+    let found = Profile::read(job, writer, name).await?;
+    let holds =
+        found.is_some_and(|found| found.is_marked(&writer.secret_arn, name) || found.stores(password));
+    if !holds {
+        tracing::warn!(
+            account = name.to_string(),
+            "nothing shows that this account has the new password; it is left as it is"
+        );
+    }
+    Ok(holds)
 }
 
 /// How many more refused logins the account can bear before the server locks it, where there is such a limit.
@@ -215,11 +274,18 @@ pub async fn compare(job: &Job<'_>, pair: &Alternation, account: &Account, alter
     }
     let Some(admin) = Admin::find(job, account).await? else { return Ok(()) };
     let mut session = admin.session(job, None).await?;
+    for name in account.names(&pair.alternate, alternate) {
+        equal(job, &mut session, pair, &name).await?;
+    }
+    Ok(())
+}
+
+async fn equal(job: &Job<'_>, session: &mut Session, pair: &Alternation, alternate: &Name) -> Result<()> {
     let original = Name::new(&pair.original, &alternate.host);
-    let mut left = alternate::difference(job, &mut session, &original, alternate, pair.sync).await?;
+    let mut left = alternate::difference(job, session, &original, alternate, pair.sync).await?;
     let mut gone = Vec::new();
     for grant in left.missing.keys() {
-        if alternate::is_gone(job, &mut session, grant).await? {
+        if alternate::is_gone(job, session, grant).await? {
             gone.push(grant.clone());
         }
     }

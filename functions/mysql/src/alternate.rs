@@ -15,7 +15,7 @@ use crate::account::{ENGINE, Name};
 use crate::assign;
 use crate::connect::Session;
 use crate::grants::{self, Change, Difference, Grant, Grants};
-use crate::profile::{MARK, Profile};
+use crate::profile::{MARK, Profile, UNFINISHED};
 use crate::refusal;
 use crate::statement::{self, literal};
 use crate::stored::{self, Method};
@@ -47,16 +47,21 @@ pub async fn apply(job: &Job<'_>, admin: &mut Session, plan: &Plan<'_>) -> Resul
         create(job, admin, plan, &truth).await?;
     }
     let sync = if unfinished { Equality::Exact } else { pair.sync };
-    if sync != Equality::Untouched {
-        equalize(job, admin, original, alternate, sync).await?;
-    }
+    equalize(job, admin, original, alternate, sync).await?;
     if sync == Equality::Exact {
         adopt(job, admin, alternate, &truth).await?;
     }
-    open(job, admin, alternate, &truth, plan.password, sync == Equality::Exact).await
+    let mut last = String::new();
+    if sync == Equality::Exact {
+        last.push_str(" ACCOUNT UNLOCK");
+    }
+    if unfinished && admin.server.has_attributes() {
+        last.push_str(&format!(" ATTRIBUTE {}", literal(&json!({ UNFINISHED: null }).to_string())));
+    }
+    open(job, admin, alternate, &truth, plan.password, &last).await
 }
 
-/// Makes an account that nobody can log in to, with this secret's mark on it.
+/// Makes an account that nobody can log in to, with this secret's mark on it, and that it is not finished.
 async fn create(job: &Job<'_>, admin: &mut Session, plan: &Plan<'_>, truth: &Profile) -> Result<()> {
     let name = plan.alternate;
     if !plan.pair.create {
@@ -72,13 +77,13 @@ async fn create(job: &Job<'_>, admin: &mut Session, plan: &Plan<'_>, truth: &Pro
         let mark = stored::placeholder_password(&admin.secret_arn, name);
         closed(&assign::authentication(job, true, &methods, &mark)?, "")
     } else if admin.server.is_mariadb() {
-        assign::via(&[Method::native(&stored::placeholder(&admin.secret_arn, name))])
+        assign::via(&[Method::native(&stored::unfinished(&admin.secret_arn, name))])
     } else {
         // A password that nobody knows, and that fits the policies as the real one does.
         let unknown =
             Policy::new(&job.settings.password, &ENGINE.rules)?.generate(&mut rand::rngs::SysRng)?;
         job.scrub.learn(&unknown);
-        let mark = json!({ MARK: admin.secret_arn }).to_string();
+        let mark = json!({ MARK: admin.secret_arn, UNFINISHED: true }).to_string();
         let mark = if admin.server.has_attributes() {
             format!(" ATTRIBUTE {}", literal(&mark))
         } else {
@@ -121,10 +126,10 @@ async fn open(
     name: &Name,
     truth: &Profile,
     password: &Secret,
-    unlock: bool,
+    last: &str,
 ) -> Result<()> {
     let clause = assign::authentication(job, admin.server.is_mariadb(), &truth.methods, password)?;
-    let clause = if unlock { Secret::new(format!("{} ACCOUNT UNLOCK", clause.expose())) } else { clause };
+    let clause = Secret::new(format!("{}{last}", clause.expose()));
     assign::alter(job, admin, name, &clause, refusal::statement).await
 }
 

@@ -107,6 +107,11 @@ pub async fn login(job: &Job<'_>, server: &account::Server, who: Who<'_>) -> Res
             Ok(Err(mysql_async::Error::Server(answer))) => {
                 return refusal::login(&place, who.user, &answer);
             }
+            Ok(Err(mysql_async::Error::Driver(DriverError::UnknownAuthPlugin { name })))
+                if name == PRETENDED =>
+            {
+                return Ok(Login::Rejected(pretended(&place, who.user)));
+            }
             Ok(Err(error)) => return Err(unspoken(&place, who.user, &error)),
             Err(silence) => failure = Some(silence.remedy(SILENCE)),
         }
@@ -220,6 +225,17 @@ fn broken(place: &str, error: &IoError) -> Error {
     Error::new(Kind::Unreachable, format!("the login at {place} broke off"))
         .because(error)
         .remedy("check that host and port are a MySQL or MariaDB server's, and see its error log")
+}
+
+/// A plugin that is not spoken here. For a user that does not exist MySQL pretends one of its plugins, at times this one, so that
+/// nobody learns which users exist.
+const PRETENDED: &str = "sha256_password";
+
+fn pretended(place: &str, user: &str) -> String {
+    format!(
+        "{place} asks {user:?} for {PRETENDED}: either there is no such user, or it has that plugin, which is not spoken here (give it \
+         caching_sha2_password)"
+    )
 }
 
 /// What the driver will not do, or did not understand.

@@ -9,6 +9,7 @@ use mysql_async::ServerError;
 use rotation::document::missing;
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
+use rotation::ladder;
 use rotation::secret::Secret;
 use rotation::target::{Held, Login};
 use rotation::version::{Stage, VersionId};
@@ -58,7 +59,9 @@ pub async fn apply(
             );
         }
         let pair = vec![native(job, current)?, native(job, pending)?];
-        return rewrite(job, writer, name, |_| pair).await;
+        // In another method the password of AWSCURRENT would live on after its time.
+        let stays = |other: &Method| !other.is_opened_by(&current.account.password);
+        return rewrite(job, writer, name, |_| pair, stays).await;
     }
     if let Primary::Newer(version, answer) = make_primary(job, writer, name, current).await? {
         // Pending is in front already, by an earlier try, and current behind it.
@@ -76,11 +79,11 @@ pub async fn settle(job: &Job<'_>, writer: &mut Session, name: &Name, current: &
     let discard = current.account.discard_old;
     if writer.server.is_mariadb() {
         let first = native(job, current)?;
-        return rewrite(job, writer, name, |old| {
+        let natives = |old: Vec<Method>| {
             let rest = old.into_iter().filter(|method| !discard && *method != first);
             std::iter::once(first.clone()).chain(rest).collect()
-        })
-        .await;
+        };
+        return rewrite(job, writer, name, natives, |_| true).await;
     }
     if !discard {
         return Ok(());
@@ -122,7 +125,28 @@ async fn make_primary(
     if ![IN_HISTORY, NOT_PRIMARY].contains(&answer.code) {
         return Err(error);
     }
-    // If no newer version logs in, none can be in front. AWSPREVIOUS is older, even where the dates are the same.
+    match newer(job, writer, name, held).await? {
+        Search::Found(id) => Ok(Primary::Newer(id, error)),
+        Search::Nothing => Ok(Primary::Asked),
+        Search::GivenUp => {
+            Err(error
+                .cause("not every newer version was tried, because one more refusal may lock the account"))
+        }
+    }
+}
+
+/// What a search for a newer version that logs in has come to.
+enum Search {
+    Found(VersionId),
+    Nothing,
+    GivenUp,
+}
+
+/// If no newer version logs in, none can be in front. AWSPREVIOUS is older, even where the dates are the same.
+async fn newer(job: &Job<'_>, writer: &mut Session, name: &Name, held: &Held<Account>) -> Result<Search> {
+    // Where the user acts for itself it may not see its own limit.
+    let profile = Profile::read(job, writer, name).await.ok().flatten();
+    let mut patience = profile.and_then(|profile| profile.bears).map(|limit| limit.saturating_sub(1));
     let previous = job.store.labelled(Stage::Previous).await?.map(|version| version.id);
     for id in job.store.all_versions().await? {
         if id == held.id {
@@ -131,17 +155,21 @@ async fn make_primary(
         if Some(&id) == previous.as_ref() {
             continue;
         }
-        let Some(version) = job.store.version(&id).await? else { continue };
-        let Ok(newer) = job.hold(&Mysql, version) else { continue };
+        let read = job.store.version(&id).await;
+        let Some(newer) = ladder::older(&Mysql, job, held, read)? else { continue };
         if newer.account.username != held.account.username {
             continue;
         }
+        if patience == Some(0) {
+            return Ok(Search::GivenUp);
+        }
         let who = Who { user: &newer.account.username, password: &newer.account.password, dbname: None };
         if let Login::Accepted(_) = connect::login(job, &writer.at, who).await? {
-            return Ok(Primary::Newer(id, error));
+            return Ok(Search::Found(id));
         }
+        patience = patience.map(|left| left - 1);
     }
-    Ok(Primary::Asked)
+    Ok(Search::Nothing)
 }
 
 /// Changes the first password, as the user itself or as an admin. Only the user itself can be asked for the current one.
@@ -181,7 +209,7 @@ fn native(job: &Job<'_>, held: &Held<Account>) -> Result<Method> {
     Ok(Method::native(hash.expose()))
 }
 
-/// Replaces the account's native authentications and keeps all others behind them; what is as it should be is not touched. In
+/// Replaces the account's native authentications and keeps the others that stay behind them; what is as it should be is not touched. In
 /// front, because many clients, our driver among them, follow one switch of authentication and no more: the first of the two is
 /// reached without any, and the second by that one.
 async fn rewrite(
@@ -189,6 +217,7 @@ async fn rewrite(
     writer: &mut Session,
     name: &Name,
     natives: impl FnOnce(Vec<Method>) -> Vec<Method>,
+    stays: impl Fn(&Method) -> bool,
 ) -> Result<()> {
     let profile = Profile::of(job, writer, name).await?;
     let is_native = |method: &Method| method.plugin == NATIVE;
@@ -197,7 +226,18 @@ async fn rewrite(
         return Err(Error::new(Kind::ServerRefused, what)
             .remedy(format!("give it one: ALTER USER ... IDENTIFIED VIA {NATIVE} USING PASSWORD('...')")));
     }
-    let (old, others): (Vec<Method>, Vec<Method>) = profile.methods.iter().cloned().partition(is_native);
+    let (old, mut others): (Vec<Method>, Vec<Method>) = profile.methods.iter().cloned().partition(is_native);
+    others.retain(|method| {
+        let stays = stays(method);
+        if !stays {
+            tracing::warn!(
+                account = name.to_string(),
+                plugin = method.plugin,
+                "this method has AWSCURRENT's password too; it is dropped"
+            );
+        }
+        stays
+    });
     let methods = [natives(old), others].concat();
     if methods == profile.methods {
         return Ok(());

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use rotation::error::Result;
+use rotation::error::Kind::ServerRefused;
+use rotation::error::{Error, Result};
 use rotation::job::Job;
 use serde_json::Value;
 
@@ -49,13 +50,20 @@ pub async fn read(job: &Job<'_>, session: &mut Session, name: &Name) -> Result<G
     let doing = format!("list what {name} may do");
     let rows = session.run(job, &doing, &sql, refusal::statement).await?;
     let (mut grants, mariadb, grantee) = (Grants::new(), session.server.is_mariadb(), name.grantee());
+    let mut is_known = false;
     for row in rows {
         // The views compare grantees without regard to case.
         if row.get(1).and_then(Option::as_deref).is_some_and(|found| found == grantee) {
+            is_known |= row.first().and_then(Option::as_deref) == Some("user");
             understand(&mut grants, row, mariadb);
         }
     }
-    Ok(grants)
+    if is_known {
+        return Ok(grants);
+    }
+    // Every account has at least USAGE; who may not see others gets an empty answer, and no error.
+    let what = format!("{} does not show what {name} may do", session.place);
+    Err(Error::new(ServerRefused, what).remedy("let the admin see it: GRANT SELECT ON mysql.* TO the admin"))
 }
 
 /// One row: a tag, the grantee, three parts of a name, what is granted, and whether it may be passed on.

@@ -1,7 +1,8 @@
 //! Rotates MySQL, Aurora MySQL and MariaDB accounts. The files of every target: `connect` (driver errors become verdicts),
 //! `statement` (every SQL text and its quoting). Here also: `account` (what a secret says; users and host parts), `refusal` (what
 //! the servers' errors mean), `server` (which one it is and what it can do); what servers keep of accounts: `profile`, `stored`,
-//! `grants`; who acts: `acting`; and a file for each way to change a password: `own`, `assign`, `alternate`, `dual`.
+//! `grants`; who acts: `acting`; whose turn it is: `turn`; and a file for each way to change a password: `own`, `assign`, `alternate`,
+//! `dual`.
 
 pub mod account;
 pub mod acting;
@@ -16,6 +17,7 @@ pub mod refusal;
 pub mod server;
 pub mod statement;
 pub mod stored;
+pub mod turn;
 
 use std::time::Duration;
 
@@ -31,10 +33,9 @@ use rotation::strategy::Strategy;
 use rotation::target::{Held, Login, Target};
 use rotation::version::Labels;
 
-use crate::account::{Account, ENGINE, Name};
+use crate::account::{Account, ENGINE};
 use crate::acting::Admin;
 use crate::connect::{Session, Who};
-use crate::profile::Profile;
 
 /// How long a rotation waits for another one of the same secret.
 const WAIT: Duration = Duration::from_secs(5);
@@ -68,8 +69,12 @@ impl Target for Mysql {
         current.agree(other, &current.users())
     }
 
+    fn align(&self, current: &Account, other: &mut Account) {
+        other.align(current);
+    }
+
     fn succeeds(&self, current: &Account, pending: &Account) -> Result<()> {
-        current.agree(pending, &[current.next_user()])
+        current.is_followed_by(pending)
     }
 
     async fn propose(&self, job: &Job<'_>, current: &Held<Account>) -> Result<Document> {
@@ -126,37 +131,22 @@ impl Target for Mysql {
         current: &Held<Account>,
         pending: &Held<Account>,
     ) -> Result<()> {
-        let account = &pending.account;
-        if account.strategy == Strategy::SingleUser {
-            return own::set_password(job, &mut writer, &account.password).await;
-        }
-        let names = acting::names(job, &mut writer, account).await?;
-        acting::tell_of_others(job, &mut writer, &names).await?;
-        for name in &names {
-            if account.strategy == Strategy::DualPassword {
-                acting::guard_if_other(job, &mut writer, admin, current, name).await?;
-                dual::apply(job, &mut writer, name, current, pending).await?;
-                continue;
-            }
-            let found = Profile::read(job, &mut writer, name).await?;
-            if let (Some(found), Some(admin)) = (&found, admin) {
-                acting::guard(job, &writer, admin, current, name, found).await?;
-            }
-            match (&account.alternation, found) {
-                (Some(pair), found) if pair.alternate == name.user => {
-                    let original = Name::new(&pair.original, &name.host);
-                    let (found, password) = (found.as_ref(), &account.password);
-                    let plan =
-                        alternate::Plan { original: &original, alternate: name, pair, found, password };
-                    alternate::apply(job, &mut writer, &plan).await?;
+        let names = acting::names(job, &mut writer, &pending.account).await?;
+        match (pending.account.strategy, admin) {
+            (Strategy::SingleUser, _) => own::set_password(job, &mut writer, &pending.account.password).await,
+            (Strategy::DualPassword, admin) => {
+                acting::tell_of_others(job, &mut writer, &names).await?;
+                for name in &names {
+                    acting::guard_if_other(job, &mut writer, admin, [current, pending], name).await?;
                 }
-                (_, Some(found)) => {
-                    assign::set_password(job, &mut writer, name, &found, &account.password).await?;
+                for name in &names {
+                    dual::apply(job, &mut writer, name, current, pending).await?;
                 }
-                (_, None) => return Profile::of(job, &mut writer, name).await.map(drop),
+                Ok(())
             }
+            (_, Some(admin)) => turn::apply(job, &mut writer, admin, [current, pending], &names).await,
+            (_, None) => Err(Error::new(Kind::Bug, "nobody is there to act")),
         }
-        Ok(())
     }
 
     async fn check(&self, job: &Job<'_>, session: &mut Session, pending: &Held<Account>) -> Result<()> {
@@ -170,6 +160,11 @@ impl Target for Mysql {
         }
     }
 
+    async fn retire(&self, job: &Job<'_>, writer: &mut Session, _: &Labels, _: &Held<Account>) -> Result<()> {
+        let doing = "still hold the lock of this secret";
+        writer.run(job, doing, statement::CHECK, refusal::statement).await.map(drop)
+    }
+
     fn settles(&self, account: &Account) -> bool {
         account.strategy == Strategy::DualPassword
     }
@@ -181,8 +176,11 @@ impl Target for Mysql {
         _: &Labels,
         current: &Held<Account>,
     ) -> Result<()> {
-        for name in acting::names(job, writer, &current.account).await? {
-            dual::settle(job, writer, &name, current).await?;
+        let proven = acting::proven(job, writer, &current.account).await?;
+        for name in current.account.names(&current.account.username, &proven) {
+            if name == proven || acting::holds(job, writer, &name, &current.account.password).await? {
+                dual::settle(job, writer, &name, current).await?;
+            }
         }
         Ok(())
     }

@@ -15,6 +15,9 @@ pub const CURRENT_REQUIRED: u16 = 3892;
 
 /// Sets the password of the account that the session is logged in as.
 pub async fn set_password(job: &Job<'_>, session: &mut Session, password: &Secret) -> Result<()> {
+    if session.is_admin {
+        return Err(Error::new(Kind::Bug, "the admin's own password was to be set"));
+    }
     let doing = "set the user's own password";
     if session.server.is_mariadb() {
         let sql = mariadb(job, session, password).await?;

@@ -14,6 +14,9 @@ use crate::stored::{self, Method};
 /// The attribute that marks an account as a secret's. Only somebody with CREATE USER can write it (MySQL manual, "ALTER USER").
 pub const MARK: &str = "turnlock";
 
+/// The attribute that an account carries beside the mark while it is being made.
+pub const UNFINISHED: &str = "turnlock_unfinished";
+
 /// An account as the server keeps it.
 pub struct Profile {
     /// How it authenticates, in order. MySQL has one way only.
@@ -55,31 +58,41 @@ impl Profile {
 
     /// Whether the account carries this secret's mark.
     pub fn is_marked(&self, secret_arn: &str, name: &Name) -> bool {
-        let placeholder = stored::placeholder(secret_arn, name);
         self.attributes.get(MARK).and_then(Value::as_str) == Some(secret_arn)
-            || self.methods == [Method::native(&placeholder)]
-            || (self.locked && self.is_opened_only_by(&stored::placeholder_password(secret_arn, name)))
+            || self.methods == [Method::native(&stored::placeholder(secret_arn, name))]
+            || self.is_closed(secret_arn, name)
     }
 
-    fn is_opened_only_by(&self, password: &Secret) -> bool {
-        matches!(self.methods.as_slice(), [method] if method.is_opened_by(password))
-    }
-
-    /// Whether this is an account that we were making when something went wrong: marked, and closed to everybody.
+    /// Whether this is an account that we were making when something went wrong. One that an admin has marked is none, even if it
+    /// is closed to everybody.
     pub fn is_unfinished(&self, secret_arn: &str, name: &Name) -> bool {
-        let closed = self.locked || self.methods == [Method::native(&stored::placeholder(secret_arn, name))];
-        closed && self.is_marked(secret_arn, name)
+        self.is_closed(secret_arn, name)
+            || (self.attributes.contains_key(UNFINISHED) && self.is_marked(secret_arn, name))
     }
 
-    /// What has to be merged into another account's attributes to make them these; our mark is nobody else's business.
+    /// Whether it has what only an account that is being made has on MariaDB.
+    fn is_closed(&self, secret_arn: &str, name: &Name) -> bool {
+        let password = stored::placeholder_password(secret_arn, name);
+        self.methods == [Method::native(&stored::unfinished(secret_arn, name))]
+            || (self.locked && matches!(self.methods.as_slice(), [method] if method.is_opened_by(&password)))
+    }
+
+    /// Whether the server stores this password for it, as far as that can be told without a login.
+    pub fn stores(&self, password: &Secret) -> bool {
+        self.methods.iter().any(|method| method.is_opened_by(password))
+    }
+
+    /// What has to be merged into another account's attributes to make them these; what we write there is nobody else's business.
     pub fn attribute_patch(&self, other: &Profile) -> Option<String> {
+        let is_ours = |key: &String| [MARK, UNFINISHED].contains(&key.as_str());
         let mut patch = Map::new();
-        for (key, value) in self.attributes.iter().filter(|(key, _)| *key != MARK) {
+        for (key, value) in self.attributes.iter().filter(|(key, _)| !is_ours(key)) {
             if other.attributes.get(key) != Some(value) {
                 patch.insert(key.clone(), value.clone());
             }
         }
-        for key in other.attributes.keys().filter(|key| *key != MARK && !self.attributes.contains_key(*key)) {
+        for key in other.attributes.keys().filter(|key| !is_ours(key) && !self.attributes.contains_key(*key))
+        {
             patch.insert(key.clone(), Value::Null);
         }
         (!patch.is_empty()).then(|| Value::Object(patch).to_string())

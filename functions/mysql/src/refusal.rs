@@ -12,8 +12,10 @@ pub type Explain = fn(u16) -> Option<(Kind, &'static str)>;
 /// A refused login: whether the answer is about the password, or about something else.
 pub fn login<S>(place: &str, user: &str, answer: &ServerError) -> Result<Login<S>> {
     let words = words(answer);
-    if answer.code == 1045 {
-        return Ok(Login::Rejected(words));
+    match answer.code {
+        1045 => return Ok(Login::Rejected(words)),
+        NO_PASSWORD => return Ok(Login::Rejected(format!("{words} ({PERHAPS_NONE})"))),
+        _ => {}
     }
     let (kind, remedy) = closed(answer.code).unwrap_or((Kind::ServerRefused, "see the server's words"));
     let what = if kind == Kind::Unreachable {
@@ -23,6 +25,11 @@ pub fn login<S>(place: &str, user: &str, answer: &ServerError) -> Result<Login<S
     };
     Err(Error::new(kind, what).cause(words).remedy(remedy))
 }
+
+/// A wrong password, where the account can also be entered by unix_socket, which MariaDB tries last. Or no password at all
+/// (ER_ACCESS_DENIED_NO_PASSWORD_ERROR).
+const NO_PASSWORD: u16 = 1698;
+const PERHAPS_NONE: &str = "or the account has no password, only unix_socket, auth_socket or the like: then give it a password plugin";
 
 /// A refused statement.
 pub fn of(place: &str, doing: &str, answer: &ServerError, explain: Explain) -> Error {
@@ -75,10 +82,9 @@ fn closed(code: u16) -> Option<(Kind, &'static str)> {
             "the password has expired: let an admin set it again (ALTER USER ... IDENTIFIED BY) to what AWSCURRENT holds, and rotate \
              more often than password_lifetime",
         ),
-        1698 | 1524 => (
+        1524 => (
             Kind::ServerRefused,
-            "the account does not log in with a password (unix_socket, auth_socket and the like), or its plugin is not loaded: give it \
-             a password plugin",
+            "the account's authentication plugin is not loaded: load it, or give the account another",
         ),
         1251 | 4031 => {
             (Kind::ServerRefused, "the account's authentication plugin is not one that is spoken here")
@@ -142,7 +148,9 @@ mod tests {
     fn check(code: u16, expected: Option<Kind>, part: &str) {
         let answer = ServerError { code, message: "words".into(), state: "HY000".into() };
         match (login::<()>("db:3306", "app", &answer), expected) {
-            (Ok(Login::Rejected(words)), None) => assert!(words.contains("1045"), "{words}"),
+            (Ok(Login::Rejected(words)), None) => {
+                assert!(words.contains(&code.to_string()) && words.contains(part), "{words}");
+            }
             (Err(error), Some(kind)) => {
                 assert_eq!(error.kind(), kind, "{code}");
                 assert!(error.report().contains(part), "{}", error.report());
@@ -152,8 +160,9 @@ mod tests {
     }
 
     #[test]
-    fn only_1045_is_about_the_password() {
+    fn only_1045_and_1698_are_about_the_password() {
         check(1045, None, "");
+        check(1698, None, "unix_socket");
         check(3118, Some(Kind::ServerRefused), "locked");
         check(4151, Some(Kind::ServerRefused), "locked");
         check(3955, Some(Kind::ServerRefused), "blocked");

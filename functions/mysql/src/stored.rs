@@ -62,15 +62,24 @@ fn base64(bytes: &[u8]) -> String {
     text
 }
 
-/// A hash that belongs to no password, and names a secret and an account. It stands in a MariaDB account that is being made: nobody
-/// can log in, and as only an admin could have put it there, it marks the account as this secret's.
+/// A hash that belongs to no password, and names a secret and an account: an admin marks a MariaDB account with it.
 pub fn placeholder(secret_arn: &str, name: &Name) -> String {
-    let text = format!("turnlock mark\0{secret_arn}\0{}\0{}", name.user, name.host);
+    of_nobody("mark", secret_arn, name)
+}
+
+/// Another one, which stands in a MariaDB account that is being made: nobody can log in, and as only an admin could have put it
+/// there, it marks the account as well.
+pub fn unfinished(secret_arn: &str, name: &Name) -> String {
+    of_nobody("unfinished", secret_arn, name)
+}
+
+fn of_nobody(kind: &str, secret_arn: &str, name: &Name) -> String {
+    let text = format!("turnlock {kind}\0{secret_arn}\0{}\0{}", name.user, name.host);
     let hash = digest::digest(&digest::SHA256, text.as_bytes());
     hash.as_ref()[..20].iter().fold("*".to_owned(), |text, byte| text + &format!("{byte:02X}"))
 }
 
-/// The password that does the same where the server takes no hashes. It can be known, so the account that has it is locked too.
+/// The password that does the same as the second where the server takes no hashes. It can be known, so the account that has it is locked too.
 pub fn placeholder_password(secret_arn: &str, name: &Name) -> Secret {
     Secret::new(format!("Turnlock-mark-1-{}", &placeholder(secret_arn, name)[1..]))
 }

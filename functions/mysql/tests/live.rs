@@ -8,9 +8,11 @@ mod live {
     mod equality;
     mod failures;
     mod guard;
+    mod hosts;
     mod impostor;
     mod leaks;
     mod names;
+    mod partners;
     mod plugins;
     mod rds;
     mod strategies;

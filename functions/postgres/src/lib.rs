@@ -85,7 +85,7 @@ impl Target for Postgres {
     }
 
     fn succeeds(&self, current: &Account, pending: &Account) -> Result<()> {
-        current.agree(pending, &[current.next_user()])
+        current.is_followed_by(pending)
     }
 
     async fn propose(&self, job: &Job<'_>, current: &Held<Account>) -> Result<Document> {

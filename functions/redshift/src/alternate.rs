@@ -56,7 +56,8 @@ pub(crate) async fn apply(
         return writer.set_password(job, &pending.account, None).await;
     }
     turn.guard(current, alternate.as_ref(), &pair.alternate).await?;
-    turn.equalize(&original, alternate).await?;
+    let together = turn.belong_together(current, &original).await?;
+    let is_equal = together && turn.equalize(&original, alternate).await?;
     // Copying can take long, and there is no lock: whoever was overtaken meanwhile must not change the password any more.
     let labels = job.store.describe().await?;
     if gate::check(&labels, &job.token)? == Gate::Promoted {
@@ -65,7 +66,7 @@ pub(crate) async fn apply(
     if labels.holder(Stage::Current) != Some(&current.id) {
         return Err(Error::new(Kind::Conflict, "AWSCURRENT moved while privileges were copied"));
     }
-    writer.set_password(job, &pending.account, Some(&original.valid_until)).await
+    writer.set_password(job, &pending.account, is_equal.then_some(&*original.valid_until)).await
 }
 
 /// What the alternate lacks, in every database, as statements that would give it.
@@ -146,19 +147,7 @@ impl Turn<'_> {
 
     /// Refuses a user that is not the secret's own.
     async fn guard(&self, current: &Held<Account>, user: Option<&User>, name: &str) -> Result<()> {
-        let standing = match user {
-            None => Standing::Absent,
-            Some(user) if user.marked => Standing::Marked,
-            Some(_) => Standing::Unmarked,
-        };
-        if standing != Standing::Unmarked || self.writer.proven.as_deref() == Some(name) {
-            return Ok(());
-        }
-        let is_it = |other: &Account| other.username == name;
-        if guard::some_version_opens(&Redshift, self.job, self.admin, current, is_it).await? {
-            return Ok(());
-        }
-        if guard::may_reset(self.job, name) {
+        if self.is_ours(current, user, name).await? || guard::may_reset(self.job, name) {
             return Ok(());
         }
         let marking =
@@ -166,11 +155,36 @@ impl Turn<'_> {
         Err(guard::not_ours(name, &marking))
     }
 
-    /// Makes the alternate, if there is none, and makes it equal to the original.
-    async fn equalize(&self, original: &User, alternate: Option<User>) -> Result<()> {
+    async fn is_ours(&self, current: &Held<Account>, user: Option<&User>, name: &str) -> Result<bool> {
+        let standing = match user {
+            None => Standing::Absent,
+            Some(user) if user.marked => Standing::Marked,
+            Some(_) => Standing::Unmarked,
+        };
+        let proven = self.writer.proven.as_deref();
+        guard::is_ours(&Redshift, self.job, self.admin, current, proven, (name, standing)).await
+    }
+
+    /// Whether what the original has may be given to the alternate: only if the original is the secret's own as well. In a normal
+    /// rotation it has just logged in. (After a reset nothing has; then the deployment has spoken.)
+    async fn belong_together(&self, current: &Held<Account>, original: &User) -> Result<bool> {
+        let account = original.name.as_str();
+        let together = self.writer.proven.is_none() || self.is_ours(current, Some(original), account).await?;
+        if !together {
+            tracing::warn!(
+                account,
+                "AWSCURRENT does not log in, and nothing proves its user to be this secret's: the other one of the two gets its \
+                 password and nothing else"
+            );
+        }
+        Ok(together)
+    }
+
+    /// Makes the alternate, if there is none, and makes it equal to the original, unless the secret wants it left alone.
+    async fn equalize(&self, original: &User, alternate: Option<User>) -> Result<bool> {
         let sync = self.pair.sync;
         let alternate = match alternate {
-            Some(_) if sync == Equality::Untouched => return Ok(()),
+            Some(_) if sync == Equality::Untouched => return Ok(false),
             Some(alternate) => alternate,
             None => self.make().await?,
         };
@@ -191,7 +205,7 @@ impl Turn<'_> {
                 "the original is known to an identity provider (EXTERNALID); that cannot be copied"
             );
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn make(&self) -> Result<User> {
@@ -238,10 +252,7 @@ impl Turn<'_> {
 
     /// Takes what is beyond first: a privilege on columns and one on the whole table exclude each other.
     async fn equalize_rights(&self, session: &Session, seen: &Seen) -> Result<()> {
-        let mark = Right { frame: Frame::Group, object: identifier(&self.mark), privilege: String::new() };
-        let mut difference = Difference::between(&wanted(seen, self.pair), &seen.alternate.rights);
-        difference.beyond.retain(|right| *right != mark);
-        difference.missing.retain(|(right, _)| *right != mark);
+        let difference = Difference::between(&wanted(seen, self.pair), &seen.alternate.rights);
         let name = &self.pair.alternate;
         if self.pair.sync == Equality::Exact {
             let taken = queries(difference.beyond, Deed::Take, name);

@@ -65,8 +65,12 @@ impl Target for Redshift {
         current.agree(other, &current.users())
     }
 
+    fn align(&self, current: &Account, other: &mut Account) {
+        other.server = current.server.clone();
+    }
+
     fn succeeds(&self, current: &Account, pending: &Account) -> Result<()> {
-        current.agree(pending, &[current.next_user()])
+        current.is_followed_by(pending)
     }
 
     async fn propose(&self, job: &Job<'_>, current: &Held<Account>) -> Result<Document> {

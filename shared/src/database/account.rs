@@ -163,6 +163,18 @@ impl Account {
         }
     }
 
+    /// Whether a pending version may follow this one: it is for the user whose turn it is, and was made to be rotated in the same
+    /// way. Who acts, and for which users, is decided by this one.
+    pub fn is_followed_by(&self, pending: &Account) -> Result<()> {
+        differs("strategy", self.strategy.name(), pending.strategy.name())?;
+        differs("alternate_username", self.other_user(), pending.other_user())?;
+        self.agree(pending, &[self.next_user()])
+    }
+
+    fn other_user(&self) -> &str {
+        self.alternation.as_ref().map_or("", |pair| &pair.alternate)
+    }
+
     /// The users that versions of this secret may be for: the account itself, or both of a pair.
     pub fn users(&self) -> Vec<&str> {
         match &self.alternation {

@@ -84,15 +84,6 @@ impl App {
         self.world_of(strategy, &[], change, |_| ()).await
     }
 
-    /// The same behind a proxy, without TLS, so that every message can be told from the next.
-    pub(crate) async fn world_through(&self, strategy: &str, port: u16) -> World {
-        let through = |secret: &mut Value| {
-            secret["port"] = port.into();
-            secret["ssl"] = json!(false);
-        };
-        self.world_of(strategy, &[], through, through).await
-    }
-
     /// A world with a strategy, an environment, a changed secret, and a changed secret of an admin.
     pub(crate) async fn world_of(
         &self,

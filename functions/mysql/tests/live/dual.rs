@@ -135,6 +135,25 @@ async fn password_history_and_required_current_passwords_are_served_or_explained
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn looking_for_a_newer_password_in_front_does_not_lock_the_account() {
+    let app = App::new(Release::MYSQL_9).await;
+    let limits = "PASSWORD HISTORY 5 FAILED_LOGIN_ATTEMPTS 2 PASSWORD_LOCK_TIME UNBOUNDED";
+    app.server.execute(&format!("ALTER USER {} {limits}", app.account())).await.unwrap();
+    let world = app.world_as("dual-password", |_| ()).await;
+    // Nothing but pending is newer: one try shows that it is not in front.
+    world.rotate().await.unwrap();
+    for _ in 0..3 {
+        let token = world.begin().unwrap();
+        world.step(&token, Step::CreateSecret).await.unwrap();
+        world.abandon().unwrap();
+    }
+    let outcome = world.rotate().await;
+    assert!(app.accepts(&world.current()).await, "the account is locked: {outcome:?}");
+    let error = outcome.unwrap_err();
+    assert!(error.contains("ServerRefused") && error.contains("one more refusal may lock"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn mariadb_keeps_other_authentications_and_puts_the_current_password_first() {
     let app = App::new(Release::MARIADB_10).await;
     app.server

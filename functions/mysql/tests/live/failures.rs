@@ -237,3 +237,14 @@ async fn a_read_only_server_is_named_as_the_reason() {
         app.world().await.fails(&["setSecret: ServerRefused:", "1290", "replica"]).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_that_does_not_exist_is_a_refused_login_whatever_plugin_the_server_pretends() {
+    let app = App::new(Release::MYSQL_9).await;
+    for number in 0..16 {
+        let world =
+            app.world_with(&[], |secret| secret["username"] = format!("nobody_{number}").into()).await;
+        let error = world.rotate().await.unwrap_err();
+        assert!(error.starts_with("setSecret: LockedOut:"), "{number}: {error}");
+    }
+}

@@ -112,6 +112,59 @@ async fn an_ed25519_account_cannot_have_two_passwords_and_is_told_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_old_password_does_not_live_on_in_another_method_of_the_account() {
+    for release in MARIADB {
+        let app = with(release, "auth_ed25519").await;
+        let sql = format!(
+            "ALTER USER {} IDENTIFIED VIA ed25519 USING PASSWORD('{FIRST}') OR mysql_native_password USING PASSWORD('{FIRST}') OR unix_socket",
+            app.account()
+        );
+        app.server.execute(&sql).await.unwrap();
+        let world = world(&app, "dual-password", &[]).await;
+        for _ in 0..2 {
+            let before = world.current();
+            rotated(&world).await.unwrap_or_else(|error| panic!("{release}: {error}"));
+            assert!(opens(&app, &before).await && opens(&app, &world.current()).await, "{release}");
+        }
+        let shown = app.server.query(&format!("SHOW CREATE USER {}", app.account())).await.unwrap();
+        let shown = shown[0][0].clone().unwrap();
+        assert!(!shown.contains("ed25519") && shown.contains("unix_socket"), "{release}: {shown}");
+        assert!(!still_has_its_first(&app).await, "{release}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_password_is_known_as_one_where_unix_socket_is_the_other_way_in() {
+    for release in MARIADB {
+        for methods in [
+            "mysql_native_password USING PASSWORD('{}') OR unix_socket",
+            "unix_socket OR mysql_native_password USING PASSWORD('{}')",
+        ] {
+            let app = App::new(release).await;
+            let sql = format!("ALTER USER {} IDENTIFIED VIA {}", app.account(), methods.replace("{}", FIRST));
+            app.server.execute(&sql).await.unwrap();
+            let world = world(&app, "admin", &[]).await;
+            let mut wrong = world.current();
+            wrong["password"] = "Wr0ng-0ne".into();
+            world.put("00000000-0000-4000-8000-000000000001", &wrong, "AWSCURRENT").unwrap();
+            world.rotate().await.unwrap_or_else(|error| panic!("{release} {methods}: {error}"));
+            assert!(app.accepts(&world.current()).await, "{release}");
+        }
+        // Where there is no password at all, the server's words and the reason are still told.
+        let app = App::new(release).await;
+        app.server
+            .execute(&format!("ALTER USER {} IDENTIFIED VIA unix_socket", app.account()))
+            .await
+            .unwrap();
+        let error = app.world().await.rotate().await.unwrap_err();
+        assert!(
+            error.contains("LockedOut") && error.contains("1698") && error.contains("unix_socket"),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn parsec_accounts_rotate_once_the_deployment_allows_plaintext_in_statements() {
     let release = Release::MARIADB_11;
     for strategy in ["single-user", "admin", "alternating-users"] {

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use lab::proxy::{Protocol, Proxy};
 use lab::servers::{MySql, Release};
 use lab::sweep::{self, Stage};
+use lab::world::World;
 
-use super::app::App;
+use serde_json::{Value, json};
+
+use super::app::{App, FIRST, account};
 
 /// A new account on a shared server, behind a proxy that can read the traffic.
 async fn stage(release: Release, strategy: &'static str) -> std::io::Result<Stage> {
@@ -15,9 +18,27 @@ async fn stage(release: Release, strategy: &'static str) -> std::io::Result<Stag
     app.server.execute(&format!("GRANT PROCESS ON *.* TO {}", app.account())).await?;
     let proxy = Arc::new(Proxy::start(Protocol::MySql, "127.0.0.1", app.server.port()).await?);
     let port = proxy.port();
-    let world = app.world_through(strategy, port).await;
+    let through = |secret: &mut Value| {
+        secret["port"] = port.into();
+        secret["ssl"] = json!(false);
+    };
+    let world = app.world_of(
+        strategy,
+        &[],
+        |secret| {
+            through(secret);
+            if strategy == "admin" {
+                secret["hosts"] = json!(["10.0.%", "%"]);
+            }
+        },
+        through,
+    );
+    let world = world.await;
+    if strategy == "admin" {
+        elsewhere(&app, &world).await?;
+    }
     let (counted, clones) = (Arc::clone(&app), strategy == "alternating-users");
-    let accepts = move |value: serde_json::Value| {
+    let accepts = move |value: Value| {
         let app = Arc::clone(&app);
         Box::pin(async move { app.accepts(&value).await }) as sweep::Answer<bool>
     };
@@ -40,6 +61,17 @@ async fn stage(release: Release, strategy: &'static str) -> std::io::Result<Stag
     let overlaps = ["alternating-users", "dual-password"].contains(&strategy);
     let epilogue = clones.then(|| Arc::new(epilogue) as sweep::Epilogue);
     Ok(Stage { world, proxy: Some(proxy), accepts: Arc::new(accepts), overlaps, epilogue })
+}
+
+/// The same user at another host part, which is the secret's as well: by its password on MariaDB, by the mark on MySQL.
+async fn elsewhere(app: &App, world: &World) -> std::io::Result<()> {
+    let other = account(&app.user, "10.0.%");
+    app.server.execute(&format!("CREATE USER {other} IDENTIFIED BY '{FIRST}'")).await?;
+    if !app.is_mariadb() {
+        let arn = world.lab.secrets().arn(&world.secret).map_err(std::io::Error::other)?;
+        app.server.execute(&format!("ALTER USER {other} ATTRIBUTE '{{\"turnlock\": \"{arn}\"}}'")).await?;
+    }
+    Ok(())
 }
 
 async fn survives(release: Release, strategy: &'static str) {

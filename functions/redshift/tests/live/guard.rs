@@ -128,3 +128,82 @@ async fn lost_passwords_can_be_reset_by_the_admin_if_the_deployment_allows_it() 
         assert!(app.accepts(&allowed.current()).await && allowed.output().contains("ADMIN_RESET"));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_name_that_ends_a_question_is_a_name() {
+    let app = App::new().await;
+    let mallory = format!("m{}", app.user);
+    app.execute(&format!("CREATE USER {mallory} PASSWORD '{FIRST}'")).await;
+    let odd = format!("); ALTER USER {mallory} CREATEUSER; --{{alternate}}");
+    let world = app.pair_world_with(&[], |secret| secret["alternate_username"] = odd.as_str().into()).await;
+    let outcome = world.rotate().await;
+    let sql = format!("SELECT usesuper FROM pg_user WHERE usename = '{mallory}'");
+    assert_eq!(app.column(&sql).await, ["f"], "{outcome:?}");
+    outcome.unwrap();
+    assert_eq!(world.current()["username"], odd);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_proves_one_user_only_does_not_get_what_the_other_has() {
+    let (mine, victim) = (App::new().await, App::new().await);
+    let table = format!("t_{}", victim.user);
+    mine.execute(&format!("CREATE TABLE {table} (a int); GRANT SELECT ON {table} TO {}", victim.user)).await;
+    mine.execute(&format!("ALTER USER {} CREATEUSER", victim.user)).await;
+    let world = mine.pair_world_with(&[], |secret| {
+        secret["original_username"] = victim.user.as_str().into();
+        secret["alternate_username"] = mine.user.as_str().into();
+    });
+    let world = world.await;
+    // The first version becomes AWSPREVIOUS, and is what logs in.
+    let mut names_victim = world.current();
+    names_victim["username"] = victim.user.as_str().into();
+    names_victim["password"] = "Junk-that-is-wrong-1".into();
+    world.put("00000000-0000-4000-8000-000000000001", &names_victim, "AWSCURRENT").unwrap();
+    let outcome = world.rotate().await;
+    let has =
+        format!("SELECT privilege_type FROM svv_relation_privileges WHERE identity_name = '{}'", mine.user);
+    assert!(mine.column(&has).await.is_empty(), "{outcome:?}");
+    let is_superuser = format!("SELECT usesuper FROM pg_user WHERE usename = '{}'", mine.user);
+    assert_eq!(mine.column(&is_superuser).await, ["f"], "{outcome:?}");
+    assert!(world.output().contains("nothing proves its user"), "{outcome:?}");
+    assert!(victim.server.can_login(&victim.user, FIRST).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_mark_of_another_secret_is_not_copied() {
+    // Or the other secret could change the alternate.
+    let app = App::new().await;
+    let mark = format!("turnlock_{:032x}", std::process::id());
+    app.execute(&format!("CREATE GROUP {mark} WITH USER {}", app.user)).await;
+    let world = app.pair_world().await;
+    world.rotate().await.unwrap();
+    let members =
+        format!("SELECT usename FROM pg_user, pg_group WHERE usesysid = ANY(grolist) AND groname = '{mark}'");
+    assert_eq!(app.column(&members).await, [app.user.as_str()]);
+    app.execute(&format!("ALTER GROUP {mark} ADD USER {}", app.clone_name())).await;
+    world.rotate().await.unwrap();
+    world.rotate().await.unwrap();
+    assert_eq!(app.column(&members).await.len(), 2, "what an admin has marked stays so");
+    app.execute(&format!("DROP GROUP {mark}")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partner_that_is_left_alone_keeps_its_own_last_day() {
+    let (app, partner) = (App::new().await, App::new().await);
+    let until = |user: &str, day: &str| format!("ALTER USER {user} PASSWORD '{FIRST}' VALID UNTIL '{day}'");
+    app.execute(&until(&app.user, "2098-12-31")).await;
+    app.execute(&until(&partner.user, "2088-11-30")).await;
+    let world = app.pair_world_with(&[], |secret| {
+        secret["alternate_username"] = partner.user.as_str().into();
+        secret["sync"] = "none".into();
+    });
+    let world = world.await;
+    let error = world.rotate().await.unwrap_err();
+    let from = error.find("CREATE GROUP").unwrap();
+    let to = error[from..].find("; if it is not").unwrap();
+    app.execute(&error[from..from + to]).await;
+    world.abandon().unwrap();
+    world.rotate().await.unwrap();
+    let day = format!("SELECT valuntil FROM pg_user WHERE usename = '{}'", partner.user);
+    assert!(app.column(&day).await[0].starts_with("2088-11-30"), "{:?}", app.column(&day).await);
+}
