@@ -1,5 +1,5 @@
 //! Rotates MySQL, Aurora MySQL and MariaDB accounts. The files of every target: `connect` (driver errors become verdicts),
-//! `statement` (every SQL text and its quoting). Here also: `account` (what a secret says; users and host parts), `refusal` (what
+//! `statement` (SQL texts and their quoting). Here also: `account` (what a secret says; users and host parts), `refusal` (what
 //! the servers' errors mean), `server` (which one it is and what it can do); what servers keep of accounts: `profile`, `stored`,
 //! `grants`; who acts: `acting`; whose turn it is: `turn`; and a file for each way to change a password: `own`, `assign`, `alternate`,
 //! `dual`.

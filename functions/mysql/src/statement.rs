@@ -1,4 +1,5 @@
-//! Every SQL text this target sends, and the quoting of what goes into it.
+//! The SQL texts this target sends, and the quoting of what goes into any. (Grants are put together in `grants`, clauses of
+//! `ALTER USER` where they belong: `assign`, `profile`.)
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! Rotates users of Amazon Redshift, provisioned and Serverless. The files of every target: `connect` (driver errors become
-//! verdicts), `statement` (every SQL text and its quoting); here also `writer` (the session that makes changes), `endpoint`
+//! verdicts), `statement` (SQL texts and their quoting); here also `writer` (the session that makes changes), `endpoint`
 //! (where a cluster is), and for the strategy with two users `alternate`, made of `user`, `catalog` (what the server says)
 //! and `right` (privileges as values, their difference, the statements for it).
 

@@ -1,5 +1,5 @@
-//! Every SQL text this target sends, and the quoting of what goes into it. (The statements that give and take privileges are
-//! put together in `right`.)
+//! The SQL texts this target sends, and the quoting of what goes into any. (What gives and takes privileges is put together in
+//! `right`, the questions are in `catalog` and `user`.)
 
 pub(crate) use rotate_postgres::statement::identifier;
 

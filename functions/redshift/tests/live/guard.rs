@@ -207,3 +207,18 @@ async fn a_partner_that_is_left_alone_keeps_its_own_last_day() {
     let day = format!("SELECT valuntil FROM pg_user WHERE usename = '{}'", partner.user);
     assert!(app.column(&day).await[0].starts_with("2088-11-30"), "{:?}", app.column(&day).await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pending_version_with_another_strategy_or_another_pair_changes_nobody() {
+    for (strategy, field, value) in [
+        ("admin", "strategy", "single-user"),
+        ("alternating-users", "strategy", "admin"),
+        ("alternating-users", "alternate_username", "somebody"),
+    ] {
+        let app = App::new().await;
+        let world = app.pair_world_with(&[], |secret| secret["strategy"] = strategy.into()).await;
+        let error = world.set_edited(field, value.into()).await.unwrap_err();
+        assert!(error.starts_with("BadSecret:"), "{strategy} {field}: {error}");
+        assert!(app.accepts(&world.current()).await, "{strategy} {field}");
+    }
+}
