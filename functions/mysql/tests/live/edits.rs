@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_lc_rs::digest;
 use lab::rotation::Step;
+use lab::secrets::{At, Fault, Hook, What};
 use lab::servers::{MySql, Release};
 use lab::world::World;
 use mysql_async::Conn;
@@ -100,16 +101,53 @@ async fn respects_the_lock(release: Release, strategy: &'static str) {
     assert!(app.accepts(&world.current()).await, "{release} {strategy}");
 }
 
-/// Somebody else's session that holds the secret's lock. Its name is a contract among all functions that rotate the secret.
-async fn lock(app: &App, world: &World) -> Conn {
-    let hash =
-        digest::digest(&digest::SHA256, world.lab.secrets().arn(&world.secret).expect("an ARN").as_bytes());
-    let name: String = hash.as_ref()[..20].iter().map(|byte| format!("{byte:02x}")).collect();
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_lost_the_lock_promotes_nothing() {
+    for release in MySql::releases().await.unwrap() {
+        let app = App::new(release).await;
+        let world = app.world().await;
+        let token = world.begin().unwrap();
+        for step in [Step::CreateSecret, Step::SetSecret, Step::TestSecret] {
+            world.step(&token, step).await.unwrap();
+        }
+        let (name, mut admin) = (lock_name(&world), superuser(&app).await);
+        world.lab.clear_calls();
+        // The second look at the labels: the lock is held, and the promotion comes next.
+        let (hook, mut held) = Hook::hold();
+        world.lab.faults().set(vec![Fault::new(At::Call(3), What::After(hook))]);
+        let loses_it = async {
+            held.reached().await.expect("the step looks again");
+            let holder: Option<u64> =
+                admin.query_first(format!("SELECT IS_USED_LOCK('{name}')")).await.expect("an answer");
+            admin.query_drop(format!("KILL {}", holder.expect("it is held"))).await.expect("it is killed");
+            held.release();
+        };
+        let (outcome, ()) = tokio::join!(world.step(&token, Step::FinishSecret), loses_it);
+        let error = outcome.unwrap_err().to_string();
+        assert!(error.contains("lock of this secret"), "{release}: {error}");
+        assert_eq!(world.current()["password"], FIRST, "{release}");
+        world.step(&token, Step::FinishSecret).await.unwrap_or_else(|error| panic!("{release}: {error}"));
+        assert!(app.accepts(&world.current()).await, "{release}");
+    }
+}
+
+/// Its name is a contract among all functions that rotate the secret.
+fn lock_name(world: &World) -> String {
+    let arn = world.lab.secrets().arn(&world.secret).expect("an ARN");
+    let hash = digest::digest(&digest::SHA256, arn.as_bytes());
+    hash.as_ref()[..20].iter().fold("turnlock:".to_owned(), |name, byte| format!("{name}{byte:02x}"))
+}
+
+async fn superuser(app: &App) -> Conn {
     let server = &app.server;
-    let mut session =
-        server.connect(server.superuser(), server.superuser_password(), "").await.expect("a session");
-    let taken: Option<i64> =
-        session.query_first(format!("SELECT GET_LOCK('turnlock:{name}', 0)")).await.expect("an answer");
+    server.connect(server.superuser(), server.superuser_password(), "").await.expect("a session")
+}
+
+/// Somebody else's session that holds the secret's lock.
+async fn lock(app: &App, world: &World) -> Conn {
+    let mut session = superuser(app).await;
+    let sql = format!("SELECT GET_LOCK('{}', 0)", lock_name(world));
+    let taken: Option<i64> = session.query_first(sql).await.expect("an answer");
     assert_eq!(taken, Some(1));
     session
 }

@@ -1,5 +1,6 @@
 //! What AWS's functions do wrong, and what goes wrong on the way to a server: each named after what happens.
 
+use lab::certs::Authority;
 use lab::rotation::Step;
 use lab::servers::{MySql, MySqlOptions, Release, Tls};
 use lab::world::World;
@@ -246,5 +247,19 @@ async fn a_user_that_does_not_exist_is_a_refused_login_whatever_plugin_the_serve
             app.world_with(&[], |secret| secret["username"] = format!("nobody_{number}").into()).await;
         let error = world.rotate().await.unwrap_err();
         assert!(error.starts_with("setSecret: LockedOut:"), "{number}: {error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_version_is_reached_as_the_current_one_is() {
+    // The root that it trusted when it was written has been replaced since.
+    for release in MySql::releases().await.unwrap() {
+        let app = App::new(release).await;
+        let world = app.world_with(&[], |secret| secret["sslrootcert"] = Authority::new().pem().into()).await;
+        let mut current = app.secret();
+        current["password"] = "Wr0ng-0ne".into();
+        world.put("00000000-0000-4000-8000-000000000001", &current, "AWSCURRENT").unwrap();
+        world.rotate().await.unwrap_or_else(|error| panic!("{release}: {error}"));
+        assert!(app.accepts(&world.current()).await, "{release}");
     }
 }

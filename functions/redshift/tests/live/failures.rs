@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lab::certs::Authority;
 use lab::rotation::Step;
 use lab::servers::{Redshift, Tls};
 use serde_json::{Value, json};
@@ -173,4 +174,16 @@ async fn secrets_that_cannot_be_rotated_are_refused_with_their_fault() {
         let error = world.rotate().await.expect_err(case);
         assert!(error.contains("createSecret: BadSecret:") && error.contains(part), "{case}: {error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_version_is_reached_as_the_current_one_is() {
+    // The root that it trusted when it was written has been replaced since.
+    let app = App::new().await;
+    let world = app.world_with(&[], |secret| secret["sslrootcert"] = Authority::new().pem().into()).await;
+    let mut current = app.secret();
+    current["password"] = "Wr0ng-0ne-2".into();
+    world.put("00000000-0000-4000-8000-000000000001", &current, "AWSCURRENT").unwrap();
+    world.rotate().await.unwrap();
+    assert!(app.accepts(&world.current()).await);
 }
