@@ -94,7 +94,9 @@ async fn copying(
         return Ok(Deed::Equalize(original, found));
     }
     let has_logged_in = writer.proven.as_ref().is_some_and(|proof| proof.name.user == name.user);
-    if let Some(found) = found.filter(|_| has_logged_in) {
+    // One that is half made stays closed: what logs in is complete.
+    let is_ready = |found: &Profile| has_logged_in && !found.is_unfinished(&writer.secret_arn, name);
+    if let Some(found) = found.filter(is_ready) {
         tracing::warn!(
             account = original.to_string(),
             "AWSCURRENT does not log in, and nothing proves its account to be this secret's: the other one of the two gets its \
