@@ -60,7 +60,10 @@ impl Writer {
 
     /// Fails if the session, and the lock with it, has been lost since it was taken.
     pub(crate) async fn still_holds(&self, job: &Job<'_>) -> Result<()> {
-        self.session.run(job, "still hold the lock of this secret", statement::CHECK, &explain).await.map(drop)
+        self.session
+            .run(job, "still hold the lock of this secret", statement::CHECK, &explain)
+            .await
+            .map(drop)
     }
 
     /// Gives an account its password with the transaction's last statement, made by one of `statement`'s.

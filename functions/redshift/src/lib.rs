@@ -12,6 +12,7 @@ mod statement;
 mod user;
 mod writer;
 
+use rotate_postgres::ahead;
 use rotation::database::account::{Account, Engine, secrets};
 use rotation::database::admin::Admin;
 use rotation::database::alternation::Equality;
@@ -87,9 +88,16 @@ impl Target for Redshift {
         Admin::find(job, account, &ENGINE, managed, async |_: &str, _: &str| Ok(false)).await
     }
 
+    fn approach(&self, job: &Job<'_>, account: Option<&Account>) {
+        ahead::approach(job, account.map(|account| &account.server));
+    }
+
     async fn login(&self, job: &Job<'_>, account: &Account, on: Option<&Admin>) -> Result<Login<Writer>> {
         Ok(match connect::login(job, account, on).await? {
-            Login::Accepted(session) => Login::Accepted(Writer::own(session)),
+            Login::Accepted(session) => {
+                ahead::remember(job, on.map_or(&account.server, |admin| &admin.server));
+                Login::Accepted(Writer::own(session))
+            }
             Login::Rejected(words) => Login::Rejected(words),
         })
     }

@@ -127,7 +127,8 @@ impl Postgres {
 
     /// Starts it again as a replica, which follows nobody and refuses every change.
     pub async fn become_replica(&mut self) -> io::Result<()> {
-        let signal = self.server.file("data/standby.signal").ok_or_else(|| io::Error::other("not ours to stop"))?;
+        let signal =
+            self.server.file("data/standby.signal").ok_or_else(|| io::Error::other("not ours to stop"))?;
         std::fs::write(signal, "")?;
         self.server.restart().await
     }
