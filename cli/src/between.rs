@@ -1,5 +1,6 @@
 //! A Secrets Manager for one function's process: everything goes on to the real one, signed with this account's credentials, so
-//! that the process needs none.
+//! that the process needs none. Everybody on this machine can reach it, so it asks for a session token that the process alone is
+//! given, and lets nothing through but what a rotation calls.
 //!
 //! One thing is added. A rotation begins with an empty version labelled AWSPENDING, which RotateSecret makes and no other request
 //! can; and RotateSecret would call the function that the secret has already. So the empty version exists only here, in what
@@ -25,14 +26,27 @@ use crate::failure::Failure;
 use crate::labels::PENDING;
 use crate::signed::{self, Answer, Signed};
 
+/// What a rotation calls; the last is what AWS's own functions take their passwords from.
+const OPERATIONS: [&str; 6] = [
+    "DescribeSecret",
+    "GetSecretValue",
+    "ListSecretVersionIds",
+    "PutSecretValue",
+    "UpdateSecretVersionStage",
+    "GetRandomPassword",
+];
+
 /// The server between a function and Secrets Manager; it ends with its value.
 pub(crate) struct Between {
-    pub(crate) endpoint: String,
+    endpoint: String,
+    /// What tells the function's requests from those of others on this machine.
+    session: String,
     _server: JoinSet<()>,
 }
 
 struct Service {
     signed: Signed,
+    session: String,
     /// Where requests go on to.
     onward: String,
     secret: String,
@@ -63,8 +77,14 @@ impl Between {
     ) -> Result<Between, Failure> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
-        let service =
-            Arc::new(Service { signed, onward: onward.to_owned(), secret: secret.to_owned(), rotation });
+        let session = format!("{:032x}", rand::random::<u128>());
+        let service = Arc::new(Service {
+            signed,
+            session: session.clone(),
+            onward: onward.to_owned(),
+            secret: secret.to_owned(),
+            rotation,
+        });
         let mut server = JoinSet::new();
         server.spawn(async move {
             let mut connections = JoinSet::new();
@@ -76,7 +96,17 @@ impl Between {
                 connections.spawn(async move { drop(connection.await) });
             }
         });
-        Ok(Between { endpoint, _server: server })
+        Ok(Between { endpoint, session, _server: server })
+    }
+
+    /// What the function's process needs to know in order to come here.
+    pub(crate) fn env<'a>(&'a self, region: &'a str) -> [(&'a str, &'a str); 4] {
+        [
+            ("SECRETS_MANAGER_ENDPOINT", &self.endpoint),
+            ("AWS_SESSION_TOKEN", &self.session),
+            ("AWS_REGION", region),
+            ("AWS_DEFAULT_REGION", region),
+        ]
     }
 }
 
@@ -85,8 +115,12 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
+    // Nothing is read of what a stranger sends.
+    if let Err(refusal) = service.admit(&head.headers) {
+        return Ok(*refusal);
+    }
     let Ok(body) = body.collect().await else {
-        return Ok(refusal("the request did not arrive whole"));
+        return Ok(failed("the request did not arrive whole"));
     };
     Ok(match service.pass(&head.headers, body.to_bytes()).await {
         Ok(answer) => {
@@ -100,20 +134,44 @@ async fn answer(
             }
             response
         }
-        Err(failure) => refusal(&failure.what),
+        Err(failure) => failed(&failure.what),
     })
 }
 
-fn refusal(why: &str) -> Response<Full<Bytes>> {
-    let body = json!({"__type": "InternalServiceError", "Message": why});
+fn failed(why: &str) -> Response<Full<Bytes>> {
+    refusal(StatusCode::INTERNAL_SERVER_ERROR, "InternalServiceError", why)
+}
+
+/// An error in the service's own shape.
+fn refusal(status: StatusCode, kind: &str, why: &str) -> Response<Full<Bytes>> {
+    let body = json!({"__type": kind, "Message": why});
     let mut response = Response::new(Full::from(body.to_string()));
-    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    *response.status_mut() = status;
     response
 }
 
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
 impl Service {
+    /// Sees that a request is the function's own, and one of a rotation's.
+    fn admit(&self, headers: &HeaderMap) -> Result<(), Box<Response<Full<Bytes>>>> {
+        let refused = |kind, why: &str| Err(Box::new(refusal(StatusCode::BAD_REQUEST, kind, why)));
+        if header(headers, "x-amz-security-token") != self.session {
+            let why = "The security token included in the request is invalid.";
+            return refused("UnrecognizedClientException", why);
+        }
+        let target = header(headers, "x-amz-target");
+        let operation = target.strip_prefix("secretsmanager.").unwrap_or_default();
+        match OPERATIONS.contains(&operation) {
+            true => Ok(()),
+            false => refused("AccessDeniedException", &format!("turnlock lets no {target} through")),
+        }
+    }
+
     async fn pass(&self, headers: &HeaderMap, body: Bytes) -> Result<Answer, Failure> {
-        let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let target = header(headers, "x-amz-target");
         let request: Value = serde_json::from_slice(&body).unwrap_or_default();
         let ours = request["SecretId"] == self.secret;
         let mut answer = self

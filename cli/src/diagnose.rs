@@ -70,12 +70,8 @@ pub(crate) async fn ask_here(
 ) -> Result<Report, Failure> {
     let signed = Signed::new(account, Duration::from_secs(30)).await?;
     let between = Between::start(signed, &account.endpoint, &state.arn, None).await?;
-    let env = [
-        ("SECRETS_MANAGER_ENDPOINT", between.endpoint.as_str()),
-        ("AWS_REGION", account.region()),
-        ("AWS_DEFAULT_REGION", account.region()),
-        ("ALLOW_DIAGNOSE", "true"),
-    ];
+    let mut env = between.env(account.region()).to_vec();
+    env.push(("ALLOW_DIAGNOSE", "true"));
     let function = Function::start("local", command, &env).await?;
     ask(&function, &versions.event(state)).await
 }

@@ -112,11 +112,7 @@ impl Invoke {
                 let between =
                     Between::start(signed, &account.endpoint, &before.arn, Some(Begun::new(&token, begins)))
                         .await?;
-                let env = [
-                    ("SECRETS_MANAGER_ENDPOINT", between.endpoint.as_str()),
-                    ("AWS_REGION", account.region()),
-                    ("AWS_DEFAULT_REGION", account.region()),
-                ];
+                let env = between.env(account.region());
                 (Function::start("local", command, &env).await?, Some(between))
             }
             None => (Function::deployed(account, self.arn(before)?).await?, None),
