@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use lab::continuity::{Clients, Habits, Login};
 use lab::rotation::Step;
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::Shared;
 use super::bench::Bench;
@@ -15,6 +16,9 @@ const FIGURES: &str = "";
 
 /// How long each call takes while their depth is counted.
 const LATENCY: Duration = Duration::from_millis(50);
+
+/// Far longer than clients keep a copy: who is not in by then is locked out.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) async fn judge(bench: &Shared<Bench>, card: &mut Card<'_>) {
     card.part("it rotates");
@@ -107,10 +111,12 @@ async fn clients(bench: &Bench) -> Result<lab::continuity::Tally, Flaw> {
     });
     let habits = Habits { clients: 4, ..Habits::default() };
     let clients = Clients::start(&scene.world.lab.secrets(), &scene.world.secret, habits, login);
-    clients.until(|tally| tally.accepted >= 20).await;
-    for _ in 0..3 {
+    let started = timeout(PATIENCE, clients.until(|tally| tally.accepted >= 20)).await;
+    started.map_err(|_| Flaw::Unclear("clients do not get in before the first rotation".into()))?;
+    for number in 1..=3 {
         scene.rotate().await?;
-        clients.renewed().await;
+        let renewed = timeout(PATIENCE, clients.renewed()).await;
+        renewed.map_err(|_| format!("after rotation {number} clients do not get in with AWSCURRENT"))?;
     }
     Ok(clients.stop().await)
 }
