@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
 use crate::rotation::{self, Begun, Event, Invoke, Retries, Rotation, Step};
@@ -201,10 +202,16 @@ impl Lab {
         self.service.function_arn(name)
     }
 
-    /// What the service has published about rotations so far.
+    /// What the service has published about rotations so far: the last thousand events.
     #[must_use]
     pub fn events(&self) -> Vec<Event> {
         self.service.rotator.events().clone()
+    }
+
+    /// What the service publishes about rotations from now on.
+    #[must_use]
+    pub fn follow(&self) -> broadcast::Receiver<Event> {
+        self.service.rotator.follow()
     }
 
     /// Rotates a secret by the function configured for it, and waits for the end.

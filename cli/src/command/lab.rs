@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use lab::rotation::{EventKind, Invoke, InvokeError};
+use lab::rotation::{Event, EventKind, Invoke, InvokeError};
 use lab::runtime::RunningFunction;
 use lab::secrets::{self, Call, Fault, Outcome, StateFile, StateKey};
 use serde_json::{Value, json};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
 
 use super::seed;
 use crate::Stop;
@@ -77,6 +79,7 @@ impl Lab {
         };
         let faults = self.faults.as_deref().map(faults).transpose()?.unwrap_or_default();
         let lab = secrets::Lab::start(options).await.map_err(|error| self.not_started(&error))?;
+        let events = lab.follow(); // before the seeds: their tests are told too
         let mut arns = Vec::new();
         for (name, command) in &self.functions {
             arns.push(self.attach(&lab, name, command, screen).await?);
@@ -88,10 +91,13 @@ impl Lab {
         welcome(&lab, &arns, seeds.len(), screen);
         tell_calls(&lab, self.calls, screen);
         tokio::select! {
-            () = follow(&lab, screen) => {}
+            () = follow(events, screen) => {}
             () = stop.told() => {}
         }
-        screen.say("the lab has ended, and its secrets with it");
+        screen.say(match &self.state {
+            Some(file) => format!("the lab has ended; its secrets are in {}", file.display()),
+            None => "the lab has ended, and its secrets with it".to_owned(),
+        });
         Ok(Exit::Fine)
     }
 
@@ -207,32 +213,34 @@ fn tell_call(screen: &Screen, call: &Call) {
 }
 
 /// Tells how rotations begin and end, for as long as the lab runs.
-async fn follow(lab: &secrets::Lab, screen: &Screen) {
-    let mut told = 0;
-    let mut every = tokio::time::interval(Duration::from_millis(100));
+async fn follow(mut events: Receiver<Event>, screen: &Screen) {
     loop {
-        every.tick().await;
-        let events = lab.events();
-        for event in &events[told..] {
-            let (what, paint) = match event.kind {
-                // The call that began it has been told.
-                EventKind::RotationStarted if !screen.json => continue,
-                EventKind::RotationStarted => ("rotation began", Paint::Faint),
-                EventKind::RotationSucceeded => ("rotation succeeded", Paint::Good),
-                EventKind::RotationFailed => ("rotation given up: AWSPENDING stays", Paint::Bad),
-                EventKind::RotationAbandoned => ("rotation cancelled", Paint::Careful),
-                EventKind::TestRotationStarted => ("test of the configuration began", Paint::Faint),
-                EventKind::TestRotationSucceeded => ("test of the configuration succeeded", Paint::Good),
-                EventKind::TestRotationFailed => ("test of the configuration failed", Paint::Bad),
-            };
-            if screen.json {
-                let line = json!({"event": format!("{:?}", event.kind), "secret": event.secret, "version": event.token});
-                screen.out(line.to_string());
-            } else {
-                screen.out(format!("{}: {}", name_of(&event.secret), screen.paint(paint, what)));
-            }
+        match events.recv().await {
+            Ok(event) => tell_event(&event, screen),
+            Err(RecvError::Lagged(missed)) => screen.say(format!("{missed} events went by unseen")),
+            Err(RecvError::Closed) => return,
         }
-        told = events.len();
+    }
+}
+
+fn tell_event(event: &Event, screen: &Screen) {
+    let (what, paint) = match event.kind {
+        // The call that began it has been told.
+        EventKind::RotationStarted if !screen.json => return,
+        EventKind::RotationStarted => ("rotation began", Paint::Faint),
+        EventKind::RotationSucceeded => ("rotation succeeded", Paint::Good),
+        EventKind::RotationFailed => ("rotation given up: AWSPENDING stays", Paint::Bad),
+        EventKind::RotationAbandoned => ("rotation cancelled", Paint::Careful),
+        EventKind::TestRotationStarted => ("test of the configuration began", Paint::Faint),
+        EventKind::TestRotationSucceeded => ("test of the configuration succeeded", Paint::Good),
+        EventKind::TestRotationFailed => ("test of the configuration failed", Paint::Bad),
+    };
+    if screen.json {
+        let line =
+            json!({"event": format!("{:?}", event.kind), "secret": event.secret, "version": event.token});
+        screen.out(line.to_string());
+    } else {
+        screen.out(format!("{}: {}", name_of(&event.secret), screen.paint(paint, what)));
     }
 }
 
@@ -248,9 +256,9 @@ impl Invoke for Watched {
     fn invoke(&self, event: Value) -> Pin<Box<dyn Future<Output = Result<Value, InvokeError>> + Send + '_>> {
         Box::pin(async move {
             let step = event["Step"].as_str().unwrap_or_default().to_owned();
-            let (began, before) = (Instant::now(), self.function.output().len());
+            let (began, before) = (Instant::now(), self.logs.then(|| self.function.output().len()));
             let answer = Invoke::invoke(&self.function, event).await;
-            if self.logs {
+            if let Some(before) = before {
                 let output = self.function.output();
                 self.screen.say(String::from_utf8_lossy(&output[before.min(output.len())..]).trim_end());
             }

@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 use super::{
     Begun, End, Event, EventKind, Invoke, InvokeError, Retries, Rotation, Settings, Step, StepRun, UnderWay,
@@ -25,6 +25,7 @@ pub(crate) struct Rotator {
     /// By name.
     functions: Mutex<BTreeMap<String, Arc<dyn Invoke>>>,
     events: Mutex<Vec<Event>>,
+    published: broadcast::Sender<Event>,
     ended: watch::Sender<Vec<Rotation>>,
     retries: Retries,
 }
@@ -34,6 +35,7 @@ impl Rotator {
         Self {
             functions: Mutex::default(),
             events: Mutex::default(),
+            published: broadcast::Sender::new(KEPT),
             ended: watch::Sender::new(Vec::new()),
             retries,
         }
@@ -58,19 +60,29 @@ impl Rotator {
         self.events.lock().expect("nothing panics while it holds the events")
     }
 
+    pub(crate) fn follow(&self) -> broadcast::Receiver<Event> {
+        self.published.subscribe()
+    }
+
     pub(crate) fn ended(&self) -> watch::Receiver<Vec<Rotation>> {
         self.ended.subscribe()
     }
 
     fn tell(&self, at: Moment, kind: EventKind, rotation: &Rotation) {
         let (secret, token) = (rotation.secret.clone(), rotation.token.clone());
-        keep(&mut self.events(), Event { at, kind, secret, token });
+        let event = Event { at, kind, secret, token };
+        let mut events = self.events(); // held, so that followers hear in the record's order
+        keep(&mut events, event.clone());
+        // Often nobody follows.
+        let _ = self.published.send(event);
     }
 }
 
-/// Adds to a record that a lab which runs for days must not let grow.
+/// How much a lab remembers that runs for days.
+const KEPT: usize = 1_000;
+
+/// Adds to a record that must not grow for ever.
 fn keep<T>(record: &mut Vec<T>, new: T) {
-    const KEPT: usize = 1_000;
     if record.len() == KEPT {
         record.remove(0);
     }

@@ -44,6 +44,22 @@ async fn a_rotation_awaited_tells_its_steps_and_their_times() {
 }
 
 #[tokio::test]
+async fn who_follows_hears_of_every_event_and_not_only_of_those_that_are_remembered() {
+    let lab = lab_with_secret().await;
+    attach(&lab, |_| Ok(()));
+    lab.secrets().enable_rotation("db", "rotate").unwrap();
+    let mut events = lab.follow();
+    for _ in 0..501 {
+        let token = lab.rotate("db").await.unwrap().token;
+        for kind in [EventKind::RotationStarted, EventKind::RotationSucceeded] {
+            let event = events.recv().await.unwrap();
+            assert_eq!((event.kind, event.token), (kind, token.clone()));
+        }
+    }
+    assert_eq!(lab.events().len(), 1000);
+}
+
+#[tokio::test]
 async fn steps_can_be_driven_one_by_one_twice_and_out_of_order() {
     let lab = lab_with_secret().await;
     attach(&lab, |_| Ok(()));
