@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use lab::certs::Authority;
 use lab::proxy::{Protocol, Proxy, Welcome};
-use lab::rotation::Step;
-use lab::secrets::{At, Fault, What};
+use lab::rotation::{Retries, Step};
+use lab::secrets::{At, Fault, Options, What};
 use lab::servers::{Auth, Postgres, Tls};
+use lab::world::World;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -306,5 +307,24 @@ async fn secrets_that_cannot_be_rotated_are_refused_with_their_fault_and_nothing
         let error = world.rotate().await.unwrap_err();
         assert!(error.contains("createSecret: BadSecret:") && error.contains("JSON"), "{error}");
         world.abandon().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_that_lag_behind_the_writes_cost_a_retry_and_no_more() {
+    let app = App::new(16).await;
+    let lag = Duration::from_millis(300);
+    // The service waits longer than that before it tries again.
+    let retries = Retries { attempts: 3, backoff: Duration::from_millis(500) };
+    let options = Options { value_lag: lag, metadata_lag: lag, retries, ..Options::default() };
+    let world = World::with(options, "rotate-postgres", &[], &app.secret()).await.unwrap();
+    for _ in 0..3 {
+        let rotation = world.rotate_with_retries().await.unwrap();
+        let attempts = rotation.steps.last().map(|run| run.attempt);
+        assert!(rotation.succeeded() && attempts <= Some(2), "{:?}\n{}", rotation.steps, world.output());
+        // Read without the lag.
+        let current = world.lab.secrets().value_of(&world.secret, &rotation.token).unwrap();
+        let current: Value = serde_json::from_str(&current).unwrap();
+        assert!(app.accepts(&current).await);
     }
 }
