@@ -277,7 +277,9 @@ async fn answer(
             .position(|(method, path, _)| *method == asked.method && asked.path.contains(path));
         (at.map(|at| store.faults.remove(at).2), store.latency)
     };
-    tokio::time::sleep(latency).await;
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
     if let Some(Fault::Delay(time)) = fault {
         tokio::time::sleep(time).await;
     }
