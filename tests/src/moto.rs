@@ -1,6 +1,7 @@
 //! moto, the AWS emulator that most Python projects test with: a second opinion on what Secrets Manager answers.
 
 use std::io;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use lab::rotation::Step;
 use lab::runtime::{Function, RunningFunction};
 use lab::sweep::{Accepts, Answer};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
@@ -108,25 +109,45 @@ pub struct Moto {
 impl Moto {
     /// Starts moto and waits until it answers.
     pub async fn start() -> io::Result<Moto> {
-        let python =
-            tokio::task::spawn_blocking(|| lab::servers::python("moto", &["moto[server]"])).await??;
-        let port = TcpListener::bind("127.0.0.1:0").await?.local_addr()?.port();
-        let process = Command::new(python)
+        let packages = &["moto[server]==5.2.5", "boto3==1.44.5"];
+        let python = tokio::task::spawn_blocking(|| lab::servers::python("moto", packages)).await??;
+        let moto = loop {
+            // The port is free now; moto cannot be given the socket itself, so another process may be faster.
+            let port = TcpListener::bind("127.0.0.1:0").await?.local_addr()?.port();
+            let started = tokio::time::timeout(Duration::from_secs(120), Moto::start_on(&python, port)).await;
+            match started.map_err(io::Error::other)? {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+                result => break result?,
+            }
+        };
+        moto.make_function().await?;
+        Ok(moto)
+    }
+
+    async fn start_on(python: &Path, port: u16) -> io::Result<Moto> {
+        let mut process = Command::new(python)
             .args(["-m", "moto.server", "--host", "127.0.0.1", "--port", &port.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
-        let moto = Moto { port, _process: process };
-        let answers = async {
-            while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(120), answers).await.map_err(io::Error::other)?;
-        moto.make_function().await?;
-        Ok(moto)
+        let mut lines = BufReader::new(process.stderr.take().expect("it is piped")).lines();
+        let mut printed = String::new();
+        // It says so itself: whoever takes connections on this port might be another process.
+        while !printed.contains("Running on") {
+            let Some(line) = lines.next_line().await? else {
+                let kind = match printed.contains("Address already in use") {
+                    true => io::ErrorKind::AddrInUse,
+                    false => io::ErrorKind::Other,
+                };
+                return Err(io::Error::new(kind, format!("moto did not start:\n{printed}")));
+            };
+            printed += &format!("{line}\n");
+        }
+        // Nobody may fill its pipe.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Ok(Moto { port, _process: process })
     }
 
     /// For `SECRETS_MANAGER_ENDPOINT`.

@@ -27,7 +27,7 @@ pub fn python(name: &str, packages: &[&str]) -> io::Result<PathBuf> {
 /// If they cannot be had, and that is not permitted.
 #[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 pub async fn python_clients() -> Option<PathBuf> {
-    let made = tokio::task::spawn_blocking(|| python("clients", &["boto3", "awscli"]));
+    let made = tokio::task::spawn_blocking(|| python("clients", &["boto3==1.44.5", "awscli==1.46.3"]));
     match made.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
         Ok(python) => Some(python),
         Err(error) => {

@@ -32,8 +32,15 @@ impl Scene {
         let authority = Authority::new();
         authority.issue(Kind::Good).write(folder.path()).unwrap();
         std::fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let server = serve(folder.path(), port, user).await;
+        let (server, port) = loop {
+            // The port is free now; Redis cannot be given the socket itself, so another process may be faster.
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            match serve(folder.path(), port, user).await {
+                Ok(server) => break (server, port),
+                Err(printed) if printed.contains("Address already in use") => {}
+                Err(printed) => panic!("Redis ended:\n{printed}"),
+            }
+        };
         let world = world(json!({
             "engine": "redis", "host": "localhost", "port": port, "username": "app", "password": FIRST,
             "sslrootcert": authority.pem(),
@@ -52,7 +59,8 @@ impl Scene {
     }
 }
 
-async fn serve(folder: &Path, port: u16, user: &str) -> Child {
+/// Starts Redis; if it ends before it is ready, what it printed.
+async fn serve(folder: &Path, port: u16, user: &str) -> Result<Child, String> {
     let config = format!(
         "port 0\ntls-port {port}\nbind 127.0.0.1\ntls-cert-file server.pem\ntls-key-file server.key\n\
          tls-ca-cert-file ca.pem\ntls-auth-clients no\nsave \"\"\nuser default off\nuser app on {user}\n"
@@ -64,14 +72,13 @@ async fn serve(folder: &Path, port: u16, user: &str) -> Child {
     let mut server = server.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
     let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
     let mut printed = String::new();
-    loop {
-        let line = lines.next_line().await.unwrap().unwrap_or_else(|| panic!("Redis ended:\n{printed}"));
+    while let Some(line) = lines.next_line().await.unwrap() {
         if line.contains("Ready to accept connections") {
-            break;
+            return Ok(server);
         }
-        printed += &line;
+        printed += &format!("{line}\n");
     }
-    server
+    Err(printed)
 }
 
 async fn world(value: Value) -> World {
