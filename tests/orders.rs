@@ -6,6 +6,7 @@
 use std::env;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use lab::rotation::Step;
 use lab::secrets::{At, Fault, Hook, Verdict, What};
@@ -150,9 +151,12 @@ impl History {
     /// What the dead left at the server ends before anybody looks: a statement that was sent takes effect.
     async fn quiet(&self) {
         let sql = format!("SELECT count(*) FROM pg_stat_activity WHERE usename = '{}'", self.user);
-        while self.server.query(&sql).await.unwrap()[0][0].as_deref() != Some("0") {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+        let quiet = async {
+            while self.server.query(&sql).await.unwrap()[0][0].as_deref() != Some("0") {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), quiet).await.expect("sessions of the dead end");
     }
 
     fn arm(&self, call: u64, after: bool, kills: bool) {

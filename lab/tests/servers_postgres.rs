@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic")]
 
-use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -13,7 +12,7 @@ use lab::servers::{Auth, Postgres, Tls};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{CertificateError, ClientConfig, Error, RootCertStore};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio_rustls::TlsConnector;
 
 /// Some version, for what does not depend on it.
@@ -170,19 +169,24 @@ async fn killing_the_tests_stops_their_servers() {
         println!("started {} {}", server.port(), data(&server).await.display());
         return std::future::pending().await;
     }
-    let mut child = Command::new(std::env::current_exe().unwrap())
+    let mut child = tokio::process::Command::new(std::env::current_exe().unwrap())
         .args(["killing_the_tests_stops_their_servers", "--exact", "--nocapture"])
         .env("START_AND_WAIT", "1")
         .stdout(Stdio::piped())
+        .kill_on_drop(true)
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let line = lines.find_map(|line| Some(line.unwrap().split_once("started ")?.1.to_owned())).unwrap();
+    let line = loop {
+        let line = lines.next_line().await.unwrap().expect("the child says where its server is");
+        if let Some((_, line)) = line.split_once("started ") {
+            break line.to_owned();
+        }
+    };
     let (port, data) = line.split_once(' ').unwrap();
     let (port, folder) = (port.parse().unwrap(), Path::new(data).parent().unwrap());
     assert!(is_listening(port) && folder.exists());
-    child.kill().unwrap();
-    child.wait().unwrap();
+    child.kill().await.unwrap();
     let gone = async {
         while is_listening(port) || folder.exists() {
             tokio::time::sleep(Duration::from_millis(5)).await;
