@@ -32,11 +32,16 @@ pub(crate) fn run_all(arguments: &[&str]) -> Option<ExitCode> {
     });
     let mut names = Vec::new();
     parts.part("build", || {
+        let mut chosen = targets()?;
+        chosen.retain(|name| wanted.is_none_or(|wanted| wanted == name));
+        if let (Some(wanted), []) = (wanted, &chosen[..]) {
+            return Err(format!("fuzz/targets has no {wanted}.rs"));
+        }
         build()?;
-        names = targets()?;
+        names = chosen;
         Ok(())
     });
-    for name in names.iter().filter(|name| wanted.is_none_or(|wanted| wanted == *name)) {
+    for name in &names {
         parts.part(format!("fuzz {name}"), || fuzz(name, seconds));
     }
     Some(parts.end())

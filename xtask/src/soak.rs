@@ -32,5 +32,5 @@ fn soak(rotations: u32) -> Result<Tally, String> {
             }
         },
     );
-    done.map(|()| tally)
+    done.and_then(|()| if tally.passed > 0 { Ok(tally) } else { Err("nothing was rotated".to_owned()) })
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use crate::command::{cargo, command, run, target, watch};
 use crate::parts::{Parts, Tally};
-use crate::setup;
+use crate::setup::{self, remove};
 
 /// Runs every part, whatever became of those before it.
 pub(crate) fn run_all() -> ExitCode {
@@ -57,6 +57,8 @@ pub(crate) fn build_functions() -> Result<PathBuf, String> {
     run(&mut cargo(&["build", "--locked", "--workspace"]))?;
     for name in functions()? {
         let (from, to) = (target().join("debug").join(&name), folder.join(&name));
+        // A program that runs cannot be written to; a new file can take its place.
+        remove(&to)?;
         fs::copy(&from, &to).map_err(|error| format!("{}: {error}", from.display()))?;
     }
     Ok(folder)
@@ -84,6 +86,8 @@ pub(crate) fn run_tests(packages: &[&str], functions: &Path) -> Result<Tally, St
     match done {
         // A test binary that crashed has no result line.
         Err(why) if tally.failed == 0 => Err(why),
+        // A filter that nothing answers to any more.
+        Ok(()) if tally.passed == 0 => Err("no test was run".to_owned()),
         _ => Ok(tally),
     }
 }
