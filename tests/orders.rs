@@ -160,13 +160,10 @@ impl History {
     }
 
     fn arm(&self, call: u64, after: bool, kills: bool) {
-        let function = Arc::clone(&self.world.function);
-        let hook = Hook::new(move |_| {
-            if kills {
-                function.kill();
-            }
-            async { Verdict::Cut }
-        });
+        let hook = match kills {
+            true => Hook::kill(&self.world.function),
+            false => Hook::new(|_| async { Verdict::Cut }),
+        };
         let what = if after { What::After(hook) } else { What::Before(hook) };
         self.world.lab.faults().set(vec![Fault::new(At::Call(call), what)]);
     }

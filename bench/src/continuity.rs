@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use lab::continuity::{Clients, Habits, Tally};
 use lab::rotation::{Retries, Step};
 use lab::runtime::RunningFunction;
-use lab::secrets::{At, Fault, Hook, Lab, Verdict, What};
+use lab::secrets::{At, Fault, Hook, Lab, What};
 use tokio::time::MissedTickBehavior;
 
 use crate::figures::NONE;
@@ -177,11 +177,7 @@ async fn rotate(
 
 /// Kills the function at a call.
 fn arm(lab: &Lab, function: &Arc<RunningFunction>, number: u64, after: bool) {
-    let function = Arc::clone(function);
-    let hook = Hook::new(move |_| {
-        function.kill();
-        async { Verdict::Cut }
-    });
+    let hook = Hook::kill(function);
     let what = if after { What::After(hook) } else { What::Before(hook) };
     lab.faults().set(vec![Fault::new(At::Call(number), what)]);
 }

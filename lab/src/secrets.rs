@@ -45,7 +45,7 @@ pub use fault::{At, Fault, Faults, Held, Hook, Verdict, What};
 pub use fault_file::faults_from_toml;
 pub use handle::{Secrets, VersionInfo};
 pub use moment::{Clock, Moment};
-pub(crate) use name::new_uuid;
+pub use name::new_uuid;
 pub use refusal::Refusal;
 
 use disk::Disk;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use lab::rotation::Step;
+use lab::secrets::new_uuid;
 use serde_json::{Value, json};
 
 use crate::account::{Account, Place};
@@ -105,7 +106,7 @@ impl Invoke {
                 "begin with --step createSecret",
             ));
         }
-        let token = under_way.map_or_else(new_token, |version| version.id.clone());
+        let token = under_way.map_or_else(new_uuid, |version| version.id.clone());
         let (function, _between) = match command {
             Some(command) => {
                 let signed = Signed::new(account, Duration::from_secs(30)).await?;
@@ -288,11 +289,4 @@ impl Run {
 fn step(name: &str) -> Result<Step, String> {
     let names = || Step::ALL.map(Step::name).join(", ");
     Step::ALL.into_iter().find(|step| step.name() == name).ok_or_else(|| format!("one of {}", names()))
-}
-
-/// The form of a version's id.
-fn new_token() -> String {
-    let bits = rand::random::<u128>() & !(0xf << 76) & !(0b11 << 62) | 4 << 76 | 0b10 << 62;
-    let hex = format!("{bits:032x}");
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }

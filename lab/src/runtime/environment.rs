@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use super::api::{self, Api, Invocation, Next, Report};
 use super::process::Process;
 use super::{Function, FunctionError, InvokeError};
+use crate::secrets::new_uuid;
 
 /// Lambda gives a process this long from its start until it asks for work ("Lambda execution environment lifecycle").
 const INIT_LIMIT: Duration = Duration::from_secs(10);
@@ -89,7 +90,7 @@ impl Environment {
         let Instance { process, api } = &*self.instance;
         let (answer, answered) = oneshot::channel();
         let invocation = Invocation {
-            id: random_uuid(),
+            id: new_uuid(),
             event: Bytes::from(event.to_string()),
             deadline_ms: (now() + limit).as_millis(),
             trace: trace_id(),
@@ -161,13 +162,6 @@ fn lambda_variables(name: &str) -> Vec<(&'static str, String)> {
 
 fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970")
-}
-
-/// A random UUID of version 4, the form of Lambda's request ids.
-fn random_uuid() -> String {
-    let bits = rand::random::<u128>() & !(0xf << 76) & !(0b11 << 62) | 4 << 76 | 0b10 << 62;
-    let hex = format!("{bits:032x}");
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
 /// An X-Ray tracing header that asks for no trace.

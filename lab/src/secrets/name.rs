@@ -90,7 +90,7 @@ pub(crate) fn new_suffix() -> String {
 }
 
 /// A random UUID (version 4).
-pub(crate) fn new_uuid() -> String {
+pub fn new_uuid() -> String {
     let mut bytes: [u8; 16] = rand::random();
     bytes[6] = (bytes[6] & 0x0f) | 0x40;
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
