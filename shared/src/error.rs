@@ -183,6 +183,8 @@ impl Error {
             text.push_str(": ");
             text.push_str(cause);
         }
+        // What others say ends as they like; what follows here begins with a full stop.
+        text.truncate(text.trim_end_matches('.').len());
         text
     }
 

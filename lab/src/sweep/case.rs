@@ -174,12 +174,7 @@ async fn arm(stage: &Stage, cut: Cut, kills: bool) {
     let function = Arc::clone(&stage.world.function);
     match cut {
         Cut::Call { number, after } => {
-            let hook = Hook::new(move |_| {
-                if kills {
-                    function.kill();
-                }
-                async { Verdict::Cut }
-            });
+            let hook = if kills { Hook::kill(&function) } else { Hook::new(|_| async { Verdict::Cut }) };
             let what = if after { What::After(hook) } else { What::Before(hook) };
             stage.world.lab.faults().set(vec![Fault::new(At::Call(number), what)]);
         }
