@@ -159,8 +159,8 @@ impl Store {
     }
 
     /// Moves AWSCURRENT to a version that has logged in during this invocation, away from the version that was seen to hold
-    /// it: the service refuses if that has changed meanwhile. A lost race, or a lost answer, is read again: where the label
-    /// is on the version after all, it was us or our twin.
+    /// it: the service refuses if that has changed meanwhile. After a refusal, such as a second try gets whose first answer was
+    /// lost, the labels are read again: where AWSCURRENT is on the version after all, it was us or our twin.
     pub async fn promote(&self, proof: &Proof, from: Option<&VersionId>) -> Result<()> {
         let call = self
             .client

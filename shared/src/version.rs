@@ -82,6 +82,11 @@ impl Labels {
         versions.find(|(_, labels)| labels.iter().any(|label| label == stage.name())).map(|(id, _)| id)
     }
 
+    /// The versions that carry any label.
+    pub fn labelled(&self) -> impl Iterator<Item = &VersionId> {
+        self.versions.iter().flatten().filter(|(_, labels)| !labels.is_empty()).map(|(id, _)| id)
+    }
+
     /// What a tag says; their names know no case, as AWS's functions read them.
     pub fn tag(&self, name: &str) -> Option<&str> {
         let mut tags = self.tags.iter().rev();

@@ -141,7 +141,7 @@ impl<'a> Keys<'a> {
     /// them, which was after the keys were listed.
     pub async fn settle(&self, survey: &Survey, labels: &Labels) -> Result<()> {
         let Some(revoke) = &self.account.provider.calls.revoke else { return Ok(()) };
-        let alive: Vec<String> = labelled(labels).map(|id| self.names.label(id)).collect();
+        let alive: Vec<String> = labels.labelled().map(|id| self.names.label(id)).collect();
         let given_up = |entry: &&Entry| {
             self.is_ours(entry) && !entry.label.as_ref().is_some_and(|label| alive.contains(label))
                 || self.is_leftover(entry)
@@ -182,7 +182,7 @@ impl<'a> Keys<'a> {
         let Err(closed) = gate::check(&labels, &self.job.token) else { return Ok(()) };
         let provider = &self.account.provider;
         let may_go = provider.revoke == Revoke::Previous && provider.overlap;
-        let given_up = !labelled(&labels).any(|id| *id == self.job.token);
+        let given_up = !labels.labelled().any(|id| *id == self.job.token);
         if labels.holder(Stage::Current) != Some(current) && given_up && may_go {
             self.end_own(&labels).await?;
         }
@@ -323,7 +323,7 @@ impl<'a> Keys<'a> {
         going: Option<&VersionId>,
     ) -> Result<Vec<Rc<Account>>> {
         let mut others = Vec::new();
-        for id in labelled(labels).filter(|id| **id != self.job.token && Some(*id) != going) {
+        for id in labels.labelled().filter(|id| **id != self.job.token && Some(*id) != going) {
             others.extend(self.understood(survey, id).await?);
         }
         Ok(others)
@@ -347,11 +347,8 @@ impl<'a> Keys<'a> {
                 Ok(Some(account))
             }
             Err(error) => {
-                tracing::info!(
-                    version = id.as_str(),
-                    reason = error.to_string(),
-                    "a version was passed over"
-                );
+                let (version, reason) = (id.as_str(), error.to_string());
+                tracing::info!(version, reason, "a version was passed over");
                 Ok(None)
             }
         }
@@ -382,20 +379,12 @@ impl Acting<'_> {
     }
 }
 
-/// The versions that carry a label.
-fn labelled(labels: &Labels) -> impl Iterator<Item = &VersionId> {
-    labels.versions.iter().flatten().filter(|(_, labels)| !labels.is_empty()).map(|(id, _)| id)
-}
-
 /// The version whose key is to go: AWSPREVIOUS, unless it carries a label of somebody else's, too.
 fn unpinned_previous(labels: &Labels) -> Option<&VersionId> {
     let previous = labels.holder(Stage::Previous)?;
-    let carried = labels.versions.as_ref()?.get(previous)?;
-    if carried.len() > 1 {
-        tracing::info!(
-            version = previous.as_str(),
-            "AWSPREVIOUS carries another label too, so its key is kept"
-        );
+    if labels.versions.as_ref()?.get(previous)?.len() > 1 {
+        let version = previous.as_str();
+        tracing::info!(version, "AWSPREVIOUS carries another label too, so its key is kept");
         return None;
     }
     Some(previous)

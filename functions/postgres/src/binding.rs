@@ -4,7 +4,7 @@
 use aws_lc_rs::digest::{self, Algorithm};
 
 /// The digest of the server's certificate, by the hash its signature uses; none where the RFC defines none.
-pub fn tls_server_end_point(certificate: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn tls_server_end_point(certificate: &[u8]) -> Option<Vec<u8>> {
     let hash = hash_of_signature(signature_algorithm(certificate)?)?;
     Some(digest::digest(hash, certificate).as_ref().to_vec())
 }

@@ -5,7 +5,7 @@
 
 pub mod ahead;
 mod alternate;
-pub mod binding;
+mod binding;
 mod checks;
 pub mod connect;
 mod examine;
@@ -14,7 +14,7 @@ mod ownership;
 mod role;
 mod settings;
 pub mod statement;
-pub mod watch;
+mod watch;
 mod writer;
 
 use std::time::Duration;

@@ -29,17 +29,17 @@ mod request {
 
 /// What the server has asked for so far; shared with whoever reads the login's outcome.
 #[derive(Clone)]
-pub struct Asked(Arc<AtomicI32>);
+pub(crate) struct Asked(Arc<AtomicI32>);
 
 impl Asked {
     /// Whether the server wanted to be shown the password.
-    pub fn for_password(&self) -> bool {
+    pub(crate) fn for_password(&self) -> bool {
         matches!(self.0.load(Ordering::Relaxed), request::CLEARTEXT | request::MD5 | request::SASL)
     }
 }
 
 /// The stream, and how far into which message it is.
-pub struct Watched<S> {
+pub(crate) struct Watched<S> {
     stream: S,
     encrypted: bool,
     binding: Option<Vec<u8>>,
@@ -53,7 +53,7 @@ pub struct Watched<S> {
 
 impl<S> Watched<S> {
     /// Watches a stream; `binding` ties the login to an encrypted one.
-    pub fn new(stream: S, encrypted: bool, binding: Option<Vec<u8>>) -> Watched<S> {
+    pub(crate) fn new(stream: S, encrypted: bool, binding: Option<Vec<u8>>) -> Watched<S> {
         let asked = Asked(Arc::new(AtomicI32::new(request::NONE)));
         Watched {
             stream,
@@ -68,7 +68,7 @@ impl<S> Watched<S> {
     }
 
     /// What the server asks for, from now on.
-    pub fn asked(&self) -> Asked {
+    pub(crate) fn asked(&self) -> Asked {
         self.asked.clone()
     }
 
@@ -147,7 +147,7 @@ impl<S> Watched<S> {
 
 /// The server wanted the password as it is, over a connection that anyone on the way can read.
 #[derive(Debug)]
-pub struct CleartextRefused;
+pub(crate) struct CleartextRefused;
 
 impl std::fmt::Display for CleartextRefused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -159,7 +159,7 @@ impl std::error::Error for CleartextRefused {}
 
 /// The server wanted what only Redshift's own drivers speak.
 #[derive(Debug)]
-pub struct DigestUnspoken;
+pub(crate) struct DigestUnspoken;
 
 impl std::fmt::Display for DigestUnspoken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -206,7 +206,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Watched<S> {
 }
 
 /// Hands the driver a stream on which the handshake is over.
-pub struct Established;
+pub(crate) struct Established;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsConnect<Watched<S>> for Established {
     type Stream = Watched<S>;
