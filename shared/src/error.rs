@@ -183,8 +183,10 @@ impl Error {
             text.push_str(": ");
             text.push_str(cause);
         }
-        // What others say ends as they like; what follows here begins with a full stop.
-        text.truncate(text.trim_end_matches('.').len());
+        // What others say ends as they like; what follows here begins with a full stop. An ellipsis is a word of its own.
+        if text.ends_with('.') && !text.ends_with("..") {
+            text.pop();
+        }
         text
     }
 

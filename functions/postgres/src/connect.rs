@@ -1,5 +1,6 @@
 //! Logging in, and what each way of failing means.
 
+use std::io;
 use std::time::Duration;
 
 use rotation::database::account::{Server, Tls};
@@ -178,17 +179,17 @@ where
 fn refused_login(
     place: &str,
     entrance: &Entrance<'_>,
-    error: &tokio_postgres::Error,
+    cause: &tokio_postgres::Error,
 ) -> Result<Login<Session>> {
-    let Some(answer) = error.as_db_error() else {
+    let Some(answer) = cause.as_db_error() else {
         let what = format!("the login at {place} broke off");
-        let error = Error::new(Kind::Unreachable, what).because(error);
-        return Err(if error.report().contains(&CleartextRefused.to_string()) {
-            error.remedy("remove \"ssl\": false from the secret, or let the server ask for scram-sha-256")
-        } else if error.report().contains(&DigestUnspoken.to_string()) {
-            digest_unspoken(place, entrance)
-        } else {
-            error
+        let error = Error::new(Kind::Unreachable, what).because(cause);
+        return Err(match () {
+            () if broke::<CleartextRefused>(cause) => {
+                error.remedy("remove \"ssl\": false from the secret, or let the server ask for scram-sha-256")
+            }
+            () if broke::<DigestUnspoken>(cause) => digest_unspoken(place, entrance),
+            () => error,
         });
     };
     let Dialect { name, is_wrong_password, let_in, .. } = entrance.dialect;
@@ -217,6 +218,15 @@ fn refused_login(
             "see the server's words",
         ),
     }
+}
+
+/// Whether it was this refusal of `watch` that broke the login off.
+fn broke<T: std::error::Error + 'static>(error: &tokio_postgres::Error) -> bool {
+    let mut causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    causes.any(|cause| {
+        let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        inner.is_some_and(|inner| inner.is::<T>())
+    })
 }
 
 /// The one way of storing a password that clients of PostgreSQL's protocol cannot prove they know.
