@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode};
 use std::thread;
 
 use crate::command::{cargo, command, copy_tree, run, target};
-use crate::package::{PROCESSORS, as_anywhere, build, pack, with_cargo_lambda};
+use crate::package::{PROCESSORS, add_target, as_anywhere, build, pack, with_cargo_lambda};
 use crate::parts::Parts;
 use crate::setup::{self, remove};
 use crate::test::{functions, run_tests};
@@ -159,6 +159,8 @@ fn same_bytes() -> Result<(), String> {
     copy_tree(&tree)?;
     let processor = &PROCESSORS[0];
     let target = elsewhere.join("target");
+    // Two at once would be in each other's way.
+    add_target(processor)?;
     let (here, there) = thread::scope(|scope| {
         let there = scope.spawn(|| build(&tree, &target, name, processor));
         (pack(name, processor), there.join())

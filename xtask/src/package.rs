@@ -79,7 +79,7 @@ pub(crate) fn build(top: &Path, target: &Path, name: &str, processor: &Processor
 }
 
 /// The standard library for another processor comes with rustup; here it may be there already.
-fn add_target(processor: &Processor) -> Result<(), String> {
+pub(crate) fn add_target(processor: &Processor) -> Result<(), String> {
     let libraries =
         output(Command::new("rustc").args(["--print", "target-libdir", "--target", processor.triple]))?;
     if Path::new(libraries.trim()).exists() || answers("rustup", &["target", "add", processor.triple]) {
