@@ -76,10 +76,11 @@ fn run(command: Command, screen: &Arc<Screen>) -> Result<Exit, Failure> {
         // Before anything is started, so that nothing can be cut short without a word.
         let mut stop = Stop::listen()?;
         // Whatever runs is dropped at a signal: functions and servers of ours end with their values.
+        // `lab` listens itself; both would hear the same signal, and either could be first.
+        let ends_by_itself = matches!(command, Command::Lab(_));
         tokio::select! {
-            biased; // `lab` ends by itself at a signal.
             outcome = command.run(screen) => outcome,
-            () = stop.told() => Err(interrupted(screen)),
+            () = stop.told(), if !ends_by_itself => Err(interrupted(screen)),
         }
     })
 }
