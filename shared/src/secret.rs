@@ -72,9 +72,7 @@ impl Scrub {
         }
         masked(text, &hidden)
     }
-}
 
-impl Scrub {
     /// The same for every text in a JSON value. The texts, and not what they are written as: with `\"` in a secret its pieces would
     /// be told from it, and a number or a key may not change at all.
     pub fn clean_json(&self, value: &mut serde_json::Value) {

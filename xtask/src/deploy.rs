@@ -92,12 +92,13 @@ fn check(name: &str, arguments: &[&Path]) -> Result<(), String> {
 
 /// Builds every function as `sam build` does for this machine's processor, so that what it builds can be run here.
 fn sam_build() -> Result<(), String> {
-    let processor = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+    let name = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+    let processor =
+        PROCESSORS.iter().find(|processor| processor.name == name).ok_or("Lambda has no such processor")?;
     // SAM builds one function after the other, and linking one keeps one core busy. Built together, as SAM will ask for each, they
     // are there when it does.
-    let option = if processor == "arm64" { "--arm64" } else { "--x86-64" };
-    run(as_anywhere(&mut cargo(&["lambda", "build", "--release", option]), &top()?)?)?;
-    let mut build = sam(&["build", "--parameter-overrides", &format!("architecture={processor}")])?;
+    run(as_anywhere(&mut cargo(&["lambda", "build", "--release", processor.option]), &top()?)?)?;
+    let mut build = sam(&["build", "--parameter-overrides", &format!("architecture={name}")])?;
     build.arg("--build-dir").arg(sam_folder());
     run(as_anywhere(&mut build, &top()?)?)?;
     // The tests look for programs by the names of their packages.

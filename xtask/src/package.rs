@@ -20,7 +20,7 @@ const CARGO_LAMBDA: [&str; 2] = ["cargo-lambda==1.9.2", "ziglang==0.17.0"];
 /// A processor that Lambda offers: its name there, `cargo lambda`'s option, the compiler's target.
 pub(crate) struct Processor {
     pub(crate) name: &'static str,
-    option: &'static str,
+    pub(crate) option: &'static str,
     triple: &'static str,
 }
 

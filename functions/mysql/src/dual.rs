@@ -209,9 +209,9 @@ fn native(job: &Job<'_>, held: &Held<Account>) -> Result<Method> {
     Ok(Method::native(hash.expose()))
 }
 
-/// Replaces the account's native authentications and keeps the others that stay behind them; what is as it should be is not touched. In
-/// front, because many clients, our driver among them, follow one switch of authentication and no more: the first of the two is
-/// reached without any, and the second by that one.
+/// Replaces the account's native authentications and keeps the others that stay behind them; what is as it should be is not
+/// touched. In front, because many clients, our driver among them, follow one switch of authentication and no more: the first of
+/// the two is reached without any, and the second by that one.
 async fn rewrite(
     job: &Job<'_>,
     writer: &mut Session,

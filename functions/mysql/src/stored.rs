@@ -79,7 +79,8 @@ fn of_nobody(kind: &str, secret_arn: &str, name: &Name) -> String {
     hash.as_ref()[..20].iter().fold("*".to_owned(), |text, byte| text + &format!("{byte:02X}"))
 }
 
-/// The password that does the same as the second where the server takes no hashes. It can be known, so the account that has it is locked too.
+/// The password that does the same as the second where the server takes no hashes. It can be known, so the account that has it is
+/// locked too.
 pub fn placeholder_password(secret_arn: &str, name: &Name) -> Secret {
     Secret::new(format!("Turnlock-mark-1-{}", &placeholder(secret_arn, name)[1..]))
 }

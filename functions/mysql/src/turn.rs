@@ -1,6 +1,7 @@
 //! An admin's turn, in every host part: all accounts are looked at before the first is changed.
 
 use rotation::database::alternation::Equality;
+use rotation::database::guard;
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
 use rotation::target::Held;
@@ -97,11 +98,7 @@ async fn copying(
     // One that is half made stays closed: what logs in is complete.
     let is_ready = |found: &Profile| has_logged_in && !found.is_unfinished(&writer.secret_arn, name);
     if let Some(found) = found.filter(is_ready) {
-        tracing::warn!(
-            account = original.to_string(),
-            "AWSCURRENT does not log in, and nothing proves its account to be this secret's: the other one of the two gets its \
-             password and nothing else"
-        );
+        guard::password_alone("account", &original.to_string());
         return Ok(Deed::Assign(found));
     }
     let what = format!(

@@ -54,31 +54,19 @@ pub(crate) async fn apply(
 impl Turn<'_> {
     /// Refuses an account that is not the secret's own.
     async fn guard(&self, current: &Held<Account>, account: &str) -> Result<()> {
-        if self.is_ours(current, account).await? || guard::may_reset(self.job, account) {
+        let (proven, asked) = (self.writer.proven.as_deref(), (account, self.standing(account)));
+        if guard::is_ours(&Postgres, self.job, self.admin, current, proven, asked).await?
+            || guard::may_reset(self.job, account)
+        {
             return Ok(());
         }
         let comment = guard::mark(&self.writer.secret_arn);
         Err(guard::not_ours(account, &statement::comment_on_role(account, &comment)))
     }
 
-    async fn is_ours(&self, current: &Held<Account>, account: &str) -> Result<bool> {
-        let (proven, asked) = (self.writer.proven.as_deref(), (account, self.standing(account)));
-        guard::is_ours(&Postgres, self.job, self.admin, current, proven, asked).await
-    }
-
-    /// Whether what one of the pair has may be given to the other: only if the account that AWSCURRENT names is the secret's own as
-    /// well. In a normal rotation that one has just logged in. (After a reset nothing has; then the deployment has spoken.)
     async fn belong_together(&self, current: &Held<Account>) -> Result<bool> {
-        let account = &current.account.username;
-        let together = self.writer.proven.is_none() || self.is_ours(current, account).await?;
-        if !together {
-            tracing::warn!(
-                account,
-                "AWSCURRENT does not log in, and nothing proves its account to be this secret's: the other one of the two gets its \
-                 password and nothing else"
-            );
-        }
-        Ok(together)
+        let (proven, standing) = (self.writer.proven.as_deref(), self.standing(&current.account.username));
+        guard::belong_together(&Postgres, self.job, self.admin, current, proven, ("account", standing)).await
     }
 
     fn standing(&self, account: &str) -> Standing {

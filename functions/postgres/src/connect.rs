@@ -184,12 +184,12 @@ fn refused_login(
     let Some(answer) = cause.as_db_error() else {
         let what = format!("the login at {place} broke off");
         let error = Error::new(Kind::Unreachable, what).because(cause);
-        return Err(match () {
-            () if broke::<CleartextRefused>(cause) => {
-                error.remedy("remove \"ssl\": false from the secret, or let the server ask for scram-sha-256")
-            }
-            () if broke::<DigestUnspoken>(cause) => digest_unspoken(place, entrance),
-            () => error,
+        return Err(if broke::<CleartextRefused>(cause) {
+            error.remedy("remove \"ssl\": false from the secret, or let the server ask for scram-sha-256")
+        } else if broke::<DigestUnspoken>(cause) {
+            digest_unspoken(place, entrance)
+        } else {
+            error
         });
     };
     let Dialect { name, is_wrong_password, let_in, .. } = entrance.dialect;

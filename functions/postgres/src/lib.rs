@@ -1,7 +1,7 @@
 //! Rotates PostgreSQL and Aurora PostgreSQL accounts. The files of every target: `connect` (driver errors become verdicts),
-//! `statement` (every SQL text and its quoting); here also `ahead` (connections that are begun early), `watch` (what the server asks for), `binding` (channel binding),
-//! `writer` (the session that makes changes), `checks` (testSecret) and `examine` (the diagnose event). `alternate` is the strategy
-//! with two users, made of `role`, `memberships`, `settings` and `ownership`.
+//! `statement` (every SQL text and its quoting); here also `ahead` (connections that are begun early), `watch` (what the server
+//! asks for), `binding` (channel binding), `writer` (the session that makes changes), `checks` (testSecret) and `examine` (the
+//! diagnose event). `alternate` is the strategy with two users, made of `role`, `memberships`, `settings` and `ownership`.
 
 pub mod ahead;
 mod alternate;

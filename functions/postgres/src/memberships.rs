@@ -67,9 +67,7 @@ async fn grant(turn: &Turn<'_>) -> Result<()> {
 /// and a database's owner for everybody, whatever the role; only what it may really act as has its powers.
 pub(crate) async fn must_be_able_to_act(turn: &Turn<'_>) -> Result<()> {
     let (original, owner) = (&turn.pair.original, turn.owner());
-    let sql = catalog::may_act(original, owner, turn.roles.version);
-    let rows = turn.writer.session.run(turn.job, "compare two roles", &sql, &explain).await?;
-    if rows.first().and_then(|row| row.first()?.as_deref()) == Some("t") {
+    if original == owner || says_yes(turn, &catalog::may_act(original, owner, turn.roles.version)).await? {
         return Ok(());
     }
     let what = format!("sessions of {original:?} are set to act as {owner:?}, and it may not");
@@ -82,9 +80,7 @@ pub(crate) async fn must_be_able_to_act(turn: &Turn<'_>) -> Result<()> {
 
 /// Refuses to go on while the account in use would lose by a change of owner.
 pub(crate) async fn must_inherit(turn: &Turn<'_>, member: &str, role: &str) -> Result<()> {
-    let sql = catalog::inherits(member, role);
-    let rows = turn.writer.session.run(turn.job, "compare two roles", &sql, &explain).await?;
-    if rows.first().and_then(|row| row.first()?.as_deref()) == Some("t") {
+    if says_yes(turn, &catalog::inherits(member, role)).await? {
         return Ok(());
     }
     let what = format!("{member:?}, which is in use, owns objects and does not inherit from {role:?}");
@@ -92,6 +88,11 @@ pub(crate) async fn must_inherit(turn: &Turn<'_>, member: &str, role: &str) -> R
         "run {}; so that it keeps its objects when they are handed over, then rotate again",
         statement::grant_membership(role, member, turn.roles.version)
     )))
+}
+
+async fn says_yes(turn: &Turn<'_>, sql: &str) -> Result<bool> {
+    let rows = turn.writer.session.run(turn.job, "compare two roles", sql, &explain).await?;
+    Ok(rows.first().and_then(|row| row.first()?.as_deref()) == Some("t"))
 }
 
 fn membership(row: Vec<Option<String>>) -> Option<Membership> {

@@ -132,6 +132,14 @@ fn wanted(seen: &Seen, pair: &Alternation) -> Rights {
     wanted
 }
 
+fn standing(user: Option<&User>) -> Standing {
+    match user {
+        None => Standing::Absent,
+        Some(user) if user.marked => Standing::Marked,
+        Some(_) => Standing::Unmarked,
+    }
+}
+
 impl Turn<'_> {
     /// The views show the rows of others to superusers only, and only they may give default privileges for others.
     async fn must_be_superuser(&self) -> Result<()> {
@@ -147,7 +155,10 @@ impl Turn<'_> {
 
     /// Refuses a user that is not the secret's own.
     async fn guard(&self, current: &Held<Account>, user: Option<&User>, name: &str) -> Result<()> {
-        if self.is_ours(current, user, name).await? || guard::may_reset(self.job, name) {
+        let (proven, asked) = (self.writer.proven.as_deref(), (name, standing(user)));
+        if guard::is_ours(&Redshift, self.job, self.admin, current, proven, asked).await?
+            || guard::may_reset(self.job, name)
+        {
             return Ok(());
         }
         let marking =
@@ -155,29 +166,9 @@ impl Turn<'_> {
         Err(guard::not_ours(name, &marking))
     }
 
-    async fn is_ours(&self, current: &Held<Account>, user: Option<&User>, name: &str) -> Result<bool> {
-        let standing = match user {
-            None => Standing::Absent,
-            Some(user) if user.marked => Standing::Marked,
-            Some(_) => Standing::Unmarked,
-        };
-        let proven = self.writer.proven.as_deref();
-        guard::is_ours(&Redshift, self.job, self.admin, current, proven, (name, standing)).await
-    }
-
-    /// Whether what the original has may be given to the alternate: only if the original is the secret's own as well. In a normal
-    /// rotation it has just logged in. (After a reset nothing has; then the deployment has spoken.)
     async fn belong_together(&self, current: &Held<Account>, original: &User) -> Result<bool> {
-        let account = original.name.as_str();
-        let together = self.writer.proven.is_none() || self.is_ours(current, Some(original), account).await?;
-        if !together {
-            tracing::warn!(
-                account,
-                "AWSCURRENT does not log in, and nothing proves its user to be this secret's: the other one of the two gets its \
-                 password and nothing else"
-            );
-        }
-        Ok(together)
+        let (proven, standing) = (self.writer.proven.as_deref(), standing(Some(original)));
+        guard::belong_together(&Redshift, self.job, self.admin, current, proven, ("user", standing)).await
     }
 
     /// Makes the alternate, if there is none, and makes it equal to the original, unless the secret wants it left alone.

@@ -144,23 +144,21 @@ async fn pause(stage: &Stage, case: &Case, token: &str) -> Outcome<Option<String
         world.lab.faults().clear();
     };
     let others = async {
-        if held.reached().await.is_none() {
-            return Err(NEVER_REACHED.to_owned());
-        }
+        held.reached().await?;
         let end = match case.aftermath {
             Aftermath::Overtaken => anew(stage).await.map(Some),
             // While the first one stands there holding the lock, the second may be turned away; it is tried again below.
             _ => Ok(world.steps(token).await.err().map(|_| token.to_owned())),
         };
         held.release();
-        end
+        Some(end)
     };
     let ((), end) = tokio::join!(slow, others);
     disarm(stage);
+    let end = end.ok_or(NEVER_REACHED)?;
     if case.aftermath == Aftermath::Overtaken {
         return match end {
             Ok(token) => Ok(token),
-            Err(missed) if missed == NEVER_REACHED => Err(missed),
             // Turned away while the first one held the lock: the service tries the newer token again.
             Err(first) => again(stage).await.map(Some).map_err(|error| format!("{first}; and then: {error}")),
         };

@@ -54,6 +54,33 @@ pub async fn is_ours<T: Target<Account = Account>>(
     some_version_opens(target, job, admin, current, |account| account.username == name).await
 }
 
+/// Whether what one of two users has may be given to the other: only if the account that AWSCURRENT names is the secret's own as
+/// well. In a normal rotation that one has just logged in. (After a reset nothing has; then the deployment has spoken.)
+pub async fn belong_together<T: Target<Account = Account>>(
+    target: &T,
+    job: &Job<'_>,
+    admin: &T::Admin,
+    current: &Held<Account>,
+    proven: Option<&str>,
+    (kind, standing): (&str, Standing),
+) -> Result<bool> {
+    let name = current.account.username.as_str();
+    let together = proven.is_none() || is_ours(target, job, admin, current, proven, (name, standing)).await?;
+    if !together {
+        password_alone(kind, name);
+    }
+    Ok(together)
+}
+
+/// Says what becomes of a pair of which only the one that gets a password is the secret's own; `kind` is what the server calls them.
+pub fn password_alone(kind: &str, other: &str) {
+    tracing::warn!(
+        account = other,
+        "AWSCURRENT does not log in, and nothing proves its {kind} to be this secret's: the other one of the two gets its password \
+         and nothing else"
+    );
+}
+
 /// Whether the admin may set this account's password without any proof, because the deployment says so. Of two users whose
 /// passwords are lost the second is reset by the next rotation, in which the first logs in.
 pub fn may_reset(job: &Job<'_>, account: &str) -> bool {

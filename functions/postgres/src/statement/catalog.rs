@@ -93,13 +93,13 @@ pub fn inherits(member: &str, role: &str) -> String {
     format!("SELECT pg_has_role({}, {}, 'USAGE')", literal(member), literal(role))
 }
 
-/// Whether one role may act as another: by itself, or by a membership that lets it (from PostgreSQL 16 on they need not).
+/// Whether one role may act as another, if there is such a one: from PostgreSQL 16 on not every membership lets it.
 pub fn may_act(member: &str, role: &str, version: u32) -> String {
     let how = if version >= 16 { "SET" } else { "MEMBER" };
     format!(
-        "SELECT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = {1} AND (r.rolname = {0} OR pg_has_role({0}, r.oid, '{how}')))",
-        literal(member),
-        literal(role)
+        "SELECT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = {} AND pg_has_role({}, r.oid, '{how}'))",
+        literal(role),
+        literal(member)
     )
 }
 
