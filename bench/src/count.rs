@@ -37,7 +37,7 @@ pub(crate) async fn count(
     let protocol = match case.engine {
         Engine::Postgres | Engine::Redshift => Protocol::Postgres,
         Engine::MySql | Engine::MariaDb => Protocol::MySql,
-        Engine::Keys => Protocol::Opaque,
+        Engine::Keys => Protocol::Http,
     };
     let proxy = Proxy::start(protocol, "127.0.0.1", servers.port(case.engine)).await?;
     let name = format!("counted, {}, {side:?}", case.name()).replace([' ', ','], "_");
@@ -79,7 +79,7 @@ fn refused(protocol: Protocol, messages: &[Message]) -> usize {
     let (no, yes) = match protocol {
         Protocol::Postgres => (b'E', b'Z'),
         Protocol::MySql => (0xff, 0x00),
-        Protocol::Opaque => return 0,
+        Protocol::Http | Protocol::Opaque => return 0,
     };
     let mut verdicts = BTreeMap::new();
     for message in messages.iter().filter(|message| message.direction == Direction::ToClient) {

@@ -8,12 +8,13 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((first, rest)) = bytes.split_first() else { return };
-    let protocol = if first & 1 == 0 { Protocol::Postgres } else { Protocol::MySql };
+    let protocols = [Protocol::Postgres, Protocol::MySql, Protocol::Http];
+    let protocol = protocols[usize::from(first % 3)];
     let traffic = turns(rest);
     let whole = messages(protocol, &traffic, usize::MAX);
-    let apart = messages(protocol, &traffic, 1 + usize::from(first >> 1));
-    // Once the traffic is encrypted each read is a message.
-    match encrypted(protocol, &whole) {
+    let apart = messages(protocol, &traffic, 1 + usize::from(first / 3));
+    // Once the traffic is encrypted, or a body comes in pieces, each read is a message.
+    match last_whole(protocol, &whole) {
         None => assert_eq!(whole, apart),
         Some(at) => {
             assert_eq!(whole[..=at], apart[..=at]);
@@ -22,13 +23,18 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// The message after which everything is encrypted.
-fn encrypted(protocol: Protocol, messages: &[Message]) -> Option<usize> {
+/// The message after which no other is known as one.
+fn last_whole(protocol: Protocol, messages: &[Message]) -> Option<usize> {
     let mut numbered = messages.iter().enumerate();
     let found = match protocol {
         // Every other message has a length in it.
         Protocol::Postgres => numbered
             .find(|(_, (way, bytes))| *way == Direction::ToClient && matches!(&bytes[..], [b'S' | b'G'])),
+        Protocol::Http => numbered.find(|(_, (_, bytes))| {
+            let head = bytes.windows(4).position(|end| end == b"\r\n\r\n").unwrap_or(0);
+            let mut lines = bytes[..head].split(|byte| *byte == b'\n');
+            lines.any(|line| line.to_ascii_lowercase().starts_with(b"transfer-encoding:"))
+        }),
         _ => numbered
             .find(|(_, (way, _))| *way == Direction::ToServer)
             .filter(|(_, (_, bytes))| bytes.len() == 36 && bytes[5] & 8 != 0),

@@ -1,6 +1,6 @@
 //! A TCP proxy in front of a database or an HTTP server, with faults; it knows where messages begin, not what they say.
 //!
-//! Plain PostgreSQL and MySQL traffic is taken message by message, so that a fault lies exactly between two of them.
+//! Plain PostgreSQL, MySQL and HTTP traffic is taken message by message, so that a fault lies exactly between two of them.
 //! What is encrypted, or another protocol, is taken as it arrives: each read is one message.
 
 mod framing;
@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{RwLock, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::runtime::locked;
@@ -92,6 +92,8 @@ struct Shared {
     server: (String, u16),
     log: Mutex<Log>,
     delay_micros: AtomicU64,
+    /// Held while a message is passed on and until what was to happen after it has happened.
+    under_way: RwLock<()>,
     connections: Mutex<JoinSet<()>>,
 }
 
@@ -121,6 +123,7 @@ impl Proxy {
             server: (host.to_owned(), port),
             log: Mutex::default(),
             delay_micros: AtomicU64::new(0),
+            under_way: RwLock::default(),
             connections: Mutex::default(),
         });
         let door = tokio::sync::Mutex::new(tokio::spawn(pass(listener, Arc::clone(&shared))));
@@ -179,8 +182,10 @@ impl Proxy {
         Held { reached, let_go }
     }
 
-    /// Whether a cut or hold is left that was not reached.
-    pub fn is_armed(&self) -> bool {
+    /// Whether a cut or hold is left that was not reached. Who has read the last message can ask before the cut after it is made:
+    /// then this waits for the cut.
+    pub async fn is_armed(&self) -> bool {
+        let _nothing_under_way = self.shared.under_way.write().await;
         !locked(&self.shared.log).traps.is_empty()
     }
 

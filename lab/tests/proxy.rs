@@ -105,13 +105,38 @@ async fn cut_before_the_statement_it_has_no_effect_and_after_it_it_has() {
         fixture.proxy.cut_all().await;
         fixture.proxy.clear();
         fixture.proxy.cut(point);
-        assert!(fixture.proxy.is_armed());
+        assert!(fixture.proxy.is_armed().await);
         let error = fixture.make_table(&table).await.unwrap_err();
         assert!(error.is_closed() || error.to_string().contains("communicating"), "{error:?}");
-        assert!(!fixture.proxy.is_armed());
+        assert!(!fixture.proxy.is_armed().await);
         assert_eq!(fixture.has_table(&table).await, has_effect, "{point:?}");
         fixture.make_table(&fresh_name("once_only")).await.unwrap();
     }
+}
+
+/// Whoever reads the last message of all knows no other sign that the cut after it has been made.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_after_the_last_message_is_waited_for() {
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = server.local_addr().unwrap().port();
+    let proxy = Proxy::start(Protocol::Opaque, "127.0.0.1", port).await.unwrap();
+    let mut client = TcpStream::connect(("127.0.0.1", proxy.port())).await.unwrap();
+    let (mut accepted, _) = server.accept().await.unwrap();
+    let is_made = Arc::new(AtomicBool::new(false));
+    let made = Arc::clone(&is_made);
+    let (go_on, goes_on) = std::sync::mpsc::channel();
+    proxy.cut_with(Point::after(ToClient, 1), move || {
+        // The client has to be served while this stands.
+        tokio::task::block_in_place(|| goes_on.recv()).unwrap();
+        made.store(true, Ordering::SeqCst);
+    });
+    accepted.write_all(b"!").await.unwrap();
+    assert_eq!(client.read_u8().await.unwrap(), b'!');
+    let mut asked = Box::pin(proxy.is_armed());
+    assert!(timeout(Duration::ZERO, &mut asked).await.is_err(), "answered while the cut is being made");
+    go_on.send(()).unwrap();
+    assert!(!timeout(LONG, asked).await.unwrap());
+    assert!(is_made.load(Ordering::SeqCst));
 }
 
 #[tokio::test]
@@ -150,7 +175,7 @@ async fn mysql_messages_are_told_apart_and_cut() {
             proxy.clear();
             proxy.cut(point);
             make_database(&name).await.unwrap_err();
-            assert!(!proxy.is_armed());
+            assert!(!proxy.is_armed().await);
             assert_eq!(has_database(&name).await, has_effect, "{release} {point:?}");
         }
     }

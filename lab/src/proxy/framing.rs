@@ -9,6 +9,8 @@ pub enum Protocol {
     Postgres,
     /// MySQL and MariaDB, without compression ("MySQL Packets" in MySQL's source documentation).
     MySql,
+    /// HTTP/1.1 (RFC 9112): a head and its body are one message, if the head says how long the body is.
+    Http,
     /// Anything: each read is one message.
     Opaque,
 }
@@ -40,6 +42,7 @@ impl Framing {
         match self.protocol {
             Protocol::Postgres => self.postgres(direction, bytes),
             Protocol::MySql => self.mysql(direction, bytes),
+            Protocol::Http => self.http(bytes),
             Protocol::Opaque => bytes.first().map(|&kind| (bytes.len(), kind)),
         }
     }
@@ -78,6 +81,23 @@ impl Framing {
             }
         }
         Some((length, message.get(4).copied().unwrap_or(0)))
+    }
+
+    fn http(&mut self, bytes: &[u8]) -> Option<(usize, u8)> {
+        let head = bytes.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
+        let field = |name: &[u8]| {
+            bytes[..head].split(|&byte| byte == b'\n').find_map(|line| {
+                let (found, value) = line.split_at(line.iter().position(|&byte| byte == b':')?);
+                found.eq_ignore_ascii_case(name).then(|| value[1..].trim_ascii())
+            })
+        };
+        if field(b"transfer-encoding").is_some() {
+            self.protocol = Protocol::Opaque;
+            return Some((head, bytes[0]));
+        }
+        let body = field(b"content-length").and_then(|digits| str::from_utf8(digits).ok()?.parse().ok());
+        let message = bytes.get(..head.saturating_add(body.unwrap_or(0)))?;
+        Some((message.len(), message[0]))
     }
 }
 
@@ -164,6 +184,27 @@ mod tests {
             Protocol::MySql,
             &[(ToServer, &request), (ToClient, b"\x16")],
             &[(ToServer, 36, 0x85), (ToClient, 1, 0x16)],
+        );
+    }
+    #[test]
+    fn http_heads_and_bodies_are_one_message() {
+        let traffic: &[(Direction, &[u8])] = &[
+            (ToServer, b"POST / HTTP/1.1\r\nContent-LENGTH:  6 \r\nhost: a\r\n\r\n\r\n\r\n{}"),
+            (ToClient, b"HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx"),
+            (ToServer, b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"),
+        ];
+        let expected =
+            [(ToServer, 55, b'P'), (ToClient, 27, b'H'), (ToClient, 39, b'H'), (ToServer, 27, b'G')];
+        check(Protocol::Http, traffic, &expected);
+    }
+
+    #[test]
+    fn http_in_pieces_is_opaque() {
+        let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\ncontent-length: 9\r\n\r\n";
+        check(
+            Protocol::Http,
+            &[(ToClient, head), (ToClient, b"1\r"), (ToServer, b"G")],
+            &[(ToClient, 66, b'H'), (ToClient, 1, b'1'), (ToClient, 1, b'\r'), (ToServer, 1, b'G')],
         );
     }
 }

@@ -84,7 +84,10 @@ async fn cut(stage: &Stage, cut: Cut, kills: bool, token: &str) -> Outcome<bool>
     arm(stage, cut, kills).await;
     // Every step runs until one fails, or none does because the loss could be made good.
     let end = world.steps(token).await;
-    let armed = stage.proxy.as_ref().is_some_and(|proxy| proxy.is_armed());
+    let armed = match &stage.proxy {
+        Some(proxy) => proxy.is_armed().await,
+        None => false,
+    };
     let reached = world.lab.faults().unused().is_empty() && !armed;
     disarm(stage);
     match violation(&world.lab.secrets(), &world.secret, &stage.accepts, stage.overlaps).await {

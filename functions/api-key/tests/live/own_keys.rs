@@ -105,7 +105,7 @@ async fn registry_scene() -> Scene {
 /// The same, with everything that is sent passing through a proxy.
 pub(crate) async fn registry_scene_behind_a_proxy() -> std::io::Result<(Scene, Arc<Proxy>)> {
     let issuer = Issuer::start(registry).await;
-    let proxy = Arc::new(Proxy::start(Protocol::Opaque, "127.0.0.1", issuer.port).await?);
+    let proxy = Arc::new(Proxy::start(Protocol::Http, "127.0.0.1", issuer.port).await?);
     let port = proxy.port();
     Ok((registry_scene_at(issuer, port).await, proxy))
 }

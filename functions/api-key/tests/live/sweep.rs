@@ -65,7 +65,7 @@ async fn stage(name: &'static str) -> io::Result<Stage> {
 
 async fn behind_a_proxy(setting: Setting<'static>) -> io::Result<(Scene, Arc<Proxy>)> {
     let issuer = Issuer::start(setting.dialect).await;
-    let proxy = Arc::new(Proxy::start(Protocol::Opaque, "127.0.0.1", issuer.port).await?);
+    let proxy = Arc::new(Proxy::start(Protocol::Http, "127.0.0.1", issuer.port).await?);
     let scene = Scene::around(issuer, Setting { port: Some(proxy.port()), ..setting }).await;
     Ok((scene, proxy))
 }
