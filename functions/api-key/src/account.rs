@@ -145,7 +145,7 @@ fn differing(name: &str) -> Error {
 }
 
 /// The secret texts of a value: all that the provider does not declare public. Without a provider, all.
-pub fn secrets(document: &Document, providers: &Providers) -> Vec<Secret> {
+pub(crate) fn secrets(document: &Document, providers: &Providers) -> Vec<Secret> {
     let fields = match document {
         Document::Plain(secret) => return vec![secret.share()],
         Document::Object(fields) => fields,
@@ -159,7 +159,7 @@ pub fn secrets(document: &Document, providers: &Providers) -> Vec<Secret> {
 }
 
 /// What authorises calls: the admin's secret where the secret names one, else the secret itself.
-pub async fn authority(job: &Job<'_>, account: &Account) -> Result<Fields> {
+pub(crate) async fn authority(job: &Job<'_>, account: &Account) -> Result<Fields> {
     let shape = &account.provider.secret;
     let (Some(arn), false) = (&account.admin, shape.admin.is_empty()) else {
         return Ok(account.fields.copy());

@@ -25,7 +25,7 @@ const LARGEST: usize = 1 << 20;
 const LARGEST_HEAD: usize = 64 << 10;
 
 /// An answer, whatever it says.
-pub struct Raw {
+pub(crate) struct Raw {
     /// The status.
     pub status: StatusCode,
     /// The headers.
@@ -35,24 +35,15 @@ pub struct Raw {
 }
 
 /// Why there is no answer.
-pub enum Failure {
+pub(crate) enum Failure {
     /// The request never left: nothing was done.
     NotSent(Error),
     /// The request left, and what became of it is not known.
     Lost(Error),
 }
 
-impl Failure {
-    /// The error alone.
-    pub fn error(self) -> Error {
-        match self {
-            Failure::NotSent(error) | Failure::Lost(error) => error,
-        }
-    }
-}
-
 /// Sends a request and reads its answer.
-pub async fn send(
+pub(crate) async fn send(
     job: &Job<'_>,
     origin: &Origin,
     request: http::Request<Full<Bytes>>,

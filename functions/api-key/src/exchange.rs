@@ -27,7 +27,7 @@ const LEAST: Duration = Duration::from_secs(2);
 const REASON: usize = 200;
 
 /// What a service answered.
-pub enum Meaning {
+pub(crate) enum Meaning {
     /// Yes.
     Yes(Answer),
     /// The credential is refused; in few words.
@@ -35,7 +35,7 @@ pub enum Meaning {
 }
 
 /// An answer that is a yes.
-pub struct Answer {
+pub(crate) struct Answer {
     /// Its headers.
     pub headers: HeaderMap,
     body: Bytes,
@@ -48,7 +48,7 @@ impl Answer {
     }
 
     /// The body as JSON.
-    pub fn json(&self) -> Result<Value> {
+    pub(crate) fn json(&self) -> Result<Value> {
         serde_json::from_slice(&self.body).map_err(|_| {
             // The reader's own words could quote the body.
             misunderstood(&self.place, "the answer is not JSON")
@@ -56,13 +56,13 @@ impl Answer {
     }
 
     /// What time it is, by the service's own clock.
-    pub fn date(&self) -> Option<SystemTime> {
+    pub(crate) fn date(&self) -> Option<SystemTime> {
         let text = self.headers.get(DATE)?.to_str().ok()?;
         SystemTime::try_from(DateTime::from_str(text, Format::HttpDate).ok()?).ok()
     }
 
     /// The error for an answer that lacks something or has something else in its place.
-    pub fn misunderstood(&self, what: &str) -> Error {
+    pub(crate) fn misunderstood(&self, what: &str) -> Error {
         misunderstood(&self.place, what)
     }
 }
@@ -82,7 +82,7 @@ enum Verdict {
 }
 
 /// Sends a call until it has an answer that means something, within the deadline. `request` makes it anew for each try.
-pub async fn exchange(
+pub(crate) async fn exchange(
     job: &Job<'_>,
     provider: &Provider,
     kind: &str,

@@ -23,7 +23,7 @@ use crate::service::{Access, Service};
 const NOBODY_WAITS: Duration = Duration::from_secs(20 * 60);
 
 /// The keys as they were listed before the labels were looked at, and what has been learnt and done since.
-pub struct Survey {
+pub(crate) struct Survey {
     listing: Listing,
     read: RefCell<BTreeMap<VersionId, Rc<Account>>>,
     revoked: RefCell<Vec<String>>,
@@ -41,7 +41,7 @@ impl Survey {
 }
 
 /// The keys of a secret, and a version that acts on them.
-pub struct Keys<'a> {
+pub(crate) struct Keys<'a> {
     /// This target, to understand other versions.
     pub target: &'a ApiKey,
     /// The invocation.
@@ -58,7 +58,7 @@ pub struct Keys<'a> {
 
 impl<'a> Keys<'a> {
     /// The service, as the version sees it that acts.
-    pub fn service(&self) -> Service<'a> {
+    pub(crate) fn service(&self) -> Service<'a> {
         Service::new(self.job, self.names, self.account, self.admin).sharing(&self.access)
     }
 
@@ -70,7 +70,7 @@ impl<'a> Keys<'a> {
     }
 
     /// Rule 4, before a key is issued: those of earlier tries for this token that nobody can still be about to store.
-    pub async fn sweep_old(&self) -> Result<()> {
+    pub(crate) async fn sweep_old(&self) -> Result<()> {
         let provider = &self.account.provider;
         let (Some(list), Some(revoke)) = (&provider.calls.list, &provider.calls.revoke) else {
             return Ok(());
@@ -93,7 +93,7 @@ impl<'a> Keys<'a> {
     }
 
     /// For services that allow one key: the current one and whatever else is ours go before a new one can be made.
-    pub async fn make_room(&self, current: &VersionId) -> Result<()> {
+    pub(crate) async fn make_room(&self, current: &VersionId) -> Result<()> {
         let Some(revoke) = &self.account.provider.calls.revoke else { return Ok(()) };
         let acting = Acting { service: self.service(), revoke, survey: &self.survey().await? };
         for entry in acting.survey.entries().filter(|entry| self.is_ours(entry)) {
@@ -104,13 +104,13 @@ impl<'a> Keys<'a> {
 
     /// The keys that there are, seen before the labels are looked at again: a version has its label before it has a key, so
     /// what is listed here and has no label then belongs to a rotation that was given up.
-    pub async fn survey(&self) -> Result<Survey> {
+    pub(crate) async fn survey(&self) -> Result<Survey> {
         self.listing(&self.service()).await.map(Survey::new)
     }
 
     /// Rules 1 and 3, before the labels move: leftovers of this token, and the key of AWSPREVIOUS. Nothing is read that the
     /// listing makes unnecessary: the value of AWSPREVIOUS only where no listed key carries its label.
-    pub async fn retire(&self, survey: &Survey, labels: &Labels) -> Result<()> {
+    pub(crate) async fn retire(&self, survey: &Survey, labels: &Labels) -> Result<()> {
         let Some(revoke) = &self.account.provider.calls.revoke else { return Ok(()) };
         let previous = unpinned_previous(labels);
         let leftovers: Vec<&Entry> = survey.entries().filter(|entry| self.is_leftover(entry)).collect();
@@ -139,7 +139,7 @@ impl<'a> Keys<'a> {
 
     /// Rules 1 and 2, after the labels have moved: what belongs to versions that had lost their labels when the second look saw
     /// them, which was after the keys were listed.
-    pub async fn settle(&self, survey: &Survey, labels: &Labels) -> Result<()> {
+    pub(crate) async fn settle(&self, survey: &Survey, labels: &Labels) -> Result<()> {
         let Some(revoke) = &self.account.provider.calls.revoke else { return Ok(()) };
         let alive: Vec<String> = labels.labelled().map(|id| self.names.label(id)).collect();
         let given_up = |entry: &&Entry| {
@@ -155,7 +155,7 @@ impl<'a> Keys<'a> {
     }
 
     /// Takes back the key that this very invocation issued and could not store.
-    pub async fn withdraw(&self, proposed: &Account) -> Result<()> {
+    pub(crate) async fn withdraw(&self, proposed: &Account) -> Result<()> {
         let Some(revoke) = &self.account.provider.calls.revoke else { return Ok(()) };
         let id = match &proposed.id {
             None if proposed.provider.uses_revoked_id() => match self.tested(proposed).await? {
@@ -177,7 +177,7 @@ impl<'a> Keys<'a> {
     /// Rule 2 for the key that this very invocation has put. No lock kept another rotation from coming and going after the second
     /// look; it did not see this key among those that nobody holds. Only once AWSCURRENT has moved can no other invocation for
     /// this token promote it any more; and what a twin has promoted by then has a label still, and keeps its key.
-    pub async fn still_wanted(&self, current: &VersionId) -> Result<()> {
+    pub(crate) async fn still_wanted(&self, current: &VersionId) -> Result<()> {
         let labels = self.job.store.describe().await?;
         let Err(closed) = gate::check(&labels, &self.job.token) else { return Ok(()) };
         let provider = &self.account.provider;

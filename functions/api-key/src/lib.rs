@@ -3,17 +3,17 @@
 //! keys may go), `names` (theirs), `unstored` (those that cannot be issued again), `statement` (requests and quoting), `exchange`
 //! (tries, and what answers mean), `connect` and `address` (one request).
 
-pub mod account;
+mod account;
 pub mod address;
-pub mod connect;
-pub mod exchange;
-pub mod keys;
-pub mod listing;
+mod connect;
+mod exchange;
+mod keys;
+mod listing;
 pub mod names;
 pub mod provider;
-pub mod service;
+mod service;
 pub mod statement;
-pub mod unstored;
+mod unstored;
 
 use std::rc::Rc;
 use std::time::Duration;

@@ -11,7 +11,7 @@ use crate::provider::pointer::Pointer;
 use crate::provider::schema::Call;
 
 /// A key as the service lists it.
-pub struct Entry {
+pub(crate) struct Entry {
     /// The service's name for it.
     pub id: String,
     /// The name it was given.
@@ -24,14 +24,14 @@ pub struct Entry {
 
 impl Entry {
     /// Whether its name begins like this.
-    pub fn is_under(&self, prefix: &str) -> bool {
+    pub(crate) fn is_under(&self, prefix: &str) -> bool {
         self.label.as_ref().is_some_and(|label| label.starts_with(prefix))
     }
 }
 
 /// The keys that there are, and the service's time.
 #[derive(Default)]
-pub struct Listing {
+pub(crate) struct Listing {
     /// The keys, each once.
     pub entries: Vec<Entry>,
     /// When they were listed, by the service's clock.
@@ -41,7 +41,7 @@ pub struct Listing {
 
 impl Listing {
     /// Adds the keys of a page; whether there was one that no page before it had.
-    pub fn add(&mut self, page: Vec<Entry>) -> bool {
+    pub(crate) fn add(&mut self, page: Vec<Entry>) -> bool {
         let before = self.entries.len();
         let new = page.into_iter().filter(|entry| self.seen.insert(entry.id.clone()));
         self.entries.extend(new);
@@ -50,7 +50,7 @@ impl Listing {
 }
 
 /// The keys in an answer.
-pub fn entries(call: &Call, json: &Value) -> Result<Vec<Entry>, String> {
+pub(crate) fn entries(call: &Call, json: &Value) -> Result<Vec<Entry>, String> {
     let place = call.entries.as_ref().ok_or("there are no entries")?;
     let list = match place.find(json) {
         Some(Value::Array(list)) => list,
@@ -70,7 +70,7 @@ pub fn entries(call: &Call, json: &Value) -> Result<Vec<Entry>, String> {
 }
 
 /// Where the next page begins: what the answer says, or a parameter of the URL that it says.
-pub fn next(call: &Call, json: &Value) -> Result<Option<String>, String> {
+pub(crate) fn next(call: &Call, json: &Value) -> Result<Option<String>, String> {
     let Some(place) = &call.next else { return Ok(None) };
     let next = place.text(json)?.filter(|next| !next.is_empty());
     Ok(match &call.next_param {

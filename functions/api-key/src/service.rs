@@ -26,10 +26,10 @@ const PAGES: u32 = 100;
 const LONGEST: usize = 16 << 10;
 
 /// The access token of whoever acts, once it has been asked for: services limit how many they give.
-pub type Access = Rc<RefCell<Option<Secret>>>;
+pub(crate) type Access = Rc<RefCell<Option<Secret>>>;
 
 /// A service, seen by one version of the secret.
-pub struct Service<'a> {
+pub(crate) struct Service<'a> {
     job: &'a Job<'a>,
     names: &'a Names,
     account: &'a Account,
@@ -38,7 +38,7 @@ pub struct Service<'a> {
 }
 
 /// An accepted key.
-pub struct Accepted {
+pub(crate) struct Accepted {
     /// Its id, where the answer names it: then the id is proven to be this key's.
     pub id: Option<String>,
 }
@@ -53,18 +53,23 @@ struct About<'a> {
 
 impl<'a> Service<'a> {
     /// The service of an account, with what authorises calls.
-    pub fn new(job: &'a Job<'a>, names: &'a Names, account: &'a Account, admin: &'a Fields) -> Service<'a> {
+    pub(crate) fn new(
+        job: &'a Job<'a>,
+        names: &'a Names,
+        account: &'a Account,
+        admin: &'a Fields,
+    ) -> Service<'a> {
         Service { job, names, account, admin, access: Access::default() }
     }
 
     /// The same with the access token of another service of this account and admin.
     #[must_use]
-    pub fn sharing(self, access: &Access) -> Service<'a> {
+    pub(crate) fn sharing(self, access: &Access) -> Service<'a> {
         Service { access: Rc::clone(access), ..self }
     }
 
     /// Makes a key under a label. The new fields of the secret, each known to be secret from here on.
-    pub async fn issue(&self, call: &Call, label: &str) -> Result<NewFields> {
+    pub(crate) async fn issue(&self, call: &Call, label: &str) -> Result<NewFields> {
         let answer = self.yes("issue", call, &about(label)).await?;
         let from_body = call.store.values().any(|source| matches!(source.get_ref(), Source::Body(_)));
         let json = if from_body { answer.json()? } else { Value::Null };
@@ -101,12 +106,12 @@ impl<'a> Service<'a> {
     }
 
     /// Makes the service accept this account's key, under a label.
-    pub async fn put(&self, call: &Call, label: &str) -> Result<()> {
+    pub(crate) async fn put(&self, call: &Call, label: &str) -> Result<()> {
         self.yes("put", call, &about(label)).await.map(drop)
     }
 
     /// Whether this account's key is accepted.
-    pub async fn test(&self, call: &Call) -> Result<Result<Accepted, String>> {
+    pub(crate) async fn test(&self, call: &Call) -> Result<Result<Accepted, String>> {
         let answer = match self.call("test", call, &about("")).await {
             Ok(Meaning::Yes(answer)) => answer,
             Ok(Meaning::Rejected(words)) => return Ok(Err(words)),
@@ -123,7 +128,7 @@ impl<'a> Service<'a> {
     }
 
     /// Every key the service lists.
-    pub async fn list(&self, call: &Call) -> Result<Listing> {
+    pub(crate) async fn list(&self, call: &Call) -> Result<Listing> {
         let first = call.first_page.unwrap_or(1);
         let paged = self.account.provider.uses(call, &Variable::Page) && call.next.is_none();
         let mut listing = Listing::default();
@@ -152,7 +157,7 @@ impl<'a> Service<'a> {
     }
 
     /// Ends a key. One that is gone already is no failure.
-    pub async fn revoke(&self, call: &Call, label: &str, id: Option<&str>) -> Result<()> {
+    pub(crate) async fn revoke(&self, call: &Call, label: &str, id: Option<&str>) -> Result<()> {
         self.yes("revoke", call, &About { id, ..about(label) }).await.map(drop)
     }
 

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use rotation::secret::Secret;
 
 /// The fields of a secret that a new key brings along.
-pub type NewFields = Vec<(String, Secret)>;
+pub(crate) type NewFields = Vec<(String, Secret)>;
 
 /// More secrets of one function than this are hardly in such trouble at once; beyond it the oldest is given up.
 const MOST: usize = 16;
@@ -15,11 +15,11 @@ const MOST: usize = 16;
 /// By the name that the key has at the service: it is made of the secret and the token. A token alone is its caller's choice,
 /// and two secrets can have the same.
 #[derive(Default)]
-pub struct Unstored(RefCell<VecDeque<(String, NewFields)>>);
+pub(crate) struct Unstored(RefCell<VecDeque<(String, NewFields)>>);
 
 impl Unstored {
     /// Keeps what was issued.
-    pub fn keep(&self, label: String, new: &NewFields) {
+    pub(crate) fn keep(&self, label: String, new: &NewFields) {
         self.forget(&label);
         let mut kept = self.0.borrow_mut();
         if kept.len() == MOST {
@@ -29,12 +29,12 @@ impl Unstored {
     }
 
     /// What was issued under this name.
-    pub fn find(&self, label: &str) -> Option<NewFields> {
+    pub(crate) fn find(&self, label: &str) -> Option<NewFields> {
         self.0.borrow().iter().find(|(known, _)| known == label).map(|(_, new)| shared(new))
     }
 
     /// Lets go of what is stored by now.
-    pub fn forget(&self, label: &str) {
+    pub(crate) fn forget(&self, label: &str) {
         self.0.borrow_mut().retain(|(known, _)| known != label);
     }
 }

@@ -75,7 +75,7 @@ impl Admin {
 
 /// The accounts that are changed for a user, in the order in which that is done. A list of host parts has to have the one that the
 /// function itself is matched with: by that one every later step judges whether all is done.
-pub async fn names(job: &Job<'_>, writer: &mut Session, account: &Account) -> Result<Vec<Name>> {
+pub(crate) async fn names(job: &Job<'_>, writer: &mut Session, account: &Account) -> Result<Vec<Name>> {
     let proven = proven(job, writer, account).await?;
     let names = account.names(&account.username, &proven);
     if names.iter().all(|name| name.host != proven.host) {
@@ -86,7 +86,7 @@ pub async fn names(job: &Job<'_>, writer: &mut Session, account: &Account) -> Re
 }
 
 /// The account that has shown itself to be the secret's. After a reset nothing has, and there may be only one to mean.
-pub async fn proven(job: &Job<'_>, writer: &mut Session, account: &Account) -> Result<Name> {
+pub(crate) async fn proven(job: &Job<'_>, writer: &mut Session, account: &Account) -> Result<Name> {
     if !writer.is_admin {
         return Ok(writer.login.name.clone());
     }
@@ -121,7 +121,7 @@ async fn hosts(job: &Job<'_>, admin: &mut Session, user: &str) -> Result<Vec<Str
 }
 
 /// Names the accounts of the same user that stay as they are.
-pub async fn tell_of_others(job: &Job<'_>, writer: &mut Session, names: &[Name]) -> Result<()> {
+pub(crate) async fn tell_of_others(job: &Job<'_>, writer: &mut Session, names: &[Name]) -> Result<()> {
     let (true, Some(first)) = (writer.is_admin, names.first()) else { return Ok(()) };
     let mut others = hosts(job, writer, &first.user).await?;
     others.retain(|host| names.iter().all(|name| name.host != *host));
@@ -137,7 +137,7 @@ pub async fn tell_of_others(job: &Job<'_>, writer: &mut Session, names: &[Name])
 }
 
 /// Refuses an account that is neither the proven one nor otherwise shown to be the secret's.
-pub async fn guard_if_other(
+pub(crate) async fn guard_if_other(
     job: &Job<'_>,
     writer: &mut Session,
     admin: Option<&Admin>,
@@ -155,7 +155,7 @@ pub async fn guard_if_other(
 }
 
 /// Refuses an account that nothing proves to be the secret's. The versions are current and pending.
-pub async fn guard(
+pub(crate) async fn guard(
     job: &Job<'_>,
     writer: &Session,
     admin: &Admin,
@@ -170,7 +170,7 @@ pub async fn guard(
 }
 
 /// The statement with which an admin says that an account is this secret's. On MariaDB it closes the account until the rotation.
-pub fn marking(writer: &Session, name: &Name) -> String {
+pub(crate) fn marking(writer: &Session, name: &Name) -> String {
     let mark = if writer.server.is_mariadb() {
         format!(
             "IDENTIFIED VIA {} USING {}",
@@ -185,7 +185,7 @@ pub fn marking(writer: &Session, name: &Name) -> String {
 
 /// An account is the secret's if it carries the mark, if a password of the secret's has opened it, or if what is stored for it
 /// is such a password's.
-pub async fn is_ours(
+pub(crate) async fn is_ours(
     job: &Job<'_>,
     writer: &Session,
     admin: &Admin,
@@ -235,7 +235,12 @@ async fn is_stored(
 }
 
 /// Whether an account other than the proven one can be told to have this password: marked, or known by what is stored.
-pub async fn holds(job: &Job<'_>, writer: &mut Session, name: &Name, password: &Secret) -> Result<bool> {
+pub(crate) async fn holds(
+    job: &Job<'_>,
+    writer: &mut Session,
+    name: &Name,
+    password: &Secret,
+) -> Result<bool> {
     let found = Profile::read(job, writer, name).await?;
     let holds =
         found.is_some_and(|found| found.is_marked(&writer.secret_arn, name) || found.stores(password));
@@ -249,7 +254,7 @@ pub async fn holds(job: &Job<'_>, writer: &mut Session, name: &Name, password: &
 }
 
 /// How many more refused logins the account can bear before the server locks it, where there is such a limit.
-pub async fn patience(job: &Job<'_>, account: &Account, admin: &Admin) -> Option<u32> {
+pub(crate) async fn patience(job: &Job<'_>, account: &Account, admin: &Admin) -> Option<u32> {
     let mut session = admin.session(job, None).await.ok()?;
     let mut limits = Vec::new();
     if session.server.is_mariadb() {
@@ -268,7 +273,12 @@ pub async fn patience(job: &Job<'_>, account: &Account, admin: &Admin) -> Option
 }
 
 /// testSecret: whether the alternate may do what the original may.
-pub async fn compare(job: &Job<'_>, pair: &Alternation, account: &Account, alternate: &Name) -> Result<()> {
+pub(crate) async fn compare(
+    job: &Job<'_>,
+    pair: &Alternation,
+    account: &Account,
+    alternate: &Name,
+) -> Result<()> {
     if pair.sync == Equality::Untouched {
         return Ok(());
     }

@@ -25,7 +25,7 @@ use crate::stored::{self, Method};
 const ROUNDS: usize = 5;
 
 /// An account and what is to become of it.
-pub struct Plan<'a> {
+pub(crate) struct Plan<'a> {
     /// The account that is the truth.
     pub original: &'a Name,
     /// The one that is made equal to it.
@@ -39,7 +39,7 @@ pub struct Plan<'a> {
 }
 
 /// Makes the account equal and opens it with its new password.
-pub async fn apply(job: &Job<'_>, admin: &mut Session, plan: &Plan<'_>) -> Result<()> {
+pub(crate) async fn apply(job: &Job<'_>, admin: &mut Session, plan: &Plan<'_>) -> Result<()> {
     let Plan { original, alternate, pair, .. } = plan;
     let truth = Profile::of(job, admin, original).await?;
     let unfinished = plan.found.is_none_or(|found| found.is_unfinished(&admin.secret_arn, alternate));
@@ -134,7 +134,7 @@ async fn open(
 }
 
 /// What keeps two accounts from being equal, as far as the secret wants them to be.
-pub async fn difference(
+pub(crate) async fn difference(
     job: &Job<'_>,
     admin: &mut Session,
     original: &Name,
@@ -239,7 +239,7 @@ async fn run_singly(
 }
 
 /// Whether the table, column or routine of a grant is gone.
-pub async fn is_gone(job: &Job<'_>, admin: &mut Session, grant: &Grant) -> Result<bool> {
+pub(crate) async fn is_gone(job: &Job<'_>, admin: &mut Session, grant: &Grant) -> Result<bool> {
     let sql = match grant.object.chars().next() {
         Some('`') if !grant.object.ends_with(".*") => {
             let columns = grant.what.find(" (").map_or("1", |at| grant.what[at..].trim());

@@ -13,7 +13,7 @@ use crate::statement::{self, identifier, literal};
 use crate::stored::{self, Method};
 
 /// Sets an account's password and leaves everything else as it is.
-pub async fn set_password(
+pub(crate) async fn set_password(
     job: &Job<'_>,
     admin: &mut Session,
     name: &Name,
@@ -26,7 +26,7 @@ pub async fn set_password(
 
 /// Runs `ALTER USER` with a clause that must not be seen.
 #[expect(clippy::disallowed_methods, reason = "exposes the clause to the statement that it is part of")]
-pub async fn alter(
+pub(crate) async fn alter(
     job: &Job<'_>,
     admin: &mut Session,
     name: &Name,
@@ -42,7 +42,12 @@ pub async fn alter(
 /// How an account with these methods authenticates with a new password. MySQL masks passwords in its logs and gets it as it is.
 /// On MariaDB every method with a password gets the new one, as a hash, and the others are kept.
 #[expect(clippy::disallowed_methods, reason = "exposes the password or its hash to the clause that sets it")]
-pub fn authentication(job: &Job<'_>, mariadb: bool, methods: &[Method], password: &Secret) -> Result<Secret> {
+pub(crate) fn authentication(
+    job: &Job<'_>,
+    mariadb: bool,
+    methods: &[Method],
+    password: &Secret,
+) -> Result<Secret> {
     if !mariadb {
         let plugin = methods.first().map_or("caching_sha2_password", |method| method.plugin.as_str());
         return Ok(Secret::new(format!(
@@ -77,7 +82,7 @@ pub fn authentication(job: &Job<'_>, mariadb: bool, methods: &[Method], password
 }
 
 /// These methods and no others (MariaDB).
-pub fn via(methods: &[Method]) -> Secret {
+pub(crate) fn via(methods: &[Method]) -> Secret {
     Secret::new(format!("IDENTIFIED VIA {}", methods.iter().map(part).collect::<Vec<_>>().join(" OR ")))
 }
 

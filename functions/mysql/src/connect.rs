@@ -77,11 +77,11 @@ impl Drop for Session {
 }
 
 /// One result row, every column as text.
-pub type Columns = Vec<Option<String>>;
+pub(crate) type Columns = Vec<Option<String>>;
 
 /// Whom to log in as, with what, and into which database.
 #[derive(Clone, Copy)]
-pub struct Who<'a> {
+pub(crate) struct Who<'a> {
     /// The user.
     pub user: &'a str,
     /// The password.
@@ -91,7 +91,7 @@ pub struct Who<'a> {
 }
 
 /// Logs in on a server.
-pub async fn login(job: &Job<'_>, server: &account::Server, who: Who<'_>) -> Result<Login<Session>> {
+pub(crate) async fn login(job: &Job<'_>, server: &account::Server, who: Who<'_>) -> Result<Login<Session>> {
     let account::Server { host, port, .. } = server;
     let place = format!("{host}:{port}");
     let mut failure = None;

@@ -30,7 +30,7 @@ const IN_HISTORY: u16 = 3638;
 const NOT_PRIMARY: u16 = 3891;
 
 /// Whether the session may give its own account two passwords (MySQL manual, "Password Management").
-pub async fn may_itself(job: &Job<'_>, session: &mut Session) -> Result<bool> {
+pub(crate) async fn may_itself(job: &Job<'_>, session: &mut Session) -> Result<bool> {
     if session.server.is_mariadb() {
         return Ok(false);
     }
@@ -40,7 +40,7 @@ pub async fn may_itself(job: &Job<'_>, session: &mut Session) -> Result<bool> {
 }
 
 /// Makes pending valid beside current.
-pub async fn apply(
+pub(crate) async fn apply(
     job: &Job<'_>,
     writer: &mut Session,
     name: &Name,
@@ -75,7 +75,12 @@ pub async fn apply(
 
 /// After the promotion: the second password goes if the secret says so; on MariaDB the new one moves to the front, because some
 /// clients follow only one switch of authentication.
-pub async fn settle(job: &Job<'_>, writer: &mut Session, name: &Name, current: &Held<Account>) -> Result<()> {
+pub(crate) async fn settle(
+    job: &Job<'_>,
+    writer: &mut Session,
+    name: &Name,
+    current: &Held<Account>,
+) -> Result<()> {
     let discard = current.account.discard_old;
     if writer.server.is_mariadb() {
         let first = native(job, current)?;

@@ -15,7 +15,7 @@ use crate::statement::{self, identifier};
 /// The kinds, in the order in which they are given: what is granted to all comes before what is taken out of it again, and
 /// `GRANT OPTION` on everything before the dynamic privileges, which it would make grantable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A privilege on everything, a database, a table, columns or a routine.
     Privilege,
     /// A dynamic privilege, which carries a grant option of its own (MySQL).
@@ -32,7 +32,7 @@ pub enum Kind {
 
 /// One grant, without its option.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Grant {
+pub(crate) struct Grant {
     /// What kind.
     pub kind: Kind,
     /// On what, in SQL; empty for roles.
@@ -42,10 +42,10 @@ pub struct Grant {
 }
 
 /// Grants, each with whether it may be passed on.
-pub type Grants = BTreeMap<Grant, bool>;
+pub(crate) type Grants = BTreeMap<Grant, bool>;
 
 /// Everything that an account may do by itself.
-pub async fn read(job: &Job<'_>, session: &mut Session, name: &Name) -> Result<Grants> {
+pub(crate) async fn read(job: &Job<'_>, session: &mut Session, name: &Name) -> Result<Grants> {
     let sql = statement::grants(name, session.server.is_mariadb());
     let doing = format!("list what {name} may do");
     let rows = session.run(job, &doing, &sql, refusal::statement).await?;
@@ -121,7 +121,7 @@ fn understand(grants: &mut Grants, row: Columns, mariadb: bool) {
 
 /// What separates an account from the one it is to be equal to.
 #[derive(Debug, Default)]
-pub struct Difference {
+pub(crate) struct Difference {
     /// What it lacks.
     pub missing: Grants,
     /// What it has beyond; also what it has with an option that it should have without.
@@ -130,7 +130,7 @@ pub struct Difference {
 
 impl Difference {
     /// Compares.
-    pub fn between(original: &Grants, alternate: &Grants) -> Difference {
+    pub(crate) fn between(original: &Grants, alternate: &Grants) -> Difference {
         let mut difference = Difference::default();
         for (grant, option) in original {
             match alternate.get(grant) {
@@ -149,13 +149,13 @@ impl Difference {
     }
 
     /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.missing.is_empty() && self.extra.is_empty()
     }
 }
 
 /// A statement, and the grants that it is about.
-pub struct Change {
+pub(crate) struct Change {
     /// The statement.
     pub sql: String,
     /// What it gives or takes.
@@ -163,7 +163,7 @@ pub struct Change {
 }
 
 /// The statements that give grants to an account; those on one object together.
-pub fn give(grants: &Grants, to: &Name) -> Vec<Change> {
+pub(crate) fn give(grants: &Grants, to: &Name) -> Vec<Change> {
     changes(grants, |first, option, list| {
         let passed_on = |words: &str| if option { format!(" WITH {words} OPTION") } else { String::new() };
         match first.kind {
@@ -179,7 +179,7 @@ pub fn give(grants: &Grants, to: &Name) -> Vec<Change> {
 }
 
 /// The statements that take grants from an account.
-pub fn take(grants: &Grants, from: &Name) -> Vec<Change> {
+pub(crate) fn take(grants: &Grants, from: &Name) -> Vec<Change> {
     changes(grants, |first, _, list| match first.kind {
         Kind::Privilege | Kind::Dynamic => format!("REVOKE {list} ON {} FROM {}", first.object, from.sql()),
         Kind::Proxy => format!("REVOKE PROXY ON {} FROM {}", first.object, from.sql()),
@@ -211,7 +211,7 @@ fn changes(grants: &Grants, statement: impl Fn(&Grant, bool, &str) -> String) ->
 }
 
 /// The grants in words, for the log: never a value, only names.
-pub fn words(grants: &Grants) -> String {
+pub(crate) fn words(grants: &Grants) -> String {
     let mut texts = Vec::new();
     for (Grant { kind, object, what }, option) in grants {
         let on = if object.is_empty() { String::new() } else { format!(" on {object}") };

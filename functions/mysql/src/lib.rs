@@ -5,19 +5,19 @@
 //! `dual`.
 
 pub mod account;
-pub mod acting;
-pub mod alternate;
-pub mod assign;
-pub mod connect;
-pub mod dual;
-pub mod grants;
-pub mod own;
-pub mod profile;
-pub mod refusal;
-pub mod server;
+mod acting;
+mod alternate;
+mod assign;
+mod connect;
+mod dual;
+mod grants;
+mod own;
+mod profile;
+mod refusal;
+mod server;
 pub mod statement;
-pub mod stored;
-pub mod turn;
+mod stored;
+mod turn;
 
 use std::time::Duration;
 

@@ -11,10 +11,10 @@ use crate::statement;
 use crate::stored::{self, Method};
 
 /// MySQL wants to see the current password (`PASSWORD REQUIRE CURRENT`).
-pub const CURRENT_REQUIRED: u16 = 3892;
+pub(crate) const CURRENT_REQUIRED: u16 = 3892;
 
 /// Sets the password of the account that the session is logged in as.
-pub async fn set_password(job: &Job<'_>, session: &mut Session, password: &Secret) -> Result<()> {
+pub(crate) async fn set_password(job: &Job<'_>, session: &mut Session, password: &Secret) -> Result<()> {
     if session.is_admin {
         return Err(Error::new(Kind::Bug, "the admin's own password was to be set"));
     }

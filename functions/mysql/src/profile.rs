@@ -12,13 +12,13 @@ use crate::statement::{self, literal};
 use crate::stored::{self, Method};
 
 /// The attribute that marks an account as a secret's. Only somebody with CREATE USER can write it (MySQL manual, "ALTER USER").
-pub const MARK: &str = "turnlock";
+pub(crate) const MARK: &str = "turnlock";
 
 /// The attribute that an account carries beside the mark while it is being made.
-pub const UNFINISHED: &str = "turnlock_unfinished";
+pub(crate) const UNFINISHED: &str = "turnlock_unfinished";
 
 /// An account as the server keeps it.
-pub struct Profile {
+pub(crate) struct Profile {
     /// How it authenticates, in order. MySQL has one way only.
     pub methods: Vec<Method>,
     /// TLS requirements, limits and password policies, as clauses of `ALTER USER`, each with its value even where it is the default.
@@ -33,7 +33,7 @@ pub struct Profile {
 
 impl Profile {
     /// Reads an account; none if there is no such account. Needs SELECT on the mysql schema.
-    pub async fn read(job: &Job<'_>, session: &mut Session, name: &Name) -> Result<Option<Profile>> {
+    pub(crate) async fn read(job: &Job<'_>, session: &mut Session, name: &Name) -> Result<Option<Profile>> {
         let doing = format!("describe the account {name}");
         let mariadb = session.server.is_mariadb();
         let sql = if mariadb { statement::mariadb_account(name) } else { statement::mysql_account(name) };
@@ -49,7 +49,7 @@ impl Profile {
     }
 
     /// Reads an account that has to be there.
-    pub async fn of(job: &Job<'_>, session: &mut Session, name: &Name) -> Result<Profile> {
+    pub(crate) async fn of(job: &Job<'_>, session: &mut Session, name: &Name) -> Result<Profile> {
         Profile::read(job, session, name).await?.ok_or_else(|| {
             Error::new(Kind::ServerRefused, format!("there is no account {name}"))
                 .remedy("correct \"hosts\" in the secret, or make the account")
@@ -57,7 +57,7 @@ impl Profile {
     }
 
     /// Whether the account carries this secret's mark.
-    pub fn is_marked(&self, secret_arn: &str, name: &Name) -> bool {
+    pub(crate) fn is_marked(&self, secret_arn: &str, name: &Name) -> bool {
         self.attributes.get(MARK).and_then(Value::as_str) == Some(secret_arn)
             || self.methods == [Method::native(&stored::placeholder(secret_arn, name))]
             || self.is_closed(secret_arn, name)
@@ -65,7 +65,7 @@ impl Profile {
 
     /// Whether this is an account that we were making when something went wrong. One that an admin has marked is none, even if it
     /// is closed to everybody.
-    pub fn is_unfinished(&self, secret_arn: &str, name: &Name) -> bool {
+    pub(crate) fn is_unfinished(&self, secret_arn: &str, name: &Name) -> bool {
         self.is_closed(secret_arn, name)
             || (self.attributes.contains_key(UNFINISHED) && self.is_marked(secret_arn, name))
     }
@@ -78,12 +78,12 @@ impl Profile {
     }
 
     /// Whether the server stores this password for it, as far as that can be told without a login.
-    pub fn stores(&self, password: &Secret) -> bool {
+    pub(crate) fn stores(&self, password: &Secret) -> bool {
         self.methods.iter().any(|method| method.is_opened_by(password))
     }
 
     /// What has to be merged into another account's attributes to make them these; what we write there is nobody else's business.
-    pub fn attribute_patch(&self, other: &Profile) -> Option<String> {
+    pub(crate) fn attribute_patch(&self, other: &Profile) -> Option<String> {
         let is_ours = |key: &String| [MARK, UNFINISHED].contains(&key.as_str());
         let mut patch = Map::new();
         for (key, value) in self.attributes.iter().filter(|(key, _)| !is_ours(key)) {

@@ -7,10 +7,10 @@ use rotation::target::Login;
 use crate::connect::Columns;
 
 /// Says what an error's number means in a place, where the place knows better than this page.
-pub type Explain = fn(u16) -> Option<(Kind, &'static str)>;
+pub(crate) type Explain = fn(u16) -> Option<(Kind, &'static str)>;
 
 /// A refused login: whether the answer is about the password, or about something else.
-pub fn login<S>(place: &str, user: &str, answer: &ServerError) -> Result<Login<S>> {
+pub(crate) fn login<S>(place: &str, user: &str, answer: &ServerError) -> Result<Login<S>> {
     let words = words(answer);
     match answer.code {
         1045 => return Ok(Login::Rejected(words)),
@@ -32,7 +32,7 @@ const NO_PASSWORD: u16 = 1698;
 const PERHAPS_NONE: &str = "or the account has no password, only unix_socket, auth_socket or the like: then give it a password plugin";
 
 /// A refused statement.
-pub fn of(place: &str, doing: &str, answer: &ServerError, explain: Explain) -> Error {
+pub(crate) fn of(place: &str, doing: &str, answer: &ServerError, explain: Explain) -> Error {
     let what = format!("{place} refused to {doing}");
     // One number for every option that is in the way (ER_OPTION_PREVENTS_STATEMENT).
     let code = if answer.message.contains("--strict-password-validation") { POLICY } else { answer.code };
@@ -45,13 +45,13 @@ pub fn of(place: &str, doing: &str, answer: &ServerError, explain: Explain) -> E
 }
 
 /// A password that a policy refuses (ER_NOT_VALID_PASSWORD).
-pub const POLICY: u16 = 1819;
+pub(crate) const POLICY: u16 = 1819;
 
 /// An account statement failed, and no more (ER_CANNOT_USER): MariaDB's answer for most reasons, which it keeps in a list.
-pub const ACCOUNT: u16 = 1396;
+pub(crate) const ACCOUNT: u16 = 1396;
 
 /// The first error in that list (level, number, words), where the answer itself is the last.
-pub fn because(answer: ServerError, listed: Vec<Columns>) -> ServerError {
+pub(crate) fn because(answer: ServerError, listed: Vec<Columns>) -> ServerError {
     let reason = listed.into_iter().next().and_then(|row| {
         let [_, Some(code), Some(message)] = <[_; 3]>::try_from(row).ok()? else { return None };
         Some(ServerError { code: code.parse().ok()?, message, state: answer.state.clone() })
@@ -112,7 +112,7 @@ fn closed(code: u16) -> Option<(Kind, &'static str)> {
 }
 
 /// What refused statements have in common.
-pub fn statement(code: u16) -> Option<(Kind, &'static str)> {
+pub(crate) fn statement(code: u16) -> Option<(Kind, &'static str)> {
     Some(match code {
         1290 | 1836 | 1792 | 3100 => (
             Kind::ServerRefused,
@@ -121,11 +121,11 @@ pub fn statement(code: u16) -> Option<(Kind, &'static str)> {
         POLICY | 1372 | 3632 => (
             Kind::ServerRefused,
             "a password policy of the server refused the new password: align PASSWORD_LENGTH and EXCLUDE_* with it (MariaDB with a \
-             validation plugin wants PASSWORD_FORM=plaintext), remove the label AWSPENDING (`turnlock repair`) and rotate again",
+             validation plugin wants PASSWORD_FORM=plaintext), remove the label AWSPENDING (`turnlock repair SECRET --through ARN`) and rotate again",
         ),
         3638 => (
             Kind::ServerRefused,
-            "the account's password history forbids this password: remove the label AWSPENDING (`turnlock repair`) and rotate again",
+            "the account's password history forbids this password: remove the label AWSPENDING (`turnlock repair SECRET --through ARN`) and rotate again",
         ),
         1044 | 1045 | 1142 | 1227 | 1410 | 1698 => (
             Kind::ServerRefused,

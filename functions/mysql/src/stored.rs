@@ -9,13 +9,13 @@ use rotation::secret::Secret;
 use crate::account::Name;
 
 /// MariaDB's own plugin, and the one in which two passwords can be had.
-pub const NATIVE: &str = "mysql_native_password";
+pub(crate) const NATIVE: &str = "mysql_native_password";
 /// MariaDB's plugin with elliptic curves.
-pub const ED25519: &str = "ed25519";
+pub(crate) const ED25519: &str = "ed25519";
 
 /// What the server stores for a password under a plugin; none where that cannot be computed here.
 #[expect(clippy::disallowed_methods, reason = "exposes the password to be hashed")]
-pub fn hash(plugin: &str, password: &Secret) -> Option<Secret> {
+pub(crate) fn hash(plugin: &str, password: &Secret) -> Option<Secret> {
     match plugin {
         NATIVE => Some(Secret::new(native(password.expose().as_bytes()))),
         ED25519 => Some(Secret::new(ed25519(password.expose().as_bytes()))),
@@ -24,7 +24,7 @@ pub fn hash(plugin: &str, password: &Secret) -> Option<Secret> {
 }
 
 /// What MariaDB would store, or which way out there is.
-pub fn known_hash(plugin: &str, password: &Secret) -> Result<Secret> {
+pub(crate) fn known_hash(plugin: &str, password: &Secret) -> Result<Secret> {
     hash(plugin, password).ok_or_else(|| {
         let what = format!("what the server stores for a {plugin} password cannot be computed here");
         Error::new(Kind::ServerRefused, what).remedy(
@@ -63,13 +63,13 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 /// A hash that belongs to no password, and names a secret and an account: an admin marks a MariaDB account with it.
-pub fn placeholder(secret_arn: &str, name: &Name) -> String {
+pub(crate) fn placeholder(secret_arn: &str, name: &Name) -> String {
     of_nobody("mark", secret_arn, name)
 }
 
 /// Another one, which stands in a MariaDB account that is being made: nobody can log in, and as only an admin could have put it
 /// there, it marks the account as well.
-pub fn unfinished(secret_arn: &str, name: &Name) -> String {
+pub(crate) fn unfinished(secret_arn: &str, name: &Name) -> String {
     of_nobody("unfinished", secret_arn, name)
 }
 
@@ -81,13 +81,13 @@ fn of_nobody(kind: &str, secret_arn: &str, name: &Name) -> String {
 
 /// The password that does the same as the second where the server takes no hashes. It can be known, so the account that has it is
 /// locked too.
-pub fn placeholder_password(secret_arn: &str, name: &Name) -> Secret {
+pub(crate) fn placeholder_password(secret_arn: &str, name: &Name) -> Secret {
     Secret::new(format!("Turnlock-mark-1-{}", &placeholder(secret_arn, name)[1..]))
 }
 
 /// One way in which an account can authenticate.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Method {
+pub(crate) struct Method {
     /// The plugin.
     pub plugin: String,
     /// What is stored for it, if anything is.
@@ -100,24 +100,24 @@ impl Method {
         clippy::disallowed_methods,
         reason = "exposes a hash to be compared with the one that the server stores"
     )]
-    pub fn is_opened_by(&self, password: &Secret) -> bool {
+    pub(crate) fn is_opened_by(&self, password: &Secret) -> bool {
         hash(&self.plugin, password).is_some_and(|hash| self.stored.as_deref() == Some(hash.expose()))
     }
 
     /// Whether the server checks a password of its own for it, rather than asking the operating system or a directory.
-    pub fn has_password(&self) -> bool {
+    pub(crate) fn has_password(&self) -> bool {
         !matches!(self.plugin.as_str(), "unix_socket" | "auth_socket" | "pam" | "gssapi" | "named_pipe")
     }
 
     /// A method of MariaDB's native plugin.
-    pub fn native(hash: &str) -> Method {
+    pub(crate) fn native(hash: &str) -> Method {
         Method { plugin: NATIVE.to_owned(), stored: Some(hash.to_owned()) }
     }
 }
 
 /// Reads the methods of a MariaDB account, in order, from the server's `CREATE USER` text:
 /// `` CREATE USER `u`@`h` IDENTIFIED VIA ed25519 USING '...' OR mysql_native_password USING '...' REQUIRE ... ``.
-pub fn methods(created: &str) -> Result<Vec<Method>> {
+pub(crate) fn methods(created: &str) -> Result<Vec<Method>> {
     let mut words = Words(created);
     let understood = (|| {
         loop {

@@ -22,7 +22,7 @@ enum Deed {
 }
 
 /// Makes the server accept pending. The versions are current and pending.
-pub async fn apply(
+pub(crate) async fn apply(
     job: &Job<'_>,
     writer: &mut Session,
     admin: &Admin,

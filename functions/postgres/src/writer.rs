@@ -148,11 +148,11 @@ pub(crate) fn explain(code: &str) -> Option<(Kind, String)> {
         ),
         "22023" | "28P01" => (
             Kind::ServerRefused,
-            "a password policy of the server refused the new password: align PASSWORD_LENGTH and EXCLUDE_* with it, remove the label AWSPENDING (`turnlock repair`) and rotate again",
+            "a password policy of the server refused the new password: align PASSWORD_LENGTH and EXCLUDE_* with it, remove the label AWSPENDING (`turnlock repair SECRET --through ARN`) and rotate again",
         ),
         "0A000" => (
             Kind::ServerRefused,
-            "the server wants to judge the password itself: set PASSWORD_FORM=plaintext, remove the label AWSPENDING (`turnlock repair`) and rotate again",
+            "the server wants to judge the password itself: set PASSWORD_FORM=plaintext, remove the label AWSPENDING (`turnlock repair SECRET --through ARN`) and rotate again",
         ),
         _ => return None,
     };

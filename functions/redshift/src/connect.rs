@@ -68,7 +68,7 @@ pub(crate) fn explain(code: &str) -> Option<(Kind, String)> {
         ),
         "22023" => (
             Kind::ServerRefused,
-            "the server refused the new password: see its words, remove the label AWSPENDING (`turnlock repair`) and rotate again",
+            "the server refused the new password: see its words, remove the label AWSPENDING (`turnlock repair SECRET --through ARN`) and rotate again",
         ),
         "40001" | "40P01" | "55P03" | "57014" => (
             Kind::Conflict,
