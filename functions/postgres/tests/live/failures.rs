@@ -123,6 +123,27 @@ async fn who_may_not_list_old_versions_is_told_that_nothing_logs_in_and_any_othe
     }
 }
 
+/// A version whose key is out of reach for good must not stop the others from being tried; one that cannot be read now has not been
+/// refused by anybody.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_version_is_passed_over_if_it_may_not_be_read_and_any_other_trouble_is_itself() {
+    for (code, kind) in [
+        ("AccessDeniedException", "setSecret: LockedOut:"),
+        ("InvalidParameterException", "setSecret: NotRotatable:"),
+    ] {
+        let app = App::new(16).await;
+        let world = app.world().await;
+        let mut wrong = world.current();
+        wrong["password"] = "not the password at all".into();
+        world.put("00000000-0000-4000-8000-00000000000a", &wrong, "AWSCURRENT").unwrap();
+        // After two reads each of createSecret and setSecret.
+        let previous = At::operation("GetSecretValue", 5);
+        world.lab.faults().set(vec![Fault::new(previous, What::FailBefore(code.into(), 400))]);
+        world.fails(&[kind]).await;
+        assert!(world.lab.faults().unused().is_empty());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_wants_no_password_proves_nothing() {
     // With `trust` AWS's function finds that pending works already, and rotates nothing at all.
