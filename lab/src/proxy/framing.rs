@@ -186,6 +186,7 @@ mod tests {
             &[(ToServer, 36, 0x85), (ToClient, 1, 0x16)],
         );
     }
+
     #[test]
     fn http_heads_and_bodies_are_one_message() {
         let traffic: &[(Direction, &[u8])] = &[

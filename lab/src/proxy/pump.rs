@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
-use tokio::sync::oneshot;
+use tokio::sync::RwLockReadGuard;
 
 use super::framing::Framing;
 use super::{Direction, Message, Point, Shared, Trap};
@@ -73,14 +73,10 @@ impl Way<'_> {
             tokio::time::sleep(Duration::from_micros(delay)).await;
         }
         let number = self.record(kind, message.len());
-        stand(self.spring(Point::before(self.direction, number))?).await;
-        let release = {
-            let _under_way = self.shared.under_way.read().await;
-            to.write_all(message).await?;
-            self.spring(Point::after(self.direction, number))?
-        };
-        stand(release).await;
-        Ok(())
+        self.spring(Point::before(self.direction, number), self.shared.under_way.read().await).await?;
+        let under_way = self.shared.under_way.read().await;
+        to.write_all(message).await?;
+        self.spring(Point::after(self.direction, number), under_way).await
     }
 
     fn record(&self, kind: u8, length: usize) -> usize {
@@ -96,29 +92,25 @@ impl Way<'_> {
         number
     }
 
-    /// Does what is to be done at this point: an error is a cut, and what is held stands until it is released.
-    fn spring(&self, at: Point) -> io::Result<Option<oneshot::Receiver<()>>> {
+    /// Does what is to be done at this point; an error is a cut. What is held is under way no more.
+    async fn spring(&self, at: Point, under_way: RwLockReadGuard<'_, ()>) -> io::Result<()> {
         let trap = {
             let mut log = locked(&self.shared.log);
             log.traps.iter().position(|(point, _)| *point == at).map(|index| log.traps.remove(index).1)
         };
         match trap {
-            None => Ok(None),
+            None => Ok(()),
             Some(Trap::Cut(hook)) => {
                 hook();
                 Err(io::ErrorKind::ConnectionAborted.into())
             }
             Some(Trap::Hold { reached, release }) => {
+                drop(under_way);
                 let _ = reached.send(());
-                Ok(Some(release))
+                // Released, or nobody holds it any more.
+                let _ = release.await;
+                Ok(())
             }
         }
-    }
-}
-
-async fn stand(release: Option<oneshot::Receiver<()>>) {
-    if let Some(release) = release {
-        // Released, or nobody holds it any more.
-        let _ = release.await;
     }
 }
