@@ -6,9 +6,9 @@ use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
 use rotation::target::Held;
 use rotation::version::Stage;
+use wire_postgres::connect::Session;
 
 use crate::Postgres;
-use crate::connect::Session;
 use crate::role::not_understood;
 use crate::statement::{self, catalog};
 use crate::writer::explain;

@@ -6,9 +6,9 @@ use rotation::database::admin::Admin;
 use rotation::diagnose::Finding;
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
+use wire_postgres::connect::Session;
 
 use crate::DBNAME;
-use crate::connect::Session;
 use crate::statement::{self, catalog};
 use crate::writer::{admin_session, explain};
 

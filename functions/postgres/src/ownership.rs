@@ -3,9 +3,9 @@
 
 use rotation::database::alternation::Equality;
 use rotation::error::{Error, Kind, Result};
+use wire_postgres::connect::Session;
 
 use crate::alternate::Turn;
-use crate::connect::Session;
 use crate::memberships;
 use crate::statement::{self, catalog};
 use crate::writer::{IDLE, PATIENCE, admin_session, explain, explain_admin};

@@ -2,8 +2,8 @@
 
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
+use wire_postgres::connect::Session;
 
-use crate::connect::Session;
 use crate::statement::catalog;
 use crate::writer::explain;
 

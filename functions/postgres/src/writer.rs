@@ -11,8 +11,8 @@ use rotation::job::Job;
 use rotation::secret::Secret;
 use rotation::settings::PasswordForm;
 use rotation::target::Login;
+use wire_postgres::connect::{self, Entrance, Session};
 
-use crate::connect::{self, Entrance, Session};
 use crate::{DBNAME, statement};
 
 /// How long a rotation waits for another one of the same secret. Shorter than the driver is waited for, so that the server's

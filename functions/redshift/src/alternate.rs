@@ -2,7 +2,6 @@
 //! first made equal to the original, in every database. There is no transaction around it: each statement is committed by
 //! itself, whatever is cut is done again by the next try, and the password comes last.
 
-use rotate_postgres::connect::Session;
 use rotation::database::account::Account;
 use rotation::database::admin::Admin;
 use rotation::database::alternation::{Alternation, Equality};
@@ -12,6 +11,7 @@ use rotation::gate::{self, Gate};
 use rotation::job::Job;
 use rotation::target::Held;
 use rotation::version::Stage;
+use wire_postgres::connect::Session;
 
 use crate::Redshift;
 use crate::catalog::{self, Seen};

@@ -6,9 +6,9 @@ mod row;
 
 use std::collections::HashSet;
 
-use rotate_postgres::connect::Session;
 use rotation::error::Result;
 use rotation::job::Job;
+use wire_postgres::connect::Session;
 
 use crate::connect::explain;
 use crate::right::{Frame, Right, Rights, Terms};

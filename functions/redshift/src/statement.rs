@@ -1,7 +1,7 @@
 //! The SQL texts this target sends, and the quoting of what goes into any. (What gives and takes privileges is put together in
 //! `right`, the questions are in `catalog` and `user`.)
 
-pub(crate) use rotate_postgres::statement::identifier;
+pub(crate) use wire_postgres::statement::identifier;
 
 /// What testSecret runs where the secret names nothing.
 pub(crate) const CHECK: &str = "SELECT now()";

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use aws_lc_rs::digest;
-use rotate_postgres::connect::Session;
 use rotation::database::alternation::Equality;
 use rotation::database::guard;
 use rotation::error::Result;
 use rotation::job::Job;
+use wire_postgres::connect::Session;
 
 use crate::connect::explain;
 use crate::statement::literal;

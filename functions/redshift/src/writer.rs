@@ -1,12 +1,12 @@
 //! The session that makes changes, and passwords as it sends them.
 
 use postgres_protocol::password;
-use rotate_postgres::connect::Session;
 use rotation::database::account::Account;
 use rotation::error::Result;
 use rotation::job::Job;
 use rotation::secret::Secret;
 use rotation::settings::PasswordForm;
+use wire_postgres::connect::Session;
 
 use crate::connect::explain;
 use crate::statement;
