@@ -1,5 +1,5 @@
-//! For the diagnose event: what whoever acts lacks for the strategy, each as the statement that gives it. AWS's functions are
-//! refused half way instead, with a pending version that has been made already.
+//! For the diagnose event: the privileges that the acting user lacks for the strategy, as statements to run. AWS's functions learn of
+//! a missing privilege only when they have stored a pending version.
 
 use rotation::database::account::Account;
 use rotation::database::admin::Admin;

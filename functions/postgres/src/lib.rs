@@ -1,6 +1,6 @@
 //! Rotates PostgreSQL and Aurora PostgreSQL accounts. The crate [`wire_postgres`] logs in and runs statements; `statement` holds
 //! every SQL text and its quoting. Here also: `writer` (the session that makes changes), `checks` (testSecret) and `examine` (the
-//! diagnose event). `alternate` is the strategy with two users, made of `role`, `memberships`, `settings` and `ownership`.
+//! diagnose event). `alternate` is the strategy with two users, made of `turn`, `role`, `memberships`, `settings` and `ownership`.
 
 mod alternate;
 mod checks;
@@ -10,6 +10,7 @@ mod ownership;
 mod role;
 mod settings;
 pub mod statement;
+mod turn;
 mod writer;
 
 use std::time::Duration;
