@@ -3,5 +3,6 @@
 pub mod account;
 pub mod admin;
 pub mod alternation;
+pub mod difference;
 pub mod guard;
 pub mod host;
