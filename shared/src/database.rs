@@ -3,6 +3,7 @@
 pub mod account;
 pub mod admin;
 pub mod alternation;
+pub mod difference;
 pub mod guard;
 pub mod host;
 pub mod place;

@@ -1,14 +1,14 @@
-//! For the diagnose event: what whoever acts lacks for the strategy, each as the statement that gives it. AWS's functions are
-//! refused half way instead, with a pending version that has been made already.
+//! For the diagnose event: the privileges that the acting user lacks for the strategy, as statements to run. AWS's functions learn of
+//! a missing privilege only when they have stored a pending version.
 
 use rotation::database::account::Account;
 use rotation::database::admin::Admin;
 use rotation::diagnose::Finding;
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
+use wire_postgres::connect::Session;
 
 use crate::DBNAME;
-use crate::connect::Session;
 use crate::statement::{self, catalog};
 use crate::writer::{admin_session, explain};
 

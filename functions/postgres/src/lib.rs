@@ -1,20 +1,16 @@
-//! Rotates PostgreSQL and Aurora PostgreSQL accounts. The files of every target: `connect` (driver errors become verdicts),
-//! `statement` (every SQL text and its quoting); here also `ahead` (connections that are begun early), `watch` (what the server
-//! asks for), `binding` (channel binding), `writer` (the session that makes changes), `checks` (testSecret) and `examine` (the
-//! diagnose event). `alternate` is the strategy with two users, made of `role`, `memberships`, `settings` and `ownership`.
+//! Rotates PostgreSQL and Aurora PostgreSQL accounts. The crate [`wire_postgres`] logs in and runs statements; `statement` holds
+//! every SQL text and its quoting. Here also: `writer` (the session that makes changes), `checks` (testSecret) and `examine` (the
+//! diagnose event). `alternate` is the strategy with two users, made of `turn`, `role`, `memberships`, `settings` and `ownership`.
 
-pub mod ahead;
 mod alternate;
-mod binding;
 mod checks;
-pub mod connect;
 mod examine;
 mod memberships;
 mod ownership;
 mod role;
 mod settings;
 pub mod statement;
-mod watch;
+mod turn;
 mod writer;
 
 use std::time::Duration;
@@ -32,8 +28,9 @@ use rotation::settings::Settings;
 use rotation::strategy::Strategy;
 use rotation::target::{Held, Login, Target};
 use rotation::version::Labels;
+use wire_postgres::connect::Entrance;
+use wire_postgres::{ahead, connect};
 
-use crate::connect::Entrance;
 use crate::writer::{explain, explain_admin};
 
 pub use crate::writer::Writer;

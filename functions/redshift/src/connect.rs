@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use rotate_postgres::connect::{self, Dialect, Entrance, Session};
 use rotation::database::account::Account;
 use rotation::database::admin::Admin;
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
 use rotation::target::Login;
+use wire_postgres::connect::{self, Dialect, Entrance, Session};
 
 use crate::statement;
 

@@ -12,7 +12,6 @@ mod statement;
 mod user;
 mod writer;
 
-use rotate_postgres::ahead;
 use rotation::database::account::{Account, Engine, secrets};
 use rotation::database::admin::Admin;
 use rotation::database::alternation::Equality;
@@ -25,6 +24,7 @@ use rotation::settings::Settings;
 use rotation::strategy::Strategy;
 use rotation::target::{Held, Login, Target};
 use rotation::version::{Labels, Stage};
+use wire_postgres::ahead;
 
 use crate::connect::explain;
 pub use crate::writer::Writer;
