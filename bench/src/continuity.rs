@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lab::Lab;
 use lab::continuity::{Clients, Habits, Tally};
 use lab::rotation::{Retries, Step};
 use lab::runtime::RunningFunction;
-use lab::secrets::{At, Fault, Hook, Lab, What};
+use lab::secrets::{At, Fault, Hook, What};
 use tokio::time::MissedTickBehavior;
 
 use crate::figures::NONE;

@@ -5,8 +5,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lab::Lab;
 use lab::proxy::{Direction, Message, Protocol, Proxy};
-use lab::secrets::Lab;
 
 use crate::measure::rotate;
 use crate::plan::{Case, Engine};

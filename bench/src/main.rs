@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use lab::secrets::Lab;
+use lab::Lab;
 
 use plan::{CASES, LATENCIES, PACKAGES, latency};
 use results::Results;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lab::secrets::Lab;
+use lab::Lab;
 
 use crate::figures::{mb, median, ms};
 use crate::measure::{Rotation, rotate};

@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{RwLock, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::runtime::locked;
+use crate::lock::locked;
 pub use framing::{Framing, Protocol};
 
 /// Which way a message goes.
