@@ -8,17 +8,17 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use lab::rotation::{Event, EventKind, Invoke, InvokeError};
 use lab::runtime::RunningFunction;
-use lab::secrets::{self, Call, Fault, Outcome, StateFile, StateKey};
+use lab::secrets::{Call, Fault, Outcome, StateFile, StateKey, faults_from_toml};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::seed;
-use crate::Stop;
 use crate::failure::{Exit, Failure};
 use crate::function;
-use crate::labels::name_of;
+use crate::name::name_of;
 use crate::screen::{Paint, Screen};
+use crate::stop::Stop;
 
 /// Run a Secrets Manager on this machine, with rotation functions attached.
 ///
@@ -149,7 +149,7 @@ fn state_file(path: PathBuf) -> StateFile {
 
 fn faults(path: &Path) -> Result<Vec<Fault>, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string());
-    text.and_then(|text| secrets::faults_from_toml(&text)).map_err(|error| {
+    text.and_then(|text| faults_from_toml(&text)).map_err(|error| {
         let what = format!("{}: {}", path.display(), error.trim_end());
         Failure::usage(what, "docs/cli.md has an example of a file of faults")
     })
