@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lab::Lab;
 use lab::continuity::{Clients, Habits, Tally};
 use lab::rotation::{Retries, Step};
 use lab::runtime::RunningFunction;
-use lab::secrets::{At, Fault, Hook, Lab, What};
+use lab::secrets::{At, Fault, Hook, What};
 use tokio::time::MissedTickBehavior;
 
 use crate::figures::NONE;
@@ -104,7 +105,7 @@ async fn series(case: &Case, servers: &Servers, functions: PathBuf) -> io::Resul
     let name = "continuity";
     let port = servers.port(case.engine);
     let account = servers.account(case, &format!("{name}-admin"), port).await?;
-    crate::store(&lab, name, &account)?;
+    account.store(&lab, name)?;
     let subjects = Subjects::new(functions, None, lab.endpoint())?;
     let function = Arc::new(subjects.function(case, Side::Ours, servers, port)?.start().await?);
     lab.attach(name, function.clone());

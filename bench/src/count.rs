@@ -5,8 +5,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lab::Lab;
 use lab::proxy::{Direction, Message, Protocol, Proxy};
-use lab::secrets::Lab;
 
 use crate::measure::rotate;
 use crate::plan::{Case, Engine};
@@ -42,7 +42,7 @@ pub(crate) async fn count(
     let proxy = Proxy::start(protocol, "127.0.0.1", servers.port(case.engine)).await?;
     let name = format!("counted, {}, {side:?}", case.name()).replace([' ', ','], "_");
     let account = servers.account(case, &format!("{name}-admin"), proxy.port()).await?;
-    crate::store(lab, &name, &account)?;
+    account.store(lab, &name)?;
     lab.set_latency(Duration::ZERO);
     let function = Arc::new(subjects.function(case, side, servers, proxy.port())?.start().await?);
     lab.attach(&name, function.clone());

@@ -25,11 +25,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use lab::secrets::Lab;
+use lab::Lab;
 
 use plan::{CASES, LATENCIES, PACKAGES, latency};
 use results::Results;
-use servers::{Account, Servers};
+use servers::Servers;
 use subject::{Peer, Side, Subjects};
 
 /// How often each case is measured at each latency, unless told.
@@ -145,7 +145,7 @@ async fn bench(arguments: Arguments) -> io::Result<()> {
             let name = secret(at, side);
             let account =
                 servers.account(&CASES[at], &format!("{name}-admin"), servers.port(CASES[at].engine)).await?;
-            store(&lab, &name, &account)?;
+            account.store(&lab, &name)?;
             let counted = count::count(&lab, &subjects, &servers, &CASES[at], side).await;
             match counted {
                 Ok(count) => drop(results.counts.insert((at, side), count)),
@@ -211,16 +211,6 @@ async fn count_instructions(subjects: &Subjects, results: &mut Results) -> io::R
 /// The name of a case's secret, and of the function that rotates it.
 fn secret(case: usize, side: Side) -> String {
     format!("bench-{case}-{side:?}")
-}
-
-/// Stores an account's secrets, and lets the function of the same name rotate it.
-fn store(lab: &Lab, name: &str, account: &Account) -> io::Result<()> {
-    let secrets = lab.secrets();
-    if let Some(admin) = &account.admin {
-        secrets.create(&format!("{name}-admin"), &admin.to_string()).map_err(io::Error::other)?;
-    }
-    secrets.create(name, &account.value.to_string()).map_err(io::Error::other)?;
-    secrets.enable_rotation(name, name).map_err(io::Error::other)
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lab::Lab;
 use lab::rotation::Step;
 use lab::runtime::{Function, RunningFunction};
-use lab::secrets::Lab;
 
 /// How many warm rotations follow the first one.
 const WARM: usize = 2;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lab::secrets::Lab;
+use lab::Lab;
 
 use crate::figures::{mb, median, ms};
 use crate::measure::{Rotation, rotate};
@@ -27,7 +27,7 @@ pub(crate) async fn run(functions: PathBuf) -> io::Result<()> {
     let subjects = Subjects::new(functions, None, lab.endpoint())?;
     for number in 0..SECRETS {
         let account = servers.account(&CASES[0], "", servers.port(CASES[0].engine)).await?;
-        crate::store(&lab, &name(number), &account)?;
+        account.store(&lab, &name(number))?;
     }
     one_after_another(&lab, &subjects, &servers).await?;
     at_once(Arc::new(lab), &subjects, &servers).await

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use lab::Lab;
 use lab::servers::{MySql, Postgres, Redshift, Release, Tls};
 use serde_json::{Value, json};
 
@@ -26,6 +27,18 @@ pub(crate) struct Account {
     pub(crate) value: Value,
     /// The admin's secret, stored under the name that the value's `masterarn` says.
     pub(crate) admin: Option<Value>,
+}
+
+impl Account {
+    /// Stores the account's secrets, and lets the function of the same name rotate it.
+    pub(crate) fn store(&self, lab: &Lab, name: &str) -> io::Result<()> {
+        let secrets = lab.secrets();
+        if let Some(admin) = &self.admin {
+            secrets.create(&format!("{name}-admin"), &admin.to_string()).map_err(io::Error::other)?;
+        }
+        secrets.create(name, &self.value.to_string()).map_err(io::Error::other)?;
+        secrets.enable_rotation(name, name).map_err(io::Error::other)
+    }
 }
 
 impl Servers {

@@ -7,7 +7,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use crate::labels::name_of;
+use crate::name::name_of;
 
 /// What to do about throttling, and about trouble of the service's own.
 pub(crate) const PASSES: &str = "that passes: run the command again in a minute";

@@ -4,12 +4,12 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use clap::{CommandFactory, Parser};
 
 use command::Command;
 use failure::{Exit, Failure};
 use screen::{Colour, Screen};
+use stop::Stop;
 
 mod account;
 mod between;
@@ -19,8 +19,10 @@ mod failure;
 mod finding;
 mod function;
 mod labels;
+mod name;
 mod screen;
 mod signed;
+mod stop;
 mod story;
 
 /// Rotate secrets without locking anyone out: look at them, try a rotation on this machine, find out what is wrong.
@@ -79,31 +81,10 @@ fn run(command: Command, screen: &Arc<Screen>) -> Result<Exit, Failure> {
         // `lab` listens itself; both would hear the same signal, and either could be first.
         let ends_by_itself = matches!(command, Command::Lab(_));
         tokio::select! {
-            outcome = command.run(screen) => outcome,
+            outcome = command.run(screen, Arguments::command) => outcome,
             () = stop.told(), if !ends_by_itself => Err(interrupted(screen)),
         }
     })
-}
-
-/// Ctrl-C, or a polite request to end.
-struct Stop {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Stop {
-    /// Listens from now on.
-    fn listen() -> Result<Stop, Failure> {
-        Ok(Stop { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    /// Waits for it.
-    async fn told(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }
 
 fn interrupted(screen: &Screen) -> Failure {

@@ -19,12 +19,9 @@ mod issuer;
 mod subject;
 mod table;
 
-use act::{Act, Outcome};
+use act::{Act, GONE, Outcome};
 use issuer::Issuer;
 use subject::Subject;
-
-/// What holds when the demo is cut short.
-const GONE: &str = "everything that it had started is gone";
 
 /// Rotate a real PostgreSQL password on this machine while eight clients log in with it.
 ///

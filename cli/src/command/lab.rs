@@ -8,17 +8,17 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use lab::rotation::{Event, EventKind, Invoke, InvokeError};
 use lab::runtime::RunningFunction;
-use lab::secrets::{self, Call, Fault, Outcome, StateFile, StateKey};
+use lab::secrets::{Call, Fault, Outcome, StateFile, StateKey, faults_from_toml};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::seed;
-use crate::Stop;
 use crate::failure::{Exit, Failure};
 use crate::function;
-use crate::labels::name_of;
+use crate::name::name_of;
 use crate::screen::{Paint, Screen};
+use crate::stop::Stop;
 
 /// Run a Secrets Manager on this machine, with rotation functions attached.
 ///
@@ -71,14 +71,14 @@ impl Lab {
     pub(crate) async fn run(self, screen: &Arc<Screen>) -> Result<Exit, Failure> {
         let mut stop = Stop::listen()?;
         let seeds = self.seed.as_deref().map(seed::read).transpose()?.unwrap_or_default();
-        let options = secrets::Options {
+        let options = lab::Options {
             port: self.port,
             latency: Duration::from_millis(self.latency),
             state: self.state.clone().map(state_file),
             ..Default::default()
         };
         let faults = self.faults.as_deref().map(faults).transpose()?.unwrap_or_default();
-        let lab = secrets::Lab::start(options).await.map_err(|error| self.not_started(&error))?;
+        let lab = lab::Lab::start(options).await.map_err(|error| self.not_started(&error))?;
         let events = lab.follow(); // before the seeds: their tests are told too
         let mut arns = Vec::new();
         for (name, command) in &self.functions {
@@ -122,7 +122,7 @@ impl Lab {
 
     async fn attach(
         &self,
-        lab: &secrets::Lab,
+        lab: &lab::Lab,
         name: &str,
         command: &str,
         screen: &Arc<Screen>,
@@ -149,14 +149,14 @@ fn state_file(path: PathBuf) -> StateFile {
 
 fn faults(path: &Path) -> Result<Vec<Fault>, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string());
-    text.and_then(|text| secrets::faults_from_toml(&text)).map_err(|error| {
+    text.and_then(|text| faults_from_toml(&text)).map_err(|error| {
         let what = format!("{}: {}", path.display(), error.trim_end());
         Failure::usage(what, "docs/cli.md has an example of a file of faults")
     })
 }
 
 /// How to use it, once it can be used.
-fn welcome(lab: &secrets::Lab, arns: &[String], seeds: usize, screen: &Screen) {
+fn welcome(lab: &lab::Lab, arns: &[String], seeds: usize, screen: &Screen) {
     if screen.json {
         let line = json!({"endpoint": lab.endpoint(), "functions": arns, "secrets": seeds});
         return screen.out(line.to_string());
@@ -177,7 +177,7 @@ fn welcome(lab: &secrets::Lab, arns: &[String], seeds: usize, screen: &Screen) {
 }
 
 /// A line for each call that ends.
-fn tell_calls(lab: &secrets::Lab, all: bool, screen: &Arc<Screen>) {
+fn tell_calls(lab: &lab::Lab, all: bool, screen: &Arc<Screen>) {
     let screen = Arc::clone(screen);
     lab.on_call(move |call| {
         // Every rotation asks for its own empty version by id, and is told that it is not there.

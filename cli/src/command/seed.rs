@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use lab::secrets::Lab;
+use lab::Lab;
 use serde::Deserialize;
 use serde_json::{Value, json};
 

@@ -5,8 +5,9 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use lab::Lab;
 use lab::runtime::Function;
-use lab::secrets::{Lab, faults_from_toml};
+use lab::secrets::faults_from_toml;
 use lab::servers::{MySql, Postgres, Release, Tls};
 use serde_json::{Value, json};
 use tempfile::TempDir;

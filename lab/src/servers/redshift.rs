@@ -10,7 +10,9 @@ mod defaults;
 mod gate;
 mod grant;
 mod password;
+mod refusal;
 mod rules;
+mod setting;
 mod token;
 mod translate;
 mod user;
@@ -26,7 +28,7 @@ use super::Tls;
 use super::postgres::{self, Auth, Postgres};
 use super::shared::Shared;
 use crate::certs::Authority;
-use crate::runtime::locked;
+use crate::lock::locked;
 use gate::Gate;
 
 /// The user that a cluster starts with.

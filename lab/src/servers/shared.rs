@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use crate::runtime::locked;
+use crate::lock::locked;
 
 /// The shared servers of one kind. Being a static, it is never dropped: the guard of each server sees this process end.
 pub(super) struct Shared<O, S> {

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use super::plan::{Aftermath, Case, Cut, Recording};
 use super::{Accepts, Stage};
+use crate::lock::locked;
 use crate::proxy::Point;
 use crate::rotation::Step;
-use crate::runtime::locked;
 use crate::secrets::{At, Fault, Hook, Secrets, Verdict, What};
 
 type Outcome<T = ()> = Result<T, String>;

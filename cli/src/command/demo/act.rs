@@ -9,10 +9,12 @@ use lab::secrets::VersionInfo;
 use lab::world::World;
 use serde_json::{Value, json};
 
-use super::GONE;
 use super::subject::Subject;
 use crate::failure::Failure;
 use crate::screen::{Paint, Screen};
+
+/// What holds when the demo is cut short.
+pub(super) const GONE: &str = "everything that it had started is gone";
 
 /// What is about to be shown.
 pub(super) struct Act<'a> {

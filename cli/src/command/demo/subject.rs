@@ -4,10 +4,10 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use lab::Lab;
 use lab::continuity::{Attempt, Login};
 use lab::rotation::Step;
 use lab::runtime::Function;
-use lab::secrets::Lab;
 use lab::servers::Postgres;
 use lab::world::World;
 use serde_json::{Value, json};
@@ -122,7 +122,7 @@ impl Subject {
 
     /// A Secrets Manager with the secret of a new account, and the function.
     pub(super) async fn world(&self, strategy: &str, binary: &Path) -> Result<World, Failure> {
-        let lab = Lab::start(lab::secrets::Options::default()).await?;
+        let lab = Lab::start(lab::Options::default()).await?;
         let function =
             Function::new(self.function(), [binary]).env("SECRETS_MANAGER_ENDPOINT", lab.endpoint());
         let (secret, function) = match self {

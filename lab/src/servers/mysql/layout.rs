@@ -5,8 +5,9 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use super::options::MySqlOptions;
 use super::programs;
-use super::{Flavor, MySqlOptions};
+use super::release::Flavor;
 use crate::certs::Authority;
 use crate::servers::folder::Folder;
 use crate::servers::instance::Plan;

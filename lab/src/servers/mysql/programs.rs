@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::{Flavor, Release};
+use super::release::{Flavor, Release};
 use crate::servers::program::Program;
 use crate::servers::{account, cache, debian, docker};
 

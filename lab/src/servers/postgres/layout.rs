@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::binaries;
-use super::{Auth, PostgresOptions};
+use super::options::{Auth, PostgresOptions};
 use crate::certs::Authority;
 use crate::servers::folder::Folder;
 use crate::servers::instance::Plan;

@@ -1,7 +1,7 @@
 //! Walking over a statement's tokens.
 
+use super::refusal::{Refusal, syntax};
 use super::token::{Token, spell};
-use super::translate::{Refusal, syntax};
 
 pub(super) struct Cursor<'a> {
     tokens: &'a [Token],

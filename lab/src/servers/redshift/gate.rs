@@ -9,9 +9,10 @@ use tokio::task::JoinSet;
 use tokio_postgres::Client;
 use tokio_rustls::TlsAcceptor;
 
-use super::translate::{self, Session};
+use super::setting::Session;
+use super::translate;
 use super::wire::{self, Start};
-use crate::runtime::locked;
+use crate::lock::locked;
 use crate::servers::postgres;
 
 /// What all sessions share.

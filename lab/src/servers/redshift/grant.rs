@@ -1,8 +1,9 @@
 //! GRANT and REVOKE (AWS, the pages of these names).
 
 use super::cursor::Cursor;
+use super::refusal::{Refusal, syntax};
+use super::setting::Session;
 use super::token::{Token, identifier, literal, spell};
-use super::translate::{Refusal, Session, syntax};
 use super::user::{group_role, rbac_role};
 
 /// Who gets or loses something.

@@ -1,6 +1,6 @@
 //! What Redshift takes as a password (AWS, "CREATE USER", parameter PASSWORD).
 
-use super::translate::{Refusal, syntax};
+use super::refusal::{Refusal, syntax};
 
 /// A password as a statement gives it.
 #[derive(Debug, PartialEq, Eq)]

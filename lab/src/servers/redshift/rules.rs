@@ -1,8 +1,8 @@
 //! What Redshift refuses of what PostgreSQL takes, each rule with the page of the Amazon Redshift Database Developer Guide
 //! that says so. Rules about one statement only are where that statement is translated (`user`, `grant`, `password`).
 
+use super::refusal::Refusal;
 use super::token::Token;
-use super::translate::Refusal;
 
 /// Page "SQL commands": every statement there is. What is not listed is not there: DO, SAVEPOINT, LISTEN, REASSIGN OWNED,
 /// CREATE INDEX, CREATE SEQUENCE, CREATE TRIGGER, CREATE EXTENSION, ...

@@ -2,9 +2,10 @@
 
 use super::cursor::Cursor;
 use super::password::{self, Password};
+use super::refusal::{Refusal, syntax};
 use super::rules;
+use super::setting::value;
 use super::token::{identifier, literal};
-use super::translate::{Refusal, syntax, value};
 
 /// The PostgreSQL role that is a group.
 pub(super) fn group_role(name: &str) -> String {
