@@ -1,4 +1,4 @@
-//! `turnlock status`: every secret that rotates, what needs attention first.
+//! `turnlock status`: lists every secret that rotates, those that need attention first.
 
 use std::path::PathBuf;
 
@@ -18,14 +18,14 @@ mod page;
 /// Reads no values unless --strategy asks for them. The exit code is 1 if a rotation is stuck or overdue.
 #[derive(Args)]
 pub(crate) struct Status {
-    /// Those without rotation too.
+    /// List secrets without rotation too.
     #[arg(long)]
     all: bool,
     /// Only secrets with this tag; may be given several times.
     #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tag)]
     tags: Vec<(String, String)>,
-    /// Read each secret's value, and show the strategy that it asks for; in parentheses where that follows from its shape, which
-    /// the function's ROTATION_STRATEGY can change.
+    /// Read each secret's value, and show its strategy. In parentheses the strategy follows from the secret's shape, and the
+    /// function's ROTATION_STRATEGY can change it.
     #[arg(long)]
     strategy: bool,
     /// Write one self-contained page with a chart of ages.
@@ -40,7 +40,7 @@ fn tag(text: &str) -> Result<(String, String), String> {
     pair.ok_or_else(|| "write it as KEY=VALUE".to_owned())
 }
 
-/// What a secret's rotation is like, what needs attention first.
+/// The condition of a secret's rotation. Conditions that need attention come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Condition {
     Stuck,
@@ -93,12 +93,12 @@ impl Condition {
 pub(super) struct Row {
     pub(super) name: String,
     pub(super) condition: Condition,
-    /// Days since the password was made: since the last rotation, else since the secret was.
+    /// The password's age in days: since the last rotation, or else since the secret was created.
     pub(super) age: i64,
     last: Option<String>,
     next: Option<String>,
     function: Option<String>,
-    /// Where the current value is to be read, if at all.
+    /// ARN and version of the current value, if there is one.
     current: Option<(String, String)>,
     strategy: Option<String>,
 }
@@ -124,7 +124,7 @@ impl Row {
         }
     }
 
-    /// Reads the value for the strategy in it. One that may not be read leaves the column empty.
+    /// Reads the strategy from the value. If the value may not be read, the column stays empty.
     async fn read_strategy(&mut self, account: &Account) {
         let Some((arn, version)) = &self.current else { return };
         let value = account.value(arn, version).await.ok().flatten();
@@ -156,7 +156,7 @@ impl Status {
             std::fs::write(path, page::html(&rows, account.region())).map_err(|error| {
                 Failure::usage(
                     format!("{}: {error}", path.display()),
-                    "name a file in a folder that is there, and that you may write to",
+                    "name a file in an existing folder that you may write to",
                 )
             })?;
             screen.say(format!("written: {}", path.display()));
@@ -172,7 +172,7 @@ impl Status {
 
     async fn list(&self, account: &Account) -> Result<Vec<SecretListEntry>, Failure> {
         let mut found = account.list().await?;
-        // Filtered here: the service matches beginnings, key and value apart, and not every character that a tag may have.
+        // The service's own filter matches prefixes, keys and values separately, and not every character that a tag may have.
         let has = |secret: &SecretListEntry, key: &str, value: &str| {
             let tags = secret.tags.iter().flatten();
             tags.into_iter().any(|tag| tag.key.as_deref() == Some(key) && tag.value.as_deref() == Some(value))
@@ -182,7 +182,7 @@ impl Status {
     }
 }
 
-/// The strategy that a value asks for: by name, or by its shape as every function of ours reads it.
+/// The strategy that a value asks for, by name or by its shape. Every function reads the shape in this way.
 fn strategy(text: &str) -> Option<String> {
     let fields: Value = serde_json::from_str(text).ok()?;
     let has = |name: &str| fields[name].as_str().is_some_and(|text| !text.is_empty());
