@@ -1,7 +1,7 @@
 //! Programs from Debian's packages, unpacked into the cache together with every library they need.
 //!
-//! Nothing is installed, no right of root is needed, and the suite need not be this machine's: the programs run through
-//! the dynamic loader that was unpacked with them.
+//! This installs nothing and needs no root. The suite may differ from this machine's, because the programs run through the dynamic
+//! loader that was unpacked with them.
 
 use std::ffi::OsString;
 use std::fs;
@@ -16,7 +16,7 @@ pub(super) fn unpacked(suite: &str, package: &str) -> io::Result<PathBuf> {
     entry(suite, package, &["install", "--yes", "--download-only"])
 }
 
-/// The folder that holds a package without its dependencies, for what is loaded into a program that has them.
+/// The folder that holds a package without its dependencies, for a plugin of a program that has them already.
 pub(super) fn unpacked_alone(suite: &str, package: &str) -> io::Result<PathBuf> {
     entry(suite, package, &["download"])
 }
@@ -39,7 +39,7 @@ fn entry(suite: &str, package: &str, by: &[&str]) -> io::Result<PathBuf> {
     })
 }
 
-/// The words that start a program of an unpacked package.
+/// The command that starts a program of an unpacked package.
 pub(super) fn command(root: &Path, program: &str) -> io::Result<Vec<OsString>> {
     let missing = || io::Error::other(format!("{} holds no C library", root.display()));
     let libraries = fs::read_dir(root.join("usr/lib"))?.flatten().map(|entry| entry.path());
@@ -54,7 +54,7 @@ pub(super) fn command(root: &Path, program: &str) -> io::Result<Vec<OsString>> {
     Ok(vec![loader.into(), "--library-path".into(), libraries.into(), root.join(program).into()])
 }
 
-/// Where this machine gets its own packages from. Not all of them are Debian's; those that are have all suites.
+/// This machine's own package sources. Not all of them are Debian's; Debian's own have all suites.
 fn mirrors() -> io::Result<Vec<String>> {
     let known = || -> io::Result<Vec<String>> {
         let format = ["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"];
@@ -72,7 +72,7 @@ fn mirrors() -> io::Result<Vec<String>> {
     Ok(mirrors)
 }
 
-/// Downloads a package by a command of apt-get, as if nothing were installed, into `archives`.
+/// Downloads a package into `archives` with a command of apt-get, as if nothing were installed.
 fn fetch(mirror: &str, suite: &str, package: &str, by: &[&str], work: &Path) -> io::Result<()> {
     let keyring = Path::new("/usr/share/keyrings/debian-archive-keyring.gpg");
     let signed_by =
@@ -92,7 +92,7 @@ fn fetch(mirror: &str, suite: &str, package: &str, by: &[&str], work: &Path) -> 
         Dir::Etc::preferences "/dev/null";
         Dir::Etc::preferencesparts "/dev/null";
         Acquire::Languages "none";
-        // A mirror may be a frozen copy, older than its signature says it should be.
+        // A mirror may be a frozen copy whose signature has expired.
         Acquire::Check-Valid-Until "false";
         APT::Install-Recommends "false";
         APT::Sandbox::User "";
@@ -102,7 +102,7 @@ fn fetch(mirror: &str, suite: &str, package: &str, by: &[&str], work: &Path) -> 
     fs::write(work.join("apt.conf"), settings)?;
     let apt = |arguments: &[&str]| {
         let mut command = Command::new("apt-get");
-        // `download` leaves the package where it runs.
+        // `download` leaves the package in its working directory.
         command.args(arguments).env("APT_CONFIG", work.join("apt.conf")).current_dir(work.join("archives"));
         cache::run(&mut command)
     };
@@ -113,7 +113,7 @@ fn fetch(mirror: &str, suite: &str, package: &str, by: &[&str], work: &Path) -> 
 fn unpack(archives: &Path, folder: &Path) -> io::Result<()> {
     for archive in fs::read_dir(archives)?.flatten().map(|entry| entry.path()) {
         let name = archive.file_name().unwrap_or_default().to_string_lossy();
-        // Perl is for scripts that are not run here, and is half of all.
+        // Perl is half of the volume, and only scripts that are not run here need it.
         if name.ends_with(".deb") && !name.starts_with("perl") && !name.starts_with("libperl") {
             cache::run(Command::new("dpkg-deb").arg("--extract").arg(&archive).arg(folder))?;
         }

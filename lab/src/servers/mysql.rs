@@ -15,26 +15,26 @@ use super::handed;
 use super::server::Server;
 use super::shared::Shared;
 
-/// Which of the two relatives.
+/// MySQL or MariaDB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Flavor {
-    /// Oracle's.
+    /// Oracle's MySQL.
     MySql,
-    /// The MariaDB Foundation's.
+    /// The MariaDB Foundation's MariaDB.
     MariaDb,
 }
 
 /// A release series, such as MySQL 9.7 or MariaDB 10.11.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Release {
-    /// Whose it is.
+    /// MySQL or MariaDB.
     pub flavor: Flavor,
     /// The first two numbers of the version.
     pub version: (u32, u32),
 }
 
 impl Release {
-    /// MySQL 8.4, with long-term support; to be had by Docker alone.
+    /// MySQL 8.4, with long-term support; available only with Docker.
     pub const MYSQL_8: Release = Release { flavor: Flavor::MySql, version: (8, 4) };
     /// MySQL 9.7, with long-term support.
     pub const MYSQL_9: Release = Release { flavor: Flavor::MySql, version: (9, 7) };
@@ -64,7 +64,7 @@ impl fmt::Display for Release {
     }
 }
 
-/// What a server is to be like.
+/// The options of a server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MySqlOptions {
     release: Release,
@@ -74,7 +74,7 @@ pub struct MySqlOptions {
 }
 
 impl MySqlOptions {
-    /// How it does TLS; `Good` unless told. Whatever this is, clients may also connect without.
+    /// How the server does TLS; `Good` by default. In any case clients may also connect without TLS.
     pub fn tls(mut self, tls: Tls) -> MySqlOptions {
         self.tls = tls;
         self
@@ -86,7 +86,7 @@ impl MySqlOptions {
         self
     }
 
-    /// A plugin of MariaDB's that is not part of the server, such as `auth_ed25519`.
+    /// A MariaDB plugin that is not part of the server, such as `auth_ed25519`.
     pub fn plugin(mut self, library: &'static str) -> MySqlOptions {
         self.plugins.push(library);
         self
@@ -107,7 +107,7 @@ impl MySqlOptions {
         self.shared_for(u32::MAX).await
     }
 
-    /// The same, but a new one after so many uses: what each of them leaves behind slows the server's views down.
+    /// The shared server, replaced by a new one after so many uses, because the leftovers of each use slow the server's views down.
     pub async fn shared_for(self, uses: u32) -> io::Result<Arc<MySql>> {
         static SHARED: Shared<MySqlOptions, MySql> = Shared::new();
         let start = async || {
@@ -141,8 +141,7 @@ impl MySql {
         MySql::release(release).shared().await
     }
 
-    /// The releases that tests have to run on: of each flavor those handed over if there are any, else all that can be
-    /// had here.
+    /// The releases that tests have to run on: for each flavor the servers that run already, or else all that are available here.
     pub async fn releases() -> io::Result<Vec<Release>> {
         let mut releases = Vec::new();
         for flavor in [Flavor::MySql, Flavor::MariaDb] {
@@ -195,7 +194,7 @@ impl MySql {
         let mut servers = Vec::new();
         for handed in handed::servers(variable)? {
             let has_tls = !handed.ca_pem.is_empty();
-            // The release is not known before it is asked for.
+            // Only the server itself says which release it is.
             let release = Release { flavor, version: (0, 0) };
             let mut server = MySql { server: Server::handed("mysql", handed), release, has_tls };
             let rows = server.query("SELECT VERSION()").await?;

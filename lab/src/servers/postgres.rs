@@ -14,20 +14,20 @@ use super::server::Server;
 use super::shared::Shared;
 pub(super) use session::{connect, failed, rows};
 
-/// How clients prove who they are.
+/// How clients authenticate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Auth {
     /// SCRAM-SHA-256, and passwords are stored for it.
     Scram,
     /// MD5, and passwords are stored for it.
     Md5,
-    /// The password itself, in clear.
+    /// The password itself, in clear text.
     Password,
-    /// Not at all. (The superuser has to, all the same.)
+    /// Without a password. (The superuser still needs one.)
     Trust,
 }
 
-/// What a server is to be like.
+/// The options of a server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PostgresOptions {
     version: u32,
@@ -38,13 +38,13 @@ pub struct PostgresOptions {
 }
 
 impl PostgresOptions {
-    /// How it does TLS; `Good` unless told. Whatever this is, clients may also connect without.
+    /// How the server does TLS; `Good` by default. In any case clients may also connect without TLS.
     pub fn tls(mut self, tls: Tls) -> PostgresOptions {
         self.tls = tls;
         self
     }
 
-    /// How users other than the superuser log in; `Scram` unless told.
+    /// How users other than the superuser log in; `Scram` by default.
     pub fn auth(mut self, auth: Auth) -> PostgresOptions {
         self.auth = auth;
         self
@@ -75,7 +75,7 @@ impl PostgresOptions {
         self.shared_for(u32::MAX).await
     }
 
-    /// The same, but a new one after so many uses: what each of them leaves behind slows the server's views down.
+    /// The shared server, replaced by a new one after so many uses, because the leftovers of each use slow the server's views down.
     pub async fn shared_for(self, uses: u32) -> io::Result<Arc<Postgres>> {
         static SHARED: Shared<PostgresOptions, Postgres> = Shared::new();
         let start = async || {
@@ -113,19 +113,19 @@ impl Postgres {
         Postgres::version(version).shared().await
     }
 
-    /// The versions that tests have to run on: those handed over if there are any, else all that can be had here.
+    /// The versions that tests have to run on: those of servers that run already, or else all that are available here.
     pub async fn versions() -> io::Result<Vec<u32>> {
         let handed = Postgres::handed_over().await?;
         let handed: Vec<u32> = handed.into_iter().map(|(version, _)| version).collect();
         Ok(if handed.is_empty() { binaries::versions() } else { handed })
     }
 
-    /// The version that is had soonest here, for whoever needs just any: the newest installed, else the newest published.
+    /// The version that is available soonest here: the newest installed one, or else the newest published one.
     pub fn any() -> u32 {
         binaries::installed().into_iter().max().or(binaries::versions().into_iter().max()).unwrap_or(16)
     }
 
-    /// Starts it again as a replica, which follows nobody and refuses every change.
+    /// Restarts the server as a replica, which follows no server and refuses every change.
     pub async fn become_replica(&mut self) -> io::Result<()> {
         let signal =
             self.server.file("data/standby.signal").ok_or_else(|| io::Error::other("not ours to stop"))?;

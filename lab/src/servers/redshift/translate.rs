@@ -1,5 +1,5 @@
-//! From Redshift's SQL to PostgreSQL's: what Redshift refuses is refused, what only Redshift has becomes what PostgreSQL
-//! has, and the rest stays.
+//! Translates Redshift's SQL into PostgreSQL's. It refuses statements that Redshift refuses, replaces what only Redshift has, and keeps
+//! the rest.
 
 use super::cursor::Cursor;
 use super::token::{Token, block, literal, spell, statements};
@@ -10,16 +10,16 @@ use super::{defaults, grant, rules, user};
 pub(super) struct Refusal {
     /// The SQLSTATE.
     pub(super) code: &'static str,
-    /// The words.
+    /// The message.
     pub(super) text: String,
 }
 
-/// What Redshift would say of a statement that its grammar does not have.
+/// Redshift's error for a statement that its grammar does not have.
 pub(super) fn syntax(text: impl Into<String>) -> Refusal {
     Refusal { code: "42601", text: format!("syntax error: {}", text.into()) }
 }
 
-/// What statements depend on.
+/// The settings on which the meaning of statements depends.
 #[derive(Debug, Default)]
 pub(super) struct Session {
     /// AWS, "enable_case_sensitive_identifier": without it names in double quotes are folded like all others.
@@ -29,8 +29,8 @@ pub(super) struct Session {
 /// The largest query (AWS, "SQL commands": "The maximum size for a single SQL statement is 16 MB").
 const LARGEST: usize = 16 << 20;
 
-/// What PostgreSQL is to run for a query. A refused statement becomes one that raises the error, so that PostgreSQL keeps
-/// the state of the transaction.
+/// The SQL that PostgreSQL runs for a query. A refused statement becomes one that raises the error, so that PostgreSQL itself keeps the
+/// state of the transaction.
 pub(super) fn query(session: &mut Session, sql: &str) -> String {
     if sql.len() > LARGEST {
         let text = format!(
@@ -47,7 +47,7 @@ pub(super) fn query(session: &mut Session, sql: &str) -> String {
     for tokens in all {
         match statement(session, tokens) {
             Ok(sql) => translated.push(sql),
-            // As a syntax error would, it takes the whole query with it.
+            // As a syntax error does, this fails the whole query.
             Err(refusal) => return raise(&refusal),
         }
     }
@@ -126,7 +126,7 @@ fn setting(session: &mut Session, cursor: &mut Cursor<'_>) -> Result<String, Ref
     Ok(format!("SET {local}{kept_as} TO {}", value(&kept_as, cursor)))
 }
 
-/// A value; one for a parameter that PostgreSQL does not know is a text to it.
+/// A value. For a parameter that PostgreSQL does not know, it becomes a text.
 pub(super) fn value(parameter: &str, cursor: &mut Cursor<'_>) -> String {
     let spelled = cursor.rest_spelled();
     let is_text = parameter.starts_with("rs.") && !spelled.trim().eq_ignore_ascii_case("default");
