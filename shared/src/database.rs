@@ -5,3 +5,4 @@ pub mod admin;
 pub mod alternation;
 pub mod guard;
 pub mod host;
+pub mod place;

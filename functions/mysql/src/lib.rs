@@ -21,7 +21,6 @@ mod turn;
 
 use std::time::Duration;
 
-use aws_lc_rs::digest;
 use rotation::database::account::secrets;
 use rotation::document::Document;
 use rotation::error::{Error, Kind, Result};
@@ -114,7 +113,7 @@ impl Target for Mysql {
 
     async fn lock(&self, job: &Job<'_>, writer: &mut Session, secret_arn: &str) -> Result<()> {
         writer.secret_arn = secret_arn.to_owned();
-        let sql = statement::lock(&lock_name(secret_arn), WAIT, IDLE);
+        let sql = statement::lock(secret_arn, WAIT, IDLE);
         let rows = writer.run(job, "take this secret's lock", &sql, refusal::statement).await?;
         match rows.first().and_then(|row| row.first()?.as_deref()) {
             Some("1") => Ok(()),
@@ -184,11 +183,4 @@ impl Target for Mysql {
         }
         Ok(())
     }
-}
-
-/// The lock's name, which 64 characters are the limit of: from the ARN, so that every function that rotates this secret means
-/// the same lock.
-fn lock_name(secret_arn: &str) -> String {
-    let hash = digest::digest(&digest::SHA256, secret_arn.as_bytes());
-    hash.as_ref()[..20].iter().fold("turnlock:".to_owned(), |name, byte| name + &format!("{byte:02x}"))
 }

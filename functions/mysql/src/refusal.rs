@@ -26,6 +26,16 @@ pub(crate) fn login<S>(place: &str, user: &str, answer: &ServerError) -> Result<
     Err(Error::new(kind, what).cause(words).remedy(remedy))
 }
 
+/// Whether the server, or the account, has no session left (ER_CON_COUNT_ERROR, ER_TOO_MANY_USER_CONNECTIONS, and of the limits
+/// that ER_USER_LIMIT_REACHED names the one on sessions at the same time).
+pub(crate) fn is_full(answer: &ServerError) -> bool {
+    match answer.code {
+        1040 | 1203 => true,
+        1226 => answer.message.contains("max_user_connections"),
+        _ => false,
+    }
+}
+
 /// A wrong password, where the account can also be entered by unix_socket, which MariaDB tries last. Or no password at all
 /// (ER_ACCESS_DENIED_NO_PASSWORD_ERROR).
 const NO_PASSWORD: u16 = 1698;

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use aws_lc_rs::digest;
+
 use crate::account::Name;
 
 /// Makes this session's quoting rules known, and asks whom the server takes it for, and what it is itself.
@@ -24,14 +26,26 @@ pub fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
-/// Takes the lock, and makes sure that a session whose process is gone without a word ends soon, and the lock with it. The
-/// name is the same for every function that rotates this secret, and 64 characters are its limit.
-pub fn lock(name: &str, wait: Duration, idle: Duration) -> String {
+/// Takes the secret's lock, and makes sure that a session whose process is gone without a word ends soon, and the lock with it.
+pub fn lock(secret_arn: &str, wait: Duration, idle: Duration) -> String {
     let (wait, idle) = (wait.as_secs(), idle.as_secs());
     format!(
         "SET SESSION wait_timeout = {idle}, SESSION lock_wait_timeout = {wait}; SELECT GET_LOCK({}, {wait})",
-        literal(name)
+        lock_name(secret_arn)
     )
+}
+
+/// Gives the secret's lock back. A session that does not hold it changes nothing.
+pub fn unlock(secret_arn: &str) -> String {
+    format!("DO RELEASE_LOCK({})", lock_name(secret_arn))
+}
+
+/// The lock's name, which has at most 64 characters. It is made from the ARN, so that every function that rotates this secret means
+/// the same lock.
+fn lock_name(secret_arn: &str) -> String {
+    let hash = digest::digest(&digest::SHA256, secret_arn.as_bytes());
+    let digits = hash.as_ref()[..20].iter().map(|byte| format!("{byte:02x}"));
+    literal(&format!("turnlock:{}", digits.collect::<String>()))
 }
 
 /// What the server knows about the account of this session. Needs no privilege.

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use rotation::database::account::{Server, Tls};
+use rotation::database::place::{self, Entry};
 use rotation::deadline::Deadline;
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
@@ -14,6 +15,7 @@ use rotation::tls;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_postgres::config::{SslMode, SslNegotiation};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, SimpleQueryMessage};
 
 use crate::watch::{CleartextRefused, DigestUnspoken, Established, Watched};
@@ -84,8 +86,12 @@ pub(crate) async fn reach(deadline: Deadline, server: &Server) -> Result<Stream>
     Ok(Stream::Encrypted(Box::new(stream)))
 }
 
-/// Logs in.
+/// Logs in, as soon as the server has a place for one more session.
 pub async fn login(job: &Job<'_>, entrance: &Entrance<'_>) -> Result<Login<Session>> {
+    place::wait(job.deadline, async || enter(job, entrance).await).await
+}
+
+async fn enter(job: &Job<'_>, entrance: &Entrance<'_>) -> Result<Entry<Login<Session>>> {
     let stream = match ahead::take(job, entrance.server).await {
         Some(reached) => reached?,
         None => reach(job.deadline, entrance.server).await?,
@@ -129,7 +135,11 @@ async fn ask_for_tls<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-async fn authenticate<S>(job: &Job<'_>, entrance: &Entrance<'_>, stream: Watched<S>) -> Result<Login<Session>>
+async fn authenticate<S>(
+    job: &Job<'_>,
+    entrance: &Entrance<'_>,
+    stream: Watched<S>,
+) -> Result<Entry<Login<Session>>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -153,7 +163,10 @@ where
     let (client, connection) =
         match job.deadline.within(HANDSHAKE, what, config.connect_raw(stream, Established)).await? {
             Ok(connected) => connected,
-            Err(error) => return refused_login(&place, entrance, &error),
+            Err(error) if error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS) => {
+                return Ok(Entry::Full(full(&place, entrance, &error)));
+            }
+            Err(error) => return refused_login(&place, entrance, &error).map(Entry::Answered),
         };
     let over = tokio::spawn(async move {
         // How a connection ends is seen by the statement that needs it.
@@ -167,12 +180,26 @@ where
             "a login that needs no password proves nothing: let pg_hba.conf ask for scram-sha-256 where it says trust, peer or cert",
         ));
     }
-    Ok(Login::Accepted(Session {
+    Ok(Entry::Answered(Login::Accepted(Session {
         client,
         user: entrance.username.to_owned(),
         place,
         dialect: entrance.dialect,
-    }))
+    })))
+}
+
+/// PostgreSQL has one code for all of its limits (manual, "PostgreSQL Error Codes", 53300).
+fn full(place: &str, entrance: &Entrance<'_>, cause: &tokio_postgres::Error) -> Error {
+    let what =
+        format!("{} at {place} has no session left for {:?}", entrance.dialect.name, entrance.username);
+    let error = Error::new(Kind::Unreachable, what).remedy(
+        "the server's words name the limit that is reached: max_connections, or a CONNECTION LIMIT of the role or of the database; \
+         leave room for two sessions of the role",
+    );
+    match cause.as_db_error() {
+        Some(answer) => error.cause(format!("{}: {}", answer.code().code(), answer.message())),
+        None => error,
+    }
 }
 
 /// Which of the server's answers is about the password, and which is about something else.
@@ -210,7 +237,7 @@ fn refused_login(
         code if code.starts_with("57") || code.starts_with("53") => failed(
             Kind::Unreachable,
             format!("{name} at {place} takes no logins now"),
-            "the server is starting, stopping or full; Secrets Manager tries again by itself",
+            "the server is starting, stopping or short of resources; Secrets Manager tries again by itself",
         ),
         _ => failed(
             Kind::ServerRefused,
