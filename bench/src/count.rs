@@ -1,4 +1,4 @@
-//! What a rotation asks of others: calls of Secrets Manager and their depth, connections, round trips, refused logins.
+//! Counts what a rotation asks for: calls of Secrets Manager and their depth, connections, round trips, refused logins.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,14 +13,14 @@ use crate::plan::{Case, Engine};
 use crate::servers::Servers;
 use crate::subject::{Side, Subjects};
 
-/// So slow are the calls while they are counted: then what is called at once also overlaps on a busy machine.
+/// The latency of calls while they are counted. It makes calls that start together overlap even on a busy machine.
 const PACE: Duration = Duration::from_millis(50);
 
 /// Counted in one warm rotation. Without TLS, because messages can then be told apart.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Count {
     pub(crate) calls: usize,
-    /// How many of them one after another.
+    /// The longest chain of calls that follow each other.
     pub(crate) depth: usize,
     pub(crate) connections: usize,
     pub(crate) round_trips: usize,
@@ -62,7 +62,7 @@ pub(crate) async fn count(
     })
 }
 
-/// How often the server answered what the client had said. A server that speaks first, as MySQL's does, answers a connection.
+/// How often the server answered the client. If the server speaks first, as MySQL's does, it answers the connection itself.
 fn round_trips(messages: &[Message]) -> usize {
     let mut last = BTreeMap::new();
     messages

@@ -32,7 +32,7 @@ use results::Results;
 use servers::Servers;
 use subject::{Peer, Side, Subjects};
 
-/// How often each case is measured at each latency, unless told.
+/// The default number of rounds, in each of which every case is measured at each latency.
 const ROUNDS: usize = 7;
 
 const USAGE: &str = "\
@@ -113,7 +113,7 @@ impl Arguments {
                 }
                 ("--only", [value, rest @ ..]) => {
                     parsed.only = (*value).to_owned();
-                    // The page is of all cases.
+                    // The page shows all cases, so a run of some cases does not change it.
                     parsed.dry = true;
                     rest
                 }
@@ -149,7 +149,7 @@ async fn bench(arguments: Arguments) -> io::Result<()> {
             let counted = count::count(&lab, &subjects, &servers, &CASES[at], side).await;
             match counted {
                 Ok(count) => drop(results.counts.insert((at, side), count)),
-                // Python's driver wants a further package for MySQL's logins without TLS; that costs a row, not the run.
+                // Python's driver needs another package for MySQL logins without TLS. Without it a row is missing, and the run goes on.
                 Err(error) if side == Side::Theirs => eprintln!("not counted: {error}"),
                 Err(error) => return Err(error),
             }
@@ -169,7 +169,7 @@ async fn bench(arguments: Arguments) -> io::Result<()> {
     page::write(&results, arguments.rounds, !arguments.dry)
 }
 
-/// Everything once. The order of the sides changes from round to round, so that neither always comes second.
+/// Measures everything once. The order of the sides changes from round to round, so that neither always comes second.
 async fn measure_all(
     lab: &Lab,
     subjects: &Subjects,

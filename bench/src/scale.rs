@@ -1,4 +1,4 @@
-//! Many secrets: one warm process after another, many processes at once, and what the quotas say of 100,000.
+//! Measures many secrets, through one warm process and through many processes at once, and simulates the quotas for 100,000.
 
 use std::io;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use crate::subject::{Side, Subjects};
 
 const SECRETS: usize = 1_000;
 const AT_ONCE: usize = 50;
-/// Rotations that are summed up in one line.
+/// The number of rotations in one line of the table.
 const PART: usize = 100;
 
 /// Simulates, then measures, and prints both.

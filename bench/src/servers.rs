@@ -1,4 +1,4 @@
-//! The servers, and the accounts and secrets that are rotated on them. All logins are over TLS, but where messages are counted.
+//! The servers, and the accounts and secrets that are rotated on them. All logins use TLS, except where messages are counted.
 
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -22,7 +22,7 @@ pub(crate) struct Servers {
     issuer: Issuer,
 }
 
-/// What a function is to rotate.
+/// The account and the secrets that a function rotates.
 pub(crate) struct Account {
     pub(crate) value: Value,
     /// The admin's secret, stored under the name that the value's `masterarn` says.
@@ -43,7 +43,7 @@ impl Account {
 
 impl Servers {
     pub(crate) async fn start() -> io::Result<Servers> {
-        // Many functions at once want many sessions.
+        // Many functions at once need many sessions.
         let postgres = Postgres::version(Postgres::any()).setting("max_connections", "300");
         let (postgres, mysql, mariadb, redshift, issuer) = tokio::try_join!(
             postgres.start(),
@@ -52,7 +52,7 @@ impl Servers {
             Redshift::start(Tls::Good),
             Issuer::start(),
         )?;
-        // MariaDB's own installer makes this account; AWS's function reads a view that belongs to it.
+        // MariaDB's own installer creates this account. AWS's function reads a view that the account owns.
         for statement in [
             "CREATE OR REPLACE USER 'mariadb.sys'@'localhost' ACCOUNT LOCK PASSWORD EXPIRE",
             "GRANT SELECT, DELETE ON mysql.global_priv TO 'mariadb.sys'@'localhost'",

@@ -18,7 +18,7 @@ mod provider;
 mod seed;
 mod status;
 
-/// What a person can ask for, in the order in which they will.
+/// The commands, in the order of the help.
 #[derive(Subcommand)]
 pub(crate) enum Command {
     Demo(demo::Demo),

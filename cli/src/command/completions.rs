@@ -1,4 +1,4 @@
-//! `turnlock completions`: what a shell needs to complete the command line.
+//! `turnlock completions`: prints shell completions.
 
 use clap::{Args, Command};
 use clap_complete::Shell;
@@ -14,7 +14,7 @@ pub(crate) struct Completions {
 
 impl Completions {
     pub(crate) fn run(self, screen: &Screen, mut line: Command) -> Result<Exit, Failure> {
-        // Into memory first: clap_complete panics where a pipe is closed early.
+        // Writes into memory first, because clap_complete panics if a pipe is closed early.
         let mut text = Vec::new();
         clap_complete::generate(self.shell, &mut line, "turnlock", &mut text);
         screen.out(String::from_utf8_lossy(&text).trim_end());

@@ -1,4 +1,4 @@
-//! `turnlock status`: every secret that rotates, what needs attention first.
+//! `turnlock status`: lists every secret that rotates, those that need attention first.
 
 use std::path::PathBuf;
 
@@ -20,14 +20,14 @@ use row::{Condition, Row};
 /// Reads no values unless --strategy asks for them. The exit code is 1 if a rotation is stuck or overdue.
 #[derive(Args)]
 pub(crate) struct Status {
-    /// Those without rotation too.
+    /// List secrets without rotation too.
     #[arg(long)]
     all: bool,
     /// Only secrets with this tag; may be given several times.
     #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tag)]
     tags: Vec<(String, String)>,
-    /// Read each secret's value, and show the strategy that it asks for; in parentheses where that follows from its shape, which
-    /// the function's ROTATION_STRATEGY can change.
+    /// Read each secret's value, and show its strategy. In parentheses the strategy follows from the secret's shape, and the
+    /// function's ROTATION_STRATEGY can change it.
     #[arg(long)]
     strategy: bool,
     /// Write one self-contained page with a chart of ages.
@@ -59,7 +59,7 @@ impl Status {
             std::fs::write(path, page::html(&rows, account.region())).map_err(|error| {
                 Failure::usage(
                     format!("{}: {error}", path.display()),
-                    "name a file in a folder that is there, and that you may write to",
+                    "name a file in an existing folder that you may write to",
                 )
             })?;
             screen.say(format!("written: {}", path.display()));
@@ -75,7 +75,7 @@ impl Status {
 
     async fn list(&self, account: &Account) -> Result<Vec<SecretListEntry>, Failure> {
         let mut found = account.list().await?;
-        // Filtered here: the service matches beginnings, key and value apart, and not every character that a tag may have.
+        // The service's own filter matches prefixes, keys and values separately, and not every character that a tag may have.
         let has = |secret: &SecretListEntry, key: &str, value: &str| {
             let tags = secret.tags.iter().flatten();
             tags.into_iter().any(|tag| tag.key.as_deref() == Some(key) && tag.value.as_deref() == Some(value))

@@ -34,7 +34,7 @@ impl MySqlOptions {
         self.shared_for(u32::MAX).await
     }
 
-    /// The same, but a new one after so many uses: what each of them leaves behind slows the server's views down.
+    /// The shared server, replaced by a new one after so many uses, because the leftovers of each use slow the server's views down.
     pub async fn shared_for(self, uses: u32) -> io::Result<Arc<MySql>> {
         static SHARED: Shared<MySqlOptions, MySql> = Shared::new();
         let start = async || {
@@ -68,8 +68,7 @@ impl MySql {
         MySql::release(release).shared().await
     }
 
-    /// The releases that tests have to run on: of each flavor those handed over if there are any, else all that can be
-    /// had here.
+    /// The releases that tests have to run on: for each flavor the servers that run already, or else all that are available here.
     pub async fn releases() -> io::Result<Vec<Release>> {
         let mut releases = Vec::new();
         for flavor in [Flavor::MySql, Flavor::MariaDb] {
@@ -122,7 +121,7 @@ impl MySql {
         let mut servers = Vec::new();
         for handed in handed::servers(variable)? {
             let has_tls = !handed.ca_pem.is_empty();
-            // The release is not known before it is asked for.
+            // Only the server itself says which release it is.
             let release = Release { flavor, version: (0, 0) };
             let mut server = MySql { server: Server::handed("mysql", handed), release, has_tls };
             let rows = server.query("SELECT VERSION()").await?;

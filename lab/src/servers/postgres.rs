@@ -30,7 +30,7 @@ impl PostgresOptions {
         self.shared_for(u32::MAX).await
     }
 
-    /// The same, but a new one after so many uses: what each of them leaves behind slows the server's views down.
+    /// The shared server, replaced by a new one after so many uses, because the leftovers of each use slow the server's views down.
     pub async fn shared_for(self, uses: u32) -> io::Result<Arc<Postgres>> {
         static SHARED: Shared<PostgresOptions, Postgres> = Shared::new();
         let start = async || {
@@ -68,19 +68,19 @@ impl Postgres {
         Postgres::version(version).shared().await
     }
 
-    /// The versions that tests have to run on: those handed over if there are any, else all that can be had here.
+    /// The versions that tests have to run on: those of servers that run already, or else all that are available here.
     pub async fn versions() -> io::Result<Vec<u32>> {
         let handed = Postgres::handed_over().await?;
         let handed: Vec<u32> = handed.into_iter().map(|(version, _)| version).collect();
         Ok(if handed.is_empty() { binaries::versions() } else { handed })
     }
 
-    /// The version that is had soonest here, for whoever needs just any: the newest installed, else the newest published.
+    /// The version that is available soonest here: the newest installed one, or else the newest published one.
     pub fn any() -> u32 {
         binaries::installed().into_iter().max().or(binaries::versions().into_iter().max()).unwrap_or(16)
     }
 
-    /// Starts it again as a replica, which follows nobody and refuses every change.
+    /// Restarts the server as a replica, which follows no server and refuses every change.
     pub async fn become_replica(&mut self) -> io::Result<()> {
         let signal =
             self.server.file("data/standby.signal").ok_or_else(|| io::Error::other("not ours to stop"))?;

@@ -1,4 +1,4 @@
-//! The table of `status` as one page of HTML with a chart of ages; no script, nothing loaded.
+//! The table of `status` as one page of HTML with a chart of ages. The page has no script and loads nothing.
 
 use super::row::Row;
 

@@ -1,5 +1,5 @@
-//! From Redshift's SQL to PostgreSQL's: what Redshift refuses is refused, what only Redshift has becomes what PostgreSQL
-//! has, and the rest stays.
+//! Translates Redshift's SQL into PostgreSQL's. It refuses statements that Redshift refuses, replaces what only Redshift has, and keeps
+//! the rest.
 
 use super::cursor::Cursor;
 use super::refusal::{Refusal, syntax};
@@ -10,8 +10,8 @@ use super::{defaults, grant, rules, user};
 /// The largest query (AWS, "SQL commands": "The maximum size for a single SQL statement is 16 MB").
 const LARGEST: usize = 16 << 20;
 
-/// What PostgreSQL is to run for a query. A refused statement becomes one that raises the error, so that PostgreSQL keeps
-/// the state of the transaction.
+/// The SQL that PostgreSQL runs for a query. A refused statement becomes one that raises the error, so that PostgreSQL itself keeps the
+/// state of the transaction.
 pub(super) fn query(session: &mut Session, sql: &str) -> String {
     if sql.len() > LARGEST {
         let text = format!(
@@ -28,7 +28,7 @@ pub(super) fn query(session: &mut Session, sql: &str) -> String {
     for tokens in all {
         match statement(session, tokens) {
             Ok(sql) => translated.push(sql),
-            // As a syntax error would, it takes the whole query with it.
+            // As a syntax error does, this fails the whole query.
             Err(refusal) => return raise(&refusal),
         }
     }
