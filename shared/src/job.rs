@@ -9,12 +9,10 @@ use aws_config::SdkConfig;
 use tokio::task::JoinHandle;
 
 use crate::deadline::Deadline;
-use crate::error::{Error, Kind, Result};
 use crate::secret::{Scrub, Secret};
 use crate::settings::Settings;
 use crate::store::Store;
-use crate::target::{Held, Target};
-use crate::version::{Stage, Version, VersionId};
+use crate::version::VersionId;
 
 /// What the steps and the targets share.
 pub struct Job<'a> {
@@ -70,42 +68,5 @@ impl Job<'_> {
             }
         };
         let _ = self.deadline.within(FAREWELL, "connections to close", all).await;
-    }
-
-    /// Understands a version, and from then on masks what is secret in it.
-    pub fn hold<T: Target>(&self, target: &T, version: Version) -> Result<Held<T::Account>> {
-        for secret in target.secrets(&version.document) {
-            self.scrub.learn(&secret);
-        }
-        let account = target.read(&version.document, self.settings)?;
-        crate::log::note("strategy", target.strategy(&account).name());
-        Ok(Held { id: version.id, account, document: version.document })
-    }
-
-    /// Understands what a read of AWSCURRENT brought.
-    pub fn hold_current<T: Target>(
-        &self,
-        target: &T,
-        read: Result<Option<Version>>,
-    ) -> Result<Held<T::Account>> {
-        let version = read?.ok_or_else(|| {
-            let what = format!("no version is labelled {}", Stage::Current.name());
-            Error::new(Kind::NotRotatable, what)
-                .remedy("store the credential in use with PutSecretValue first")
-        })?;
-        self.hold(target, version)
-    }
-
-    /// Understands what a read of the token's version brought; where it brought nothing, the value may only be late.
-    pub async fn hold_pending<T: Target>(
-        &self,
-        target: &T,
-        read: Result<Option<Version>>,
-    ) -> Result<Held<T::Account>> {
-        let version = match read? {
-            Some(version) => version,
-            None => self.store.settled(&self.token).await?,
-        };
-        self.hold(target, version)
     }
 }

@@ -11,7 +11,9 @@
 //!   event     what Secrets Manager sends, parsed once
 //!   gate      whether the step may run; the second look under the lock
 //!   step/     create_secret, set_secret, test_secret, finish_secret
-//!   ladder    which version logs in; where proofs are made
+//!   parse     versions become accounts, and what is secret in them is masked
+//!   ladder    which version logs in
+//!   login     the answer to a login, and the proof that an accepted one is
 //!   target    the one joint: what a database or service has to offer
 //!   store     Secrets Manager: labels, values, put, promote
 //!   diagnose  the same parts, looking only
@@ -55,14 +57,17 @@ pub mod document;
 pub mod downtime;
 pub mod error;
 pub mod event;
+pub mod finding;
 pub mod gate;
 pub mod http;
 pub mod job;
 pub mod ladder;
 pub mod lambda;
 pub mod log;
+pub mod login;
 pub mod metrics;
 pub mod net;
+pub mod parse;
 pub mod password;
 pub mod rds;
 pub mod rotate;

@@ -96,7 +96,7 @@ async fn step<T: Target>(
         Step::FinishSecret => Box::pin(finish_secret::run(target, &job)).await,
     };
     job.end().await;
-    outcome.map_err(|error| error.during(step))
+    outcome.map_err(|error| error.during(step.name()))
 }
 
 fn job<'a>(

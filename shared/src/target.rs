@@ -1,32 +1,15 @@
 //! The one joint: what the engine asks of a database or service. The engine owns order, labels, locks and errors; a target
 //! owns one server's language. docs/decisions/0001-the-joint.md says why it is cut here.
 
-use crate::diagnose::Finding;
 use crate::document::Document;
 use crate::error::Result;
+use crate::finding::Finding;
 use crate::job::Job;
+pub use crate::login::Login;
 use crate::secret::Secret;
 use crate::settings::Settings;
 use crate::strategy::Strategy;
-use crate::version::{Labels, VersionId};
-
-/// The server's answer to a login. Not reaching the server is no answer but an error.
-pub enum Login<S> {
-    /// The server asked for the password, and took it.
-    Accepted(S),
-    /// The server said no; in its own words.
-    Rejected(String),
-}
-
-/// One version of the secret, read and understood.
-pub struct Held<A> {
-    /// Which version.
-    pub id: VersionId,
-    /// What it says, in the target's own terms.
-    pub account: A,
-    /// What it says, to the letter.
-    pub document: Document,
-}
+use crate::version::{Labels, Parsed};
 
 /// A system whose credentials can be rotated. Sibling targets have the same files (docs/contributing.md).
 #[expect(
@@ -62,13 +45,13 @@ pub trait Target {
     fn align(&self, _current: &Self::Account, _other: &mut Self::Account) {}
 
     /// Refuses a pending version that must not follow the current one.
-    fn succeeds(&self, current: &Self::Account, pending: &Self::Account) -> Result<()> {
+    fn may_follow(&self, current: &Self::Account, pending: &Self::Account) -> Result<()> {
         self.agree(current, pending)
     }
 
     /// createSecret: the value that will be AWSPENDING. Nothing is visible to anyone yet, except where the service makes the
     /// key itself.
-    async fn propose(&self, job: &Job<'_>, current: &Held<Self::Account>) -> Result<Document>;
+    async fn propose(&self, job: &Job<'_>, current: &Parsed<Self::Account>) -> Result<Document>;
 
     /// Whether `propose` could work, without doing anything: for the diagnose event.
     fn rehearse(&self, job: &Job<'_>, account: &Self::Account) -> Result<()>;
@@ -122,7 +105,7 @@ pub trait Target {
 
     /// setSecret, before anybody logs in: whether there is nothing to set, because the server itself has made the credential.
     /// May wait until it is accepted.
-    async fn is_set(&self, _job: &Job<'_>, _pending: &Held<Self::Account>) -> Result<bool> {
+    async fn is_set(&self, _job: &Job<'_>, _pending: &Parsed<Self::Account>) -> Result<bool> {
         Ok(false)
     }
 
@@ -132,8 +115,8 @@ pub trait Target {
         job: &Job<'_>,
         writer: Self::Session,
         admin: Option<&Self::Admin>,
-        current: &Held<Self::Account>,
-        pending: &Held<Self::Account>,
+        current: &Parsed<Self::Account>,
+        pending: &Parsed<Self::Account>,
     ) -> Result<()>;
 
     /// testSecret: whether the session is who it should be and may do what it should.
@@ -141,7 +124,7 @@ pub trait Target {
         &self,
         job: &Job<'_>,
         session: &mut Self::Session,
-        pending: &Held<Self::Account>,
+        pending: &Parsed<Self::Account>,
     ) -> Result<()>;
 
     /// finishSecret, before the second look: what has to be seen at the server before the labels are seen.
@@ -149,7 +132,7 @@ pub trait Target {
         &self,
         _job: &Job<'_>,
         _writer: &mut Self::Session,
-        _pending: &Held<Self::Account>,
+        _pending: &Parsed<Self::Account>,
     ) -> Result<()> {
         Ok(())
     }
@@ -161,7 +144,7 @@ pub trait Target {
         _job: &Job<'_>,
         _writer: &mut Self::Session,
         _labels: &Labels,
-        _pending: &Held<Self::Account>,
+        _pending: &Parsed<Self::Account>,
     ) -> Result<()> {
         Ok(())
     }
@@ -178,7 +161,7 @@ pub trait Target {
         _job: &Job<'_>,
         _writer: &mut Self::Session,
         _labels: &Labels,
-        _current: &Held<Self::Account>,
+        _current: &Parsed<Self::Account>,
     ) -> Result<()> {
         Ok(())
     }

@@ -55,7 +55,7 @@ impl Account {
                 (provider, fields, true)
             }
         };
-        Strategy::choose(&fields, settings, &[Strategy::TwoKeys])?;
+        Strategy::choose(&fields, settings.strategy, &[Strategy::TwoKeys])?;
         let shape = &provider.secret;
         let admin = fields.text("masterarn")?;
         let own = if admin.is_some() { &[][..] } else { &shape.admin };

@@ -18,16 +18,17 @@ mod unstored;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rotation::diagnose::Finding;
 use rotation::document::{Document, Fields};
 use rotation::error::{Error, Kind, Result};
+use rotation::finding::Finding;
 use rotation::job::Job;
+use rotation::parse;
 use rotation::password::{PUNCTUATION, Policy, Rules};
 use rotation::secret::Secret;
 use rotation::settings::{PasswordSettings, Settings};
 use rotation::strategy::Strategy;
-use rotation::target::{Held, Login, Target};
-use rotation::version::{Labels, Stage};
+use rotation::target::{Login, Target};
+use rotation::version::{Labels, Parsed, Stage};
 use tokio::time::Instant;
 
 use crate::account::Account;
@@ -68,7 +69,7 @@ impl ApiKey {
         ApiKey { providers: Providers::new(folder.into(), set("PROVIDER")), unstored: Unstored::default() }
     }
 
-    async fn issued(&self, job: &Job<'_>, current: &Held<Account>) -> Result<NewFields> {
+    async fn issued(&self, job: &Job<'_>, current: &Parsed<Account>) -> Result<NewFields> {
         let account = &current.account;
         let provider = &account.provider;
         let Some(issue) = &provider.calls.issue else {
@@ -118,10 +119,10 @@ impl ApiKey {
         job: &'a Job<'a>,
         names: &'a Names,
         writer: &'a Session,
-        held: &'a Held<Account>,
+        parsed: &'a Parsed<Account>,
     ) -> Keys<'a> {
-        let admin = writer.admin.as_ref().unwrap_or(&held.account.fields);
-        Keys { target: self, job, names, account: &held.account, admin, access: Rc::clone(&writer.access) }
+        let admin = writer.admin.as_ref().unwrap_or(&parsed.account.fields);
+        Keys { target: self, job, names, account: &parsed.account, admin, access: Rc::clone(&writer.access) }
     }
 
     /// Waits until a new key is accepted, for services that take a moment. What comes of one that had its moment, testSecret says.
@@ -186,7 +187,7 @@ impl Target for ApiKey {
         current.agree(other)
     }
 
-    async fn propose(&self, job: &Job<'_>, current: &Held<Account>) -> Result<Document> {
+    async fn propose(&self, job: &Job<'_>, current: &Parsed<Account>) -> Result<Document> {
         let new = self.issued(job, current).await?;
         Ok(current.account.renewed(&new))
     }
@@ -207,7 +208,7 @@ impl Target for ApiKey {
             return Ok(());
         }
         if let Some(stored) = job.store.version(&job.token).await? {
-            let stored = job.hold(self, stored)?;
+            let stored = parse::version(self, job, stored)?;
             // A service that knows idempotency keys has answered both tries with one key.
             if stored.account.same_key(&proposed) {
                 return Ok(());
@@ -216,7 +217,7 @@ impl Target for ApiKey {
             // The next try is answered with this same key, so it has to live.
             return Ok(());
         }
-        let current = job.hold_current(self, job.store.labelled(Stage::Current).await)?;
+        let current = parse::current(self, job, job.store.labelled(Stage::Current).await)?;
         let (names, admin) = (names(job).await?, account::authority(job, &current.account).await?);
         let (account, access) = (&current.account, Access::default());
         let keys = Keys { target: self, job, names: &names, account, admin: &admin, access };
@@ -238,7 +239,7 @@ impl Target for ApiKey {
         Ok(Session { admin: admin.map(Fields::copy), ..proven.unwrap_or_default() })
     }
 
-    async fn is_set(&self, job: &Job<'_>, pending: &Held<Account>) -> Result<bool> {
+    async fn is_set(&self, job: &Job<'_>, pending: &Parsed<Account>) -> Result<bool> {
         self.unstored.forget(&names(job).await?.label(&job.token));
         if pending.account.provider.calls.put.is_some() {
             return Ok(false);
@@ -251,8 +252,8 @@ impl Target for ApiKey {
         job: &Job<'_>,
         writer: Session,
         _: Option<&Fields>,
-        current: &Held<Account>,
-        pending: &Held<Account>,
+        current: &Parsed<Account>,
+        pending: &Parsed<Account>,
     ) -> Result<()> {
         if let Some(put) = &pending.account.provider.calls.put {
             let names = names(job).await?;
@@ -263,7 +264,7 @@ impl Target for ApiKey {
         self.ready(job, &pending.account).await
     }
 
-    async fn check(&self, job: &Job<'_>, session: &mut Session, pending: &Held<Account>) -> Result<()> {
+    async fn check(&self, job: &Job<'_>, session: &mut Session, pending: &Parsed<Account>) -> Result<()> {
         let account = &pending.account;
         if let (Some(named), Some(stored)) = (&session.id, &account.id)
             && named != stored
@@ -301,7 +302,7 @@ impl Target for ApiKey {
         }
     }
 
-    async fn survey(&self, job: &Job<'_>, writer: &mut Session, pending: &Held<Account>) -> Result<()> {
+    async fn survey(&self, job: &Job<'_>, writer: &mut Session, pending: &Parsed<Account>) -> Result<()> {
         if pending.account.provider.revoke == Revoke::Previous {
             let names = names(job).await?;
             writer.survey = Some(self.keys(job, &names, writer, pending).survey().await?);
@@ -314,7 +315,7 @@ impl Target for ApiKey {
         job: &Job<'_>,
         writer: &mut Session,
         labels: &Labels,
-        pending: &Held<Account>,
+        pending: &Parsed<Account>,
     ) -> Result<()> {
         let Some(survey) = &writer.survey else { return Ok(()) };
         let names = Names::new(&labels.arn);
@@ -330,7 +331,7 @@ impl Target for ApiKey {
         job: &Job<'_>,
         writer: &mut Session,
         labels: &Labels,
-        current: &Held<Account>,
+        current: &Parsed<Account>,
     ) -> Result<()> {
         let Some(survey) = &writer.survey else { return Ok(()) };
         let names = Names::new(&labels.arn);

@@ -8,12 +8,12 @@ use rotation::database::guard;
 use rotation::document::missing;
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
-use rotation::ladder;
+use rotation::parse;
 use rotation::rds;
 use rotation::secret::Secret;
 use rotation::strategy::Strategy;
-use rotation::target::{Held, Login};
-use rotation::version::Labels;
+use rotation::target::Login;
+use rotation::version::{Labels, Parsed};
 use serde_json::json;
 
 use crate::Mysql;
@@ -141,7 +141,7 @@ pub(crate) async fn guard_if_other(
     job: &Job<'_>,
     writer: &mut Session,
     admin: Option<&Admin>,
-    versions: [&Held<Account>; 2],
+    versions: [&Parsed<Account>; 2],
     name: &Name,
 ) -> Result<()> {
     if [Some(&writer.login), writer.proven.as_ref()].iter().flatten().any(|proof| proof.name == *name) {
@@ -159,7 +159,7 @@ pub(crate) async fn guard(
     job: &Job<'_>,
     writer: &Session,
     admin: &Admin,
-    versions: [&Held<Account>; 2],
+    versions: [&Parsed<Account>; 2],
     name: &Name,
     found: &Profile,
 ) -> Result<()> {
@@ -189,7 +189,7 @@ pub(crate) async fn is_ours(
     job: &Job<'_>,
     writer: &Session,
     admin: &Admin,
-    versions: [&Held<Account>; 2],
+    versions: [&Parsed<Account>; 2],
     name: &Name,
     found: &Profile,
 ) -> Result<bool> {
@@ -217,7 +217,7 @@ fn is_shown(writer: &Session, admin: &Admin, name: &Name, found: &Profile) -> bo
 /// parts has left its own password in the first.
 async fn is_stored(
     job: &Job<'_>,
-    [current, pending]: [&Held<Account>; 2],
+    [current, pending]: [&Parsed<Account>; 2],
     name: &Name,
     found: &Profile,
 ) -> Result<bool> {
@@ -227,7 +227,7 @@ async fn is_stored(
     }
     for id in job.store.all_versions().await? {
         let read = job.store.version(&id).await;
-        if ladder::older(&Mysql, job, current, read)?.is_some_and(|held| is_it(&held.account)) {
+        if parse::older(&Mysql, job, current, read)?.is_some_and(|parsed| is_it(&parsed.account)) {
             return Ok(true);
         }
     }

@@ -9,10 +9,10 @@ use mysql_async::ServerError;
 use rotation::document::missing;
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
-use rotation::ladder;
+use rotation::parse;
 use rotation::secret::Secret;
-use rotation::target::{Held, Login};
-use rotation::version::{Stage, VersionId};
+use rotation::target::Login;
+use rotation::version::{Parsed, Stage, VersionId};
 
 use crate::Mysql;
 use crate::account::{Account, Name};
@@ -44,8 +44,8 @@ pub(crate) async fn apply(
     job: &Job<'_>,
     writer: &mut Session,
     name: &Name,
-    current: &Held<Account>,
-    pending: &Held<Account>,
+    current: &Parsed<Account>,
+    pending: &Parsed<Account>,
 ) -> Result<()> {
     if !writer.server.has_two_passwords() {
         let what = format!("{} has no accounts with two passwords", writer.server.name());
@@ -79,7 +79,7 @@ pub(crate) async fn settle(
     job: &Job<'_>,
     writer: &mut Session,
     name: &Name,
-    current: &Held<Account>,
+    current: &Parsed<Account>,
 ) -> Result<()> {
     let discard = current.account.discard_old;
     if writer.server.is_mariadb() {
@@ -118,10 +118,10 @@ async fn make_primary(
     job: &Job<'_>,
     writer: &mut Session,
     name: &Name,
-    held: &Held<Account>,
+    parsed: &Parsed<Account>,
 ) -> Result<Primary> {
     let doing = "put the current password in front";
-    let (password, replace) = (&held.account.password, writer.login.password.share());
+    let (password, replace) = (&parsed.account.password, writer.login.password.share());
     let answer = match change(job, writer, name, doing, password, &replace, false).await? {
         Ok(()) => return Ok(Primary::Asked),
         Err(answer) => answer,
@@ -130,7 +130,7 @@ async fn make_primary(
     if ![IN_HISTORY, NOT_PRIMARY].contains(&answer.code) {
         return Err(error);
     }
-    match newer(job, writer, name, held).await? {
+    match newer(job, writer, name, parsed).await? {
         Search::Found(id) => Ok(Primary::Newer(id, error)),
         Search::Nothing => Ok(Primary::Asked),
         Search::GivenUp => {
@@ -148,21 +148,21 @@ enum Search {
 }
 
 /// If no newer version logs in, none can be in front. AWSPREVIOUS is older, even where the dates are the same.
-async fn newer(job: &Job<'_>, writer: &mut Session, name: &Name, held: &Held<Account>) -> Result<Search> {
+async fn newer(job: &Job<'_>, writer: &mut Session, name: &Name, parsed: &Parsed<Account>) -> Result<Search> {
     // Where the user acts for itself it may not see its own limit.
     let profile = Profile::read(job, writer, name).await.ok().flatten();
     let mut patience = profile.and_then(|profile| profile.bears).map(|limit| limit.saturating_sub(1));
     let previous = job.store.labelled(Stage::Previous).await?.map(|version| version.id);
     for id in job.store.all_versions().await? {
-        if id == held.id {
+        if id == parsed.id {
             break;
         }
         if Some(&id) == previous.as_ref() {
             continue;
         }
         let read = job.store.version(&id).await;
-        let Some(newer) = ladder::older(&Mysql, job, held, read)? else { continue };
-        if newer.account.username != held.account.username {
+        let Some(newer) = parse::older(&Mysql, job, parsed, read)? else { continue };
+        if newer.account.username != parsed.account.username {
             continue;
         }
         if patience == Some(0) {
@@ -208,8 +208,8 @@ fn target(writer: &Session, name: &Name) -> String {
 
 /// What MariaDB stores for a version's password.
 #[expect(clippy::disallowed_methods, reason = "exposes a hash to the list of authentications")]
-fn native(job: &Job<'_>, held: &Held<Account>) -> Result<Method> {
-    let hash = stored::known_hash(NATIVE, &held.account.password)?;
+fn native(job: &Job<'_>, parsed: &Parsed<Account>) -> Result<Method> {
+    let hash = stored::known_hash(NATIVE, &parsed.account.password)?;
     job.scrub.learn(&hash);
     Ok(Method::native(hash.expose()))
 }

@@ -30,8 +30,8 @@ use rotation::password::Policy;
 use rotation::secret::Secret;
 use rotation::settings::Settings;
 use rotation::strategy::Strategy;
-use rotation::target::{Held, Login, Target};
-use rotation::version::Labels;
+use rotation::target::{Login, Target};
+use rotation::version::{Labels, Parsed};
 
 use crate::account::{Account, ENGINE};
 use crate::acting::Admin;
@@ -73,11 +73,11 @@ impl Target for Mysql {
         other.align(current);
     }
 
-    fn succeeds(&self, current: &Account, pending: &Account) -> Result<()> {
+    fn may_follow(&self, current: &Account, pending: &Account) -> Result<()> {
         current.is_followed_by(pending)
     }
 
-    async fn propose(&self, job: &Job<'_>, current: &Held<Account>) -> Result<Document> {
+    async fn propose(&self, job: &Job<'_>, current: &Parsed<Account>) -> Result<Document> {
         current.account.renewed(&current.document, job.settings, &ENGINE.rules)
     }
 
@@ -128,8 +128,8 @@ impl Target for Mysql {
         job: &Job<'_>,
         mut writer: Session,
         admin: Option<&Admin>,
-        current: &Held<Account>,
-        pending: &Held<Account>,
+        current: &Parsed<Account>,
+        pending: &Parsed<Account>,
     ) -> Result<()> {
         let names = acting::names(job, &mut writer, &pending.account).await?;
         match (pending.account.strategy, admin) {
@@ -149,7 +149,7 @@ impl Target for Mysql {
         }
     }
 
-    async fn check(&self, job: &Job<'_>, session: &mut Session, pending: &Held<Account>) -> Result<()> {
+    async fn check(&self, job: &Job<'_>, session: &mut Session, pending: &Parsed<Account>) -> Result<()> {
         let check = pending.account.statement.as_deref().unwrap_or(statement::CHECK);
         session.run(job, "run the test statement", check, refusal::statement).await?;
         match &pending.account.alternation {
@@ -160,7 +160,13 @@ impl Target for Mysql {
         }
     }
 
-    async fn retire(&self, job: &Job<'_>, writer: &mut Session, _: &Labels, _: &Held<Account>) -> Result<()> {
+    async fn retire(
+        &self,
+        job: &Job<'_>,
+        writer: &mut Session,
+        _: &Labels,
+        _: &Parsed<Account>,
+    ) -> Result<()> {
         let doing = "still hold the lock of this secret";
         writer.run(job, doing, statement::CHECK, refusal::statement).await.map(drop)
     }
@@ -174,7 +180,7 @@ impl Target for Mysql {
         job: &Job<'_>,
         writer: &mut Session,
         _: &Labels,
-        current: &Held<Account>,
+        current: &Parsed<Account>,
     ) -> Result<()> {
         let proven = acting::proven(job, writer, &current.account).await?;
         for name in current.account.names(&current.account.username, &proven) {

@@ -4,7 +4,7 @@ use rotation::database::alternation::Equality;
 use rotation::database::guard;
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
-use rotation::target::Held;
+use rotation::version::Parsed;
 
 use crate::account::{Account, Name};
 use crate::acting::{self, Admin};
@@ -26,7 +26,7 @@ pub(crate) async fn apply(
     job: &Job<'_>,
     writer: &mut Session,
     admin: &Admin,
-    versions: [&Held<Account>; 2],
+    versions: [&Parsed<Account>; 2],
     names: &[Name],
 ) -> Result<()> {
     acting::tell_of_others(job, writer, names).await?;
@@ -34,7 +34,7 @@ pub(crate) async fn apply(
     for name in names {
         deeds.push((name, deed(job, writer, admin, versions, name).await?));
     }
-    let [current, pending] = versions.map(|held| &held.account);
+    let [current, pending] = versions.map(|parsed| &parsed.account);
     for (name, deed) in &deeds {
         match (deed, &current.alternation) {
             (Deed::Equalize(original, found), Some(pair)) => {
@@ -57,7 +57,7 @@ async fn deed(
     job: &Job<'_>,
     writer: &mut Session,
     admin: &Admin,
-    versions: [&Held<Account>; 2],
+    versions: [&Parsed<Account>; 2],
     name: &Name,
 ) -> Result<Deed> {
     let found = Profile::read(job, writer, name).await?;
@@ -85,7 +85,7 @@ async fn copying(
     job: &Job<'_>,
     writer: &mut Session,
     admin: &Admin,
-    versions: [&Held<Account>; 2],
+    versions: [&Parsed<Account>; 2],
     name: &Name,
     original: Name,
     found: Option<Profile>,

@@ -8,7 +8,7 @@ use rotation::database::alternation::{Alternation, Equality};
 use rotation::database::guard::{self, Standing};
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
-use rotation::target::Held;
+use rotation::version::Parsed;
 
 use crate::role::{ATTRIBUTES, Role, Roles};
 use crate::statement::catalog;
@@ -29,8 +29,8 @@ pub(crate) async fn apply(
     job: &Job<'_>,
     writer: &Writer,
     admin: &Admin,
-    current: &Held<Account>,
-    pending: &Held<Account>,
+    current: &Parsed<Account>,
+    pending: &Parsed<Account>,
 ) -> Result<()> {
     let pair = current.account.alternation.as_ref().ok_or_else(|| {
         Error::new(Kind::Bug, "two users were to take turns, and the secret was not read for two")
@@ -53,7 +53,7 @@ pub(crate) async fn apply(
 
 impl Turn<'_> {
     /// Refuses an account that is not the secret's own.
-    async fn guard(&self, current: &Held<Account>, account: &str) -> Result<()> {
+    async fn guard(&self, current: &Parsed<Account>, account: &str) -> Result<()> {
         let (proven, asked) = (self.writer.proven.as_deref(), (account, self.standing(account)));
         if guard::is_ours(&Postgres, self.job, self.admin, current, proven, asked).await?
             || guard::may_reset(self.job, account)
@@ -64,7 +64,7 @@ impl Turn<'_> {
         Err(guard::not_ours(account, &statement::comment_on_role(account, &comment)))
     }
 
-    async fn belong_together(&self, current: &Held<Account>) -> Result<bool> {
+    async fn belong_together(&self, current: &Parsed<Account>) -> Result<bool> {
         let (proven, standing) = (self.writer.proven.as_deref(), self.standing(&current.account.username));
         guard::belong_together(&Postgres, self.job, self.admin, current, proven, ("account", standing)).await
     }

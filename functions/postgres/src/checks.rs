@@ -4,8 +4,8 @@ use rotation::database::account::Account;
 use rotation::database::alternation::{Alternation, Equality};
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
-use rotation::target::Held;
-use rotation::version::Stage;
+use rotation::parse;
+use rotation::version::{Parsed, Stage};
 
 use crate::Postgres;
 use crate::connect::Session;
@@ -14,7 +14,7 @@ use crate::statement::{self, catalog};
 use crate::writer::explain;
 
 /// Looks at who a session is, and runs the check statement.
-pub(crate) async fn check(job: &Job<'_>, session: &Session, pending: &Held<Account>) -> Result<()> {
+pub(crate) async fn check(job: &Job<'_>, session: &Session, pending: &Parsed<Account>) -> Result<()> {
     let account = &pending.account;
     let other = account.alternation.as_ref().map_or("", |pair| pair.after(&account.username));
     let rows =
@@ -57,12 +57,12 @@ fn explain_test(code: &str) -> Option<(Kind, String)> {
 async fn compare(
     job: &Job<'_>,
     session: &Session,
-    pending: &Held<Account>,
+    pending: &Parsed<Account>,
     pair: &Alternation,
     [other, other_acts_as, acts_as]: [&str; 3],
     replicates: bool,
 ) -> Result<()> {
-    let current = job.hold_current(&Postgres, job.store.labelled(Stage::Current).await)?;
+    let current = parse::current(&Postgres, job, job.store.labelled(Stage::Current).await)?;
     if current.account.username != other {
         return Ok(());
     }

@@ -3,8 +3,8 @@
 
 use rotation::database::account::Account;
 use rotation::database::admin::Admin;
-use rotation::diagnose::Finding;
 use rotation::error::{Error, Kind, Result};
+use rotation::finding::Finding;
 use rotation::job::Job;
 
 use crate::DBNAME;

@@ -21,17 +21,17 @@ use std::time::Duration;
 
 use rotation::database::account::{Account, Engine, folded, secrets};
 use rotation::database::admin::Admin;
-use rotation::diagnose::Finding;
 use rotation::document::Document;
 use rotation::error::{Error, Kind, Result};
+use rotation::finding::Finding;
 use rotation::job::Job;
 use rotation::password::{Policy, Rules};
 use rotation::rds;
 use rotation::secret::Secret;
 use rotation::settings::Settings;
 use rotation::strategy::Strategy;
-use rotation::target::{Held, Login, Target};
-use rotation::version::Labels;
+use rotation::target::{Login, Target};
+use rotation::version::{Labels, Parsed};
 
 use crate::connect::Entrance;
 use crate::writer::{explain, explain_admin};
@@ -84,11 +84,11 @@ impl Target for Postgres {
         other.server = current.server.clone();
     }
 
-    fn succeeds(&self, current: &Account, pending: &Account) -> Result<()> {
+    fn may_follow(&self, current: &Account, pending: &Account) -> Result<()> {
         current.is_followed_by(pending)
     }
 
-    async fn propose(&self, job: &Job<'_>, current: &Held<Account>) -> Result<Document> {
+    async fn propose(&self, job: &Job<'_>, current: &Parsed<Account>) -> Result<Document> {
         current.account.renewed(&current.document, job.settings, &ENGINE.rules)
     }
 
@@ -133,8 +133,8 @@ impl Target for Postgres {
         job: &Job<'_>,
         writer: Writer,
         admin: Option<&Admin>,
-        current: &Held<Account>,
-        pending: &Held<Account>,
+        current: &Parsed<Account>,
+        pending: &Parsed<Account>,
     ) -> Result<()> {
         match admin {
             None => writer.set_password(job, &pending.account, statement::set_password, &explain).await,
@@ -149,11 +149,17 @@ impl Target for Postgres {
         }
     }
 
-    async fn check(&self, job: &Job<'_>, session: &mut Writer, pending: &Held<Account>) -> Result<()> {
+    async fn check(&self, job: &Job<'_>, session: &mut Writer, pending: &Parsed<Account>) -> Result<()> {
         checks::check(job, &session.session, pending).await
     }
 
-    async fn retire(&self, job: &Job<'_>, writer: &mut Writer, _: &Labels, _: &Held<Account>) -> Result<()> {
+    async fn retire(
+        &self,
+        job: &Job<'_>,
+        writer: &mut Writer,
+        _: &Labels,
+        _: &Parsed<Account>,
+    ) -> Result<()> {
         writer.still_holds(job).await
     }
 

@@ -10,8 +10,7 @@ use rotation::database::guard::{self, Standing};
 use rotation::error::{Error, Kind, Result};
 use rotation::gate::{self, Gate};
 use rotation::job::Job;
-use rotation::target::Held;
-use rotation::version::Stage;
+use rotation::version::{Parsed, Stage};
 
 use crate::Redshift;
 use crate::catalog::{self, Seen};
@@ -35,8 +34,8 @@ pub(crate) async fn apply(
     job: &Job<'_>,
     writer: &Writer,
     admin: &Admin,
-    current: &Held<Account>,
-    pending: &Held<Account>,
+    current: &Parsed<Account>,
+    pending: &Parsed<Account>,
 ) -> Result<()> {
     let pair = current.account.alternation.as_ref().ok_or_else(|| {
         Error::new(Kind::Bug, "two users were to take turns, and the secret was not read for two")
@@ -154,7 +153,7 @@ impl Turn<'_> {
     }
 
     /// Refuses a user that is not the secret's own.
-    async fn guard(&self, current: &Held<Account>, user: Option<&User>, name: &str) -> Result<()> {
+    async fn guard(&self, current: &Parsed<Account>, user: Option<&User>, name: &str) -> Result<()> {
         let (proven, asked) = (self.writer.proven.as_deref(), (name, standing(user)));
         if guard::is_ours(&Redshift, self.job, self.admin, current, proven, asked).await?
             || guard::may_reset(self.job, name)
@@ -166,7 +165,7 @@ impl Turn<'_> {
         Err(guard::not_ours(name, &marking))
     }
 
-    async fn belong_together(&self, current: &Held<Account>, original: &User) -> Result<bool> {
+    async fn belong_together(&self, current: &Parsed<Account>, original: &User) -> Result<bool> {
         let (proven, standing) = (self.writer.proven.as_deref(), standing(Some(original)));
         guard::belong_together(&Redshift, self.job, self.admin, current, proven, ("user", standing)).await
     }

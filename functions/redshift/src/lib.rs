@@ -19,12 +19,13 @@ use rotation::database::alternation::Equality;
 use rotation::document::Document;
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
+use rotation::parse;
 use rotation::password::{Policy, Rules};
 use rotation::secret::Secret;
 use rotation::settings::Settings;
 use rotation::strategy::Strategy;
-use rotation::target::{Held, Login, Target};
-use rotation::version::{Labels, Stage};
+use rotation::target::{Login, Target};
+use rotation::version::{Labels, Parsed, Stage};
 
 use crate::connect::explain;
 pub use crate::writer::Writer;
@@ -70,11 +71,11 @@ impl Target for Redshift {
         other.server = current.server.clone();
     }
 
-    fn succeeds(&self, current: &Account, pending: &Account) -> Result<()> {
+    fn may_follow(&self, current: &Account, pending: &Account) -> Result<()> {
         current.is_followed_by(pending)
     }
 
-    async fn propose(&self, job: &Job<'_>, current: &Held<Account>) -> Result<Document> {
+    async fn propose(&self, job: &Job<'_>, current: &Parsed<Account>) -> Result<Document> {
         current.account.renewed(&current.document, job.settings, &ENGINE.rules)
     }
 
@@ -123,8 +124,8 @@ impl Target for Redshift {
         job: &Job<'_>,
         writer: Writer,
         admin: Option<&Admin>,
-        current: &Held<Account>,
-        pending: &Held<Account>,
+        current: &Parsed<Account>,
+        pending: &Parsed<Account>,
     ) -> Result<()> {
         match admin {
             Some(admin) if current.account.alternation.is_some() => {
@@ -135,7 +136,7 @@ impl Target for Redshift {
         }
     }
 
-    async fn check(&self, job: &Job<'_>, writer: &mut Writer, pending: &Held<Account>) -> Result<()> {
+    async fn check(&self, job: &Job<'_>, writer: &mut Writer, pending: &Parsed<Account>) -> Result<()> {
         let who = writer.session.run(job, "say who is logged in", statement::WHO, &explain).await?;
         let who = who.into_iter().flatten().flatten().next().unwrap_or_default();
         if who != pending.account.username {
@@ -150,12 +151,12 @@ impl Target for Redshift {
 }
 
 /// An alternate that is to follow the original must not be able to do less.
-async fn compare(job: &Job<'_>, pending: &Held<Account>) -> Result<()> {
+async fn compare(job: &Job<'_>, pending: &Parsed<Account>) -> Result<()> {
     let Some(pair) = &pending.account.alternation else { return Ok(()) };
     if pending.account.username != pair.alternate || pair.sync == Equality::Untouched {
         return Ok(());
     }
-    let current = job.hold_current(&Redshift, job.store.labelled(Stage::Current).await)?;
+    let current = parse::current(&Redshift, job, job.store.labelled(Stage::Current).await)?;
     if current.account.username != pair.original {
         return Ok(());
     }

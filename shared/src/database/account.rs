@@ -108,7 +108,7 @@ impl Account {
             )));
         }
         let username = fields.required("username")?;
-        let strategy = Strategy::choose(fields, settings, engine.strategies)?;
+        let strategy = Strategy::choose(fields, settings.strategy, engine.strategies)?;
         let alternation = match strategy {
             Strategy::AlternatingUsers => Some(Alternation::read(fields, &username, engine.username_limit)?),
             _ => None,

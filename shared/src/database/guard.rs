@@ -4,9 +4,9 @@
 use super::account::Account;
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
-use crate::ladder;
-use crate::target::{Held, Login, Target};
-use crate::version::{Stage, Version, VersionId};
+use crate::parse;
+use crate::target::{Login, Target};
+use crate::version::{Parsed, Stage, Version, VersionId};
 
 /// What the server says about the account that is to be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub async fn is_ours<T: Target<Account = Account>>(
     target: &T,
     job: &Job<'_>,
     admin: &T::Admin,
-    current: &Held<Account>,
+    current: &Parsed<Account>,
     proven: Option<&str>,
     (name, standing): (&str, Standing),
 ) -> Result<bool> {
@@ -60,7 +60,7 @@ pub async fn belong_together<T: Target<Account = Account>>(
     target: &T,
     job: &Job<'_>,
     admin: &T::Admin,
-    current: &Held<Account>,
+    current: &Parsed<Account>,
     proven: Option<&str>,
     (kind, standing): (&str, Standing),
 ) -> Result<bool> {
@@ -107,7 +107,7 @@ pub async fn some_version_opens<T: Target>(
     target: &T,
     job: &Job<'_>,
     admin: &T::Admin,
-    current: &Held<T::Account>,
+    current: &Parsed<T::Account>,
     is_the_account: impl Fn(&T::Account) -> bool,
 ) -> Result<bool> {
     let mut search = Search { target, job, admin, current, tried: vec![current.id.clone()], patience: None };
@@ -126,7 +126,7 @@ struct Search<'a, T: Target> {
     target: &'a T,
     job: &'a Job<'a>,
     admin: &'a T::Admin,
-    current: &'a Held<T::Account>,
+    current: &'a Parsed<T::Account>,
     tried: Vec<VersionId>,
     /// How many refusals the account can still bear, where that is known.
     patience: Option<u32>,
@@ -138,16 +138,16 @@ impl<T: Target> Search<'_, T> {
         read: Result<Option<Version>>,
         is_the_account: &impl Fn(&T::Account) -> bool,
     ) -> Result<bool> {
-        let Some(held) = ladder::older(self.target, self.job, self.current, read)? else { return Ok(false) };
-        self.tried.push(held.id);
-        if !is_the_account(&held.account) || self.patience == Some(0) {
+        let Some(parsed) = parse::older(self.target, self.job, self.current, read)? else { return Ok(false) };
+        self.tried.push(parsed.id);
+        if !is_the_account(&parsed.account) || self.patience == Some(0) {
             return Ok(false);
         }
-        if let Login::Accepted(_) = self.target.login(self.job, &held.account, Some(self.admin)).await? {
+        if let Login::Accepted(_) = self.target.login(self.job, &parsed.account, Some(self.admin)).await? {
             return Ok(true);
         }
         self.patience = match self.patience {
-            None => self.target.patience(self.job, &held.account, Some(self.admin)).await,
+            None => self.target.patience(self.job, &parsed.account, Some(self.admin)).await,
             Some(left) => Some(left.saturating_sub(1)),
         };
         Ok(false)

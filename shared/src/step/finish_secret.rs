@@ -6,8 +6,9 @@ use crate::error::Result;
 use crate::gate::{self, Gate};
 use crate::job::Job;
 use crate::ladder;
-use crate::target::{Held, Target};
-use crate::version::{Labels, Stage};
+use crate::parse;
+use crate::target::Target;
+use crate::version::{Labels, Parsed, Stage};
 
 /// Runs the step.
 pub async fn run<T: Target>(target: &T, job: &Job<'_>) -> Result<()> {
@@ -15,7 +16,7 @@ pub async fn run<T: Target>(target: &T, job: &Job<'_>) -> Result<()> {
     let (labels, pending) = tokio::join!(job.store.describe(), job.store.version(&job.token));
     let labels = labels?;
     let gate = gate::check(&labels, &job.token)?;
-    let pending = job.hold_pending(target, pending).await?;
+    let pending = parse::pending(target, job, pending).await?;
     if gate == Gate::Promoted && !target.settles(&pending.account) {
         return Ok(());
     }
@@ -42,7 +43,7 @@ async fn promote<T: Target>(
     job: &Job<'_>,
     writer: &mut T::Session,
     labels: &Labels,
-    pending: &Held<T::Account>,
+    pending: &Parsed<T::Account>,
 ) -> Result<()> {
     let (_, proof) = ladder::prove(target, job, pending).await?;
     target.retire(job, writer, labels, pending).await?;

@@ -5,6 +5,7 @@ use crate::error::{Error, Kind, Result};
 use crate::gate::{self, Gate};
 use crate::job::Job;
 use crate::ladder::{self, Rung};
+use crate::parse;
 use crate::target::Target;
 use crate::version::Stage;
 
@@ -17,12 +18,12 @@ pub async fn run<T: Target>(target: &T, job: &Job<'_>) -> Result<()> {
     if gate::check(&labels, &job.token)? == Gate::Promoted {
         return Ok(());
     }
-    let current = job.hold_current(target, current)?;
-    let pending = job.hold_pending(target, pending).await?;
+    let current = parse::current(target, job, current)?;
+    let pending = parse::pending(target, job, pending).await?;
     if labels.holder(Stage::Current) != Some(&current.id) {
         return Err(Error::new(Kind::Conflict, "AWSCURRENT moved while this step was reading it"));
     }
-    target.succeeds(&current.account, &pending.account)?;
+    target.may_follow(&current.account, &pending.account)?;
     if target.is_set(job, &pending).await? {
         tracing::info!("the service has made this credential itself; nothing is left to set");
         return Ok(());

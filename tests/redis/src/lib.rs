@@ -12,7 +12,8 @@ use rotation::password::{Policy, Rules};
 use rotation::secret::Secret;
 use rotation::settings::Settings;
 use rotation::strategy::Strategy;
-use rotation::target::{Held, Login, Target};
+use rotation::target::{Login, Target};
+use rotation::version::Parsed;
 
 use crate::connect::Session;
 
@@ -51,7 +52,7 @@ impl Target for Redis {
         current.agree(other, &current.users())
     }
 
-    async fn propose(&self, job: &Job<'_>, current: &Held<Account>) -> Result<Document> {
+    async fn propose(&self, job: &Job<'_>, current: &Parsed<Account>) -> Result<Document> {
         current.account.renewed(&current.document, job.settings, &ENGINE.rules)
     }
 
@@ -77,8 +78,8 @@ impl Target for Redis {
         job: &Job<'_>,
         mut writer: Session,
         _: Option<&()>,
-        current: &Held<Account>,
-        pending: &Held<Account>,
+        current: &Parsed<Account>,
+        pending: &Parsed<Account>,
     ) -> Result<()> {
         let user = &pending.account.username;
         let (old, new) = (hash(&current.account.password), hash(&pending.account.password));
@@ -90,7 +91,7 @@ impl Target for Redis {
         })
     }
 
-    async fn check(&self, job: &Job<'_>, session: &mut Session, pending: &Held<Account>) -> Result<()> {
+    async fn check(&self, job: &Job<'_>, session: &mut Session, pending: &Parsed<Account>) -> Result<()> {
         let user = &pending.account.username;
         match session.ask(job, &["ACL", "WHOAMI"]).await? {
             Ok(words) if words == [user.as_str()] => Ok(()),
