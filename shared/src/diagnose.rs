@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use crate::credential::Credential;
 use crate::error::{Error, Kind, Result};
 use crate::event::Examination;
 use crate::finding::Finding;
@@ -13,11 +14,11 @@ use crate::job::Job;
 use crate::ladder;
 use crate::parse;
 use crate::settings::Settings;
-use crate::target::{Login, Target};
+use crate::target::{Diagnosis, Login, Target};
 use crate::version::{Labels, Parsed, Stage, VersionId};
 
 /// Looks, and reports. `function` is the ARN this process was invoked by.
-pub async fn run<T: Target>(
+pub async fn run<T: Diagnosis>(
     target: &T,
     job: &Job<'_>,
     examination: &Examination,
@@ -40,7 +41,7 @@ pub async fn run<T: Target>(
     if let (true, Some(current)) = (examination.every_version, &current) {
         older_logins(target, job, &mut report, current, &labels).await;
     }
-    let strategy = current.map(|parsed| target.strategy(&parsed.account).name());
+    let strategy = current.map(|parsed| parsed.account.strategy().name());
     let mut lines = report.lines;
     // Whatever a server said is in there.
     for line in &mut lines {
@@ -51,7 +52,7 @@ pub async fn run<T: Target>(
 }
 
 /// Looks at a provider file alone: the same report, for no secret.
-pub fn inspect<T: Target>(target: &T, settings: &Settings, provider: &str) -> Result<Value> {
+pub fn inspect<T: Diagnosis>(target: &T, settings: &Settings, provider: &str) -> Result<Value> {
     allowed(settings)?;
     let mut report = Report { started: Instant::now(), wanted: &[], lines: Vec::new() };
     report.add(target.inspect(provider));
@@ -112,7 +113,7 @@ fn rotation(labels: &Labels) -> Finding {
 }
 
 /// Shape and login of one version.
-async fn examine<T: Target>(
+async fn examine<T: Diagnosis>(
     target: &T,
     job: &Job<'_>,
     report: &mut Report<'_>,
@@ -199,7 +200,7 @@ async fn attempt<T: Target>(
 ) -> Result<Option<Login<T::Session>>> {
     let Some(version) = job.store.version(id).await? else { return Ok(None) };
     let parsed = parse::version(target, job, version)?;
-    target.agree(&current.account, &parsed.account)?;
+    current.account.agree(&parsed.account)?;
     target.login(job, &parsed.account, None).await.map(Some)
 }
 
@@ -212,7 +213,7 @@ async fn admin<T: Target>(target: &T, job: &Job<'_>, parsed: &Parsed<T::Account>
 }
 
 /// Whether a new credential could be made; where the service makes it, asking would make one.
-fn policy<T: Target>(target: &T, job: &Job<'_>, parsed: &Parsed<T::Account>) -> Finding {
+fn policy<T: Diagnosis>(target: &T, job: &Job<'_>, parsed: &Parsed<T::Account>) -> Finding {
     match target.rehearse(job, &parsed.account) {
         Ok(()) => Finding::pass("policy", "a password can be made that fits"),
         Err(error) => Finding::fail("policy", &error),

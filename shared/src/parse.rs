@@ -1,6 +1,7 @@
 //! Versions of the secret become accounts: each value that is read passes through here once, and from then on what is secret in
 //! it is masked.
 
+use crate::credential::Credential;
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
 use crate::target::Target;
@@ -12,7 +13,7 @@ pub fn version<T: Target>(target: &T, job: &Job<'_>, version: Version) -> Result
         job.scrub.learn(&secret);
     }
     let account = target.read(&version.document, job.settings)?;
-    crate::log::note("strategy", target.strategy(&account).name());
+    crate::log::note("strategy", account.strategy().name());
     Ok(Parsed { id: version.id, account, document: version.document })
 }
 
@@ -70,8 +71,8 @@ fn agreeing<T: Target>(
 ) -> Result<Parsed<T::Account>> {
     let id = found.id.clone();
     let agreed = version(target, job, found).and_then(|mut parsed| {
-        target.agree(&current.account, &parsed.account)?;
-        target.align(&current.account, &mut parsed.account);
+        current.account.agree(&parsed.account)?;
+        parsed.account.align_with(&current.account);
         Ok(parsed)
     });
     agreed.map_err(|error| error.cause(format!("in version {id}")))

@@ -17,7 +17,7 @@ use crate::secret::Scrub;
 use crate::settings::Settings;
 use crate::step::{create_secret, finish_secret, set_secret, test_secret};
 use crate::store::Store;
-use crate::target::Target;
+use crate::target::{Diagnosis, Target};
 use crate::version::VersionId;
 use crate::{diagnose, log, metrics};
 
@@ -34,7 +34,7 @@ pub struct Process {
 }
 
 /// Answers one event: null for a step, a report for `diagnose`.
-pub async fn run<T: Target>(
+pub async fn run<T: Diagnosis>(
     target: &T,
     process: &Process,
     event: &Value,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use rotation::credential::Credential;
 use rotation::document::Fields;
 use rotation::error::{Error, Kind, Result};
 use rotation::gate;

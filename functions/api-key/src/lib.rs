@@ -20,14 +20,14 @@ use std::time::Duration;
 
 use rotation::document::{Document, Fields};
 use rotation::error::{Error, Kind, Result};
+use rotation::event::Step;
 use rotation::finding::Finding;
 use rotation::job::Job;
 use rotation::parse;
 use rotation::password::{PUNCTUATION, Policy, Rules};
 use rotation::secret::Secret;
 use rotation::settings::{PasswordSettings, Settings};
-use rotation::strategy::Strategy;
-use rotation::target::{Login, Target};
+use rotation::target::{Diagnosis, Login, Target};
 use rotation::version::{Labels, Parsed, Stage};
 use tokio::time::Instant;
 
@@ -52,10 +52,15 @@ pub struct ApiKey {
     unstored: Unstored,
 }
 
-/// An accepted key, or none where the provider has nothing to ask; and, once it acts, by whose authority and on which keys.
+/// An accepted key, or none where the provider has nothing to ask.
 #[derive(Default)]
 pub struct Session {
+    /// What the service calls the key.
     id: Option<String>,
+}
+
+/// By whose authority changes are made, and on which keys.
+pub struct Writer {
     admin: Option<Fields>,
     access: Access,
     survey: Option<Survey>,
@@ -109,7 +114,7 @@ impl ApiKey {
         };
         let names = Names::default();
         Ok(match Service::new(job, &names, account, &account.fields).test(test).await? {
-            Ok(accepted) => Login::Accepted(Session { id: accepted.id, ..Session::default() }),
+            Ok(accepted) => Login::Accepted(Session { id: accepted.id }),
             Err(words) => Login::Rejected(words),
         })
     }
@@ -118,7 +123,7 @@ impl ApiKey {
         &'a self,
         job: &'a Job<'a>,
         names: &'a Names,
-        writer: &'a Session,
+        writer: &'a Writer,
         parsed: &'a Parsed<Account>,
     ) -> Keys<'a> {
         let admin = writer.admin.as_ref().unwrap_or(&parsed.account.fields);
@@ -167,6 +172,7 @@ fn policy(asked: &PasswordSettings, make: Make) -> Result<Policy> {
 impl Target for ApiKey {
     type Account = Account;
     type Session = Session;
+    type Writer = Writer;
     type Admin = Fields;
 
     const NAME: &'static str = "api-key";
@@ -175,28 +181,13 @@ impl Target for ApiKey {
         Account::read(document, settings, &self.providers)
     }
 
-    fn strategy(&self, _: &Account) -> Strategy {
-        Strategy::TwoKeys
-    }
-
     fn secrets(&self, document: &Document) -> Vec<Secret> {
         account::secrets(document, &self.providers)
-    }
-
-    fn agree(&self, current: &Account, other: &Account) -> Result<()> {
-        current.agree(other)
     }
 
     async fn propose(&self, job: &Job<'_>, current: &Parsed<Account>) -> Result<Document> {
         let new = self.issued(job, current).await?;
         Ok(current.account.renewed(&new))
-    }
-
-    fn rehearse(&self, job: &Job<'_>, account: &Account) -> Result<()> {
-        match account.provider.calls.issue {
-            Some(_) => Ok(()),
-            None => policy(&job.settings.password, account.provider.make).map(drop),
-        }
     }
 
     async fn withdraw(&self, job: &Job<'_>, proposed: &Document) -> Result<()> {
@@ -235,8 +226,22 @@ impl Target for ApiKey {
         self.accepted(job, account).await
     }
 
-    async fn writer(&self, _: &Job<'_>, admin: Option<&Fields>, proven: Option<Session>) -> Result<Session> {
-        Ok(Session { admin: admin.map(Fields::copy), ..proven.unwrap_or_default() })
+    /// There is no lock. What finishSecret does to keys rests on a list that is seen before the labels are looked at again.
+    async fn writer(
+        &self,
+        job: &Job<'_>,
+        step: Step,
+        pending: &Parsed<Account>,
+        admin: Option<&Fields>,
+        _: Option<Session>,
+    ) -> Result<Writer> {
+        let mut writer = Writer { admin: admin.map(Fields::copy), access: Access::default(), survey: None };
+        if step == Step::FinishSecret && pending.account.provider.revoke == Revoke::Previous {
+            let names = names(job).await?;
+            let survey = self.keys(job, &names, &writer, pending).survey().await?;
+            writer.survey = Some(survey);
+        }
+        Ok(writer)
     }
 
     async fn is_set(&self, job: &Job<'_>, pending: &Parsed<Account>) -> Result<bool> {
@@ -250,7 +255,7 @@ impl Target for ApiKey {
     async fn apply(
         &self,
         job: &Job<'_>,
-        writer: Session,
+        writer: Writer,
         _: Option<&Fields>,
         current: &Parsed<Account>,
         pending: &Parsed<Account>,
@@ -302,18 +307,10 @@ impl Target for ApiKey {
         }
     }
 
-    async fn survey(&self, job: &Job<'_>, writer: &mut Session, pending: &Parsed<Account>) -> Result<()> {
-        if pending.account.provider.revoke == Revoke::Previous {
-            let names = names(job).await?;
-            writer.survey = Some(self.keys(job, &names, writer, pending).survey().await?);
-        }
-        Ok(())
-    }
-
-    async fn retire(
+    async fn before_promotion(
         &self,
         job: &Job<'_>,
-        writer: &mut Session,
+        writer: &mut Writer,
         labels: &Labels,
         pending: &Parsed<Account>,
     ) -> Result<()> {
@@ -322,20 +319,25 @@ impl Target for ApiKey {
         self.keys(job, &names, writer, pending).retire(survey, labels).await
     }
 
-    fn settles(&self, account: &Account) -> bool {
-        account.provider.sweeps()
-    }
-
-    async fn settle(
+    async fn after_promotion(
         &self,
         job: &Job<'_>,
-        writer: &mut Session,
+        writer: &mut Writer,
         labels: &Labels,
         current: &Parsed<Account>,
     ) -> Result<()> {
         let Some(survey) = &writer.survey else { return Ok(()) };
         let names = Names::new(&labels.arn);
         self.keys(job, &names, writer, current).settle(survey, labels).await
+    }
+}
+
+impl Diagnosis for ApiKey {
+    fn rehearse(&self, job: &Job<'_>, account: &Account) -> Result<()> {
+        match account.provider.calls.issue {
+            Some(_) => Ok(()),
+            None => policy(&job.settings.password, account.provider.make).map(drop),
+        }
     }
 
     async fn examine(&self, _: &Job<'_>, _: &mut Session, account: &Account) -> Vec<Finding> {

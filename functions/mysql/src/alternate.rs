@@ -11,7 +11,8 @@ use rotation::secret::Secret;
 use rotation::settings::PasswordForm;
 use serde_json::json;
 
-use crate::account::{ENGINE, Name};
+use crate::Writer;
+use crate::account::{FAMILY, Name};
 use crate::assign;
 use crate::connect::Session;
 use crate::grants::{self, Change, Difference, Grant, Grants};
@@ -39,7 +40,7 @@ pub(crate) struct Plan<'a> {
 }
 
 /// Makes the account equal and opens it with its new password.
-pub(crate) async fn apply(job: &Job<'_>, admin: &mut Session, plan: &Plan<'_>) -> Result<()> {
+pub(crate) async fn apply(job: &Job<'_>, admin: &mut Writer, plan: &Plan<'_>) -> Result<()> {
     let Plan { original, alternate, pair, .. } = plan;
     let truth = Profile::of(job, admin, original).await?;
     let unfinished = plan.found.is_none_or(|found| found.is_unfinished(&admin.secret_arn, alternate));
@@ -62,7 +63,7 @@ pub(crate) async fn apply(job: &Job<'_>, admin: &mut Session, plan: &Plan<'_>) -
 }
 
 /// Makes an account that nobody can log in to, with this secret's mark on it, and that it is not finished.
-async fn create(job: &Job<'_>, admin: &mut Session, plan: &Plan<'_>, truth: &Profile) -> Result<()> {
+async fn create(job: &Job<'_>, admin: &mut Writer, plan: &Plan<'_>, truth: &Profile) -> Result<()> {
     let name = plan.alternate;
     if !plan.pair.create {
         return Err(Error::new(
@@ -81,7 +82,7 @@ async fn create(job: &Job<'_>, admin: &mut Session, plan: &Plan<'_>, truth: &Pro
     } else {
         // A password that nobody knows, and that fits the policies as the real one does.
         let unknown =
-            Policy::new(&job.settings.password, &ENGINE.rules)?.generate(&mut rand::rngs::SysRng)?;
+            Policy::new(&job.settings.password, &FAMILY.rules)?.generate(&mut rand::rngs::SysRng)?;
         job.scrub.learn(&unknown);
         let mark = json!({ MARK: admin.secret_arn, UNFINISHED: true }).to_string();
         let mark = if admin.server.has_attributes() {

@@ -44,12 +44,6 @@ pub struct Session {
     pub at: account::Server,
     /// The same, for errors.
     pub place: String,
-    /// Whether this is an admin's.
-    pub is_admin: bool,
-    /// The login that the secret has shown for itself, where somebody else acts for it.
-    pub proven: Option<Proof>,
-    /// The secret's ARN, from the moment on that its lock is held.
-    pub secret_arn: String,
 }
 
 /// An account that a password opened.
@@ -190,9 +184,6 @@ async fn greet(job: &Job<'_>, conn: Conn, at: &account::Server, who: Who<'_>) ->
         server: Server::parse("", ""),
         at: at.clone(),
         place: place.clone(),
-        is_admin: false,
-        proven: None,
-        secret_arn: String::new(),
     };
     let rows = session.run(job, "say who is logged in", statement::WHO, refusal::statement).await?;
     let mut columns = rows.into_iter().next().unwrap_or_default().into_iter().map(Option::unwrap_or_default);

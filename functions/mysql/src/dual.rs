@@ -6,6 +6,7 @@
 //! authentications, which is written whole.
 
 use mysql_async::ServerError;
+use rotation::database::dialect::Change;
 use rotation::document::missing;
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
@@ -14,8 +15,8 @@ use rotation::secret::Secret;
 use rotation::target::Login;
 use rotation::version::{Parsed, Stage, VersionId};
 
-use crate::Mysql;
 use crate::account::{Account, Name};
+use crate::acting;
 use crate::assign;
 use crate::connect::{self, Session, Who};
 use crate::own::CURRENT_REQUIRED;
@@ -23,6 +24,7 @@ use crate::profile::Profile;
 use crate::refusal;
 use crate::statement;
 use crate::stored::{self, Method, NATIVE};
+use crate::{Mysql, Writer};
 
 /// The password's history forbids it.
 const IN_HISTORY: u16 = 3638;
@@ -39,10 +41,37 @@ pub(crate) async fn may_itself(job: &Job<'_>, session: &mut Session) -> Result<b
     Ok(global.any(|line| line.contains("APPLICATION_PASSWORD_ADMIN") || line.contains("CREATE USER")))
 }
 
+/// Makes pending valid beside current in these accounts; all are looked at before the first is changed.
+pub(crate) async fn apply_to_all(
+    change: &Change<'_, Mysql>,
+    writer: &mut Writer,
+    names: &[Name],
+) -> Result<()> {
+    acting::tell_of_others(change.job, writer, names).await?;
+    for name in names {
+        acting::guard_if_other(change, writer, name).await?;
+    }
+    for name in names {
+        apply(change.job, writer, name, change.current, change.pending).await?;
+    }
+    Ok(())
+}
+
+/// After the promotion, in every account that is known to have the new password.
+pub(crate) async fn settle_all(job: &Job<'_>, writer: &mut Writer, current: &Parsed<Account>) -> Result<()> {
+    let proven = acting::proven(job, writer, &current.account).await?;
+    for name in current.account.names(&current.account.username, &proven) {
+        if name == proven || acting::is_known_to_have(job, writer, &name, &current.account.password).await? {
+            settle(job, writer, &name, current).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Makes pending valid beside current.
-pub(crate) async fn apply(
+async fn apply(
     job: &Job<'_>,
-    writer: &mut Session,
+    writer: &mut Writer,
     name: &Name,
     current: &Parsed<Account>,
     pending: &Parsed<Account>,
@@ -75,12 +104,7 @@ pub(crate) async fn apply(
 
 /// After the promotion: the second password goes if the secret says so; on MariaDB the new one moves to the front, because some
 /// clients follow only one switch of authentication.
-pub(crate) async fn settle(
-    job: &Job<'_>,
-    writer: &mut Session,
-    name: &Name,
-    current: &Parsed<Account>,
-) -> Result<()> {
+async fn settle(job: &Job<'_>, writer: &mut Writer, name: &Name, current: &Parsed<Account>) -> Result<()> {
     let discard = current.account.discard_old;
     if writer.server.is_mariadb() {
         let first = native(job, current)?;
@@ -116,7 +140,7 @@ enum Primary {
 /// Puts a version's password into the first slot, where it may be already. At no moment does it stop working.
 async fn make_primary(
     job: &Job<'_>,
-    writer: &mut Session,
+    writer: &mut Writer,
     name: &Name,
     parsed: &Parsed<Account>,
 ) -> Result<Primary> {
@@ -148,7 +172,7 @@ enum Search {
 }
 
 /// If no newer version logs in, none can be in front. AWSPREVIOUS is older, even where the dates are the same.
-async fn newer(job: &Job<'_>, writer: &mut Session, name: &Name, parsed: &Parsed<Account>) -> Result<Search> {
+async fn newer(job: &Job<'_>, writer: &mut Writer, name: &Name, parsed: &Parsed<Account>) -> Result<Search> {
     // Where the user acts for itself it may not see its own limit.
     let profile = Profile::read(job, writer, name).await.ok().flatten();
     let mut patience = profile.and_then(|profile| profile.bears).map(|limit| limit.saturating_sub(1));
@@ -184,7 +208,7 @@ async fn newer(job: &Job<'_>, writer: &mut Session, name: &Name, parsed: &Parsed
 )]
 async fn change(
     job: &Job<'_>,
-    writer: &mut Session,
+    writer: &mut Writer,
     name: &Name,
     doing: &str,
     password: &Secret,
@@ -202,7 +226,7 @@ async fn change(
 }
 
 /// Whom the writer changes: itself, or the account that has shown itself to be the secret's.
-fn target(writer: &Session, name: &Name) -> String {
+fn target(writer: &Writer, name: &Name) -> String {
     if !writer.is_admin && *name == writer.login.name { "USER()".to_owned() } else { name.sql() }
 }
 
@@ -219,7 +243,7 @@ fn native(job: &Job<'_>, parsed: &Parsed<Account>) -> Result<Method> {
 /// the two is reached without any, and the second by that one.
 async fn rewrite(
     job: &Job<'_>,
-    writer: &mut Session,
+    writer: &mut Writer,
     name: &Name,
     natives: impl FnOnce(Vec<Method>) -> Vec<Method>,
     stays: impl Fn(&Method) -> bool,

@@ -14,7 +14,12 @@ use crate::statement::{self, catalog};
 use crate::writer::explain;
 
 /// Looks at who a session is, and runs the check statement.
-pub(crate) async fn check(job: &Job<'_>, session: &Session, pending: &Parsed<Account>) -> Result<()> {
+pub(crate) async fn check(
+    dialect: &Postgres,
+    job: &Job<'_>,
+    session: &Session,
+    pending: &Parsed<Account>,
+) -> Result<()> {
     let account = &pending.account;
     let other = account.alternation.as_ref().map_or("", |pair| pair.after(&account.username));
     let rows =
@@ -40,7 +45,7 @@ pub(crate) async fn check(job: &Job<'_>, session: &Session, pending: &Parsed<Acc
         }
         if let Some(theirs) = other_acts_as.filter(|theirs| *theirs != acts_as) {
             let replicates = replicates.as_deref() == Some("t");
-            compare(job, session, pending, pair, [other, &theirs, &acts_as], replicates).await?;
+            compare(dialect, job, session, pending, pair, [other, &theirs, &acts_as], replicates).await?;
         }
     }
     let check = account.statement.as_deref().unwrap_or(statement::CHECK);
@@ -55,6 +60,7 @@ fn explain_test(code: &str) -> Option<(Kind, String)> {
 
 /// The two users do not act as one role. If the other one is in use now, pending must not be able to do less.
 async fn compare(
+    dialect: &Postgres,
     job: &Job<'_>,
     session: &Session,
     pending: &Parsed<Account>,
@@ -62,7 +68,7 @@ async fn compare(
     [other, other_acts_as, acts_as]: [&str; 3],
     replicates: bool,
 ) -> Result<()> {
-    let current = parse::current(&Postgres, job, job.store.labelled(Stage::Current).await)?;
+    let current = parse::current(dialect, job, job.store.labelled(Stage::Current).await)?;
     if current.account.username != other {
         return Ok(());
     }

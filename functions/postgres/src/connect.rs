@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use rotation::database::account::{Server, Tls};
+use rotation::database::dialect;
 use rotation::deadline::Deadline;
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
@@ -61,6 +62,14 @@ pub struct Entrance<'a> {
     pub password: &'a Secret,
     /// The database.
     pub dbname: &'a str,
+}
+
+impl<'a> Entrance<'a> {
+    /// The same login, at a server of this kind.
+    pub fn of(entrance: &dialect::Entrance<'a>, dialect: &'static Dialect) -> Entrance<'a> {
+        let dialect::Entrance { server, username, password, dbname } = *entrance;
+        Entrance { dialect, server, username, password, dbname: dbname.unwrap_or_default() }
+    }
 }
 
 /// A refusal of the server, sorted by its SQLSTATE: who must act, and what to do.

@@ -1,19 +1,17 @@
-//! The session that makes changes: the secret's own, or an admin's; its transaction, its lock, and passwords as it sends them.
+//! What the session that makes changes does: its transaction, its lock, passwords as it sends them, and what refusals mean.
 
 use std::time::Duration;
 
 use aws_lc_rs::digest;
 use postgres_protocol::password;
 use rotation::database::account::Account;
-use rotation::database::admin::Admin;
-use rotation::error::{Error, Kind, Result};
+use rotation::error::{Kind, Result};
 use rotation::job::Job;
 use rotation::secret::Secret;
 use rotation::settings::PasswordForm;
-use rotation::target::Login;
 
-use crate::connect::{self, Entrance, Session};
-use crate::{DBNAME, statement};
+use crate::connect::{Explain, Session};
+use crate::{Writer, statement};
 
 /// How long a rotation waits for another one of the same secret. Shorter than the driver is waited for, so that the server's
 /// answer is heard, which says what the wait was for.
@@ -25,85 +23,40 @@ pub(crate) const IDLE: Duration = Duration::from_secs(20);
 /// How long a transaction waits for what somebody else uses, such as a table: whoever comes later waits behind it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
 
-/// A session, and what it has learned.
-pub struct Writer {
-    pub(crate) session: Session,
-    /// Who has shown that this secret is its own, where that was somebody else than who acts here.
-    pub(crate) proven: Option<String>,
-    /// Whose lock it holds.
-    pub(crate) secret_arn: String,
+/// What taking the lock has shown.
+#[derive(Default)]
+pub struct Lock {
     stores_md5: bool,
 }
 
-impl Writer {
-    /// A session that the secret's own credential has opened.
-    pub(crate) fn own(session: Session) -> Writer {
-        Writer { session, proven: None, secret_arn: String::new(), stores_md5: false }
-    }
-
-    /// The admin's session, in the secret's own database.
-    pub(crate) async fn of_admin(job: &Job<'_>, admin: &Admin, proven: Option<Writer>) -> Result<Writer> {
-        let session = admin_session(job, admin, admin.dbname.as_deref().unwrap_or(DBNAME)).await?;
-        Ok(Writer { proven: proven.map(|proven| proven.session.user), ..Writer::own(session) })
-    }
-
+impl Lock {
     /// Opens the transaction and takes the secret's lock.
-    pub(crate) async fn lock(&mut self, job: &Job<'_>, secret_arn: &str) -> Result<()> {
+    pub(crate) async fn take(job: &Job<'_>, session: &Session, secret_arn: &str) -> Result<Lock> {
         let sql = statement::begin_locked(lock_key(secret_arn), WAIT, PATIENCE, job.deadline.left(), IDLE);
-        let rows = self.session.run(job, "take the lock of this secret", &sql, &explain_lock).await?;
+        let rows = session.run(job, "take the lock of this secret", &sql, &explain_lock).await?;
         // The last row is the setting; anything but md5 and its ancient spelling means SCRAM.
         let stored_as = rows.last().and_then(|row| row.first()?.clone());
-        self.stores_md5 = matches!(stored_as.as_deref(), Some("md5" | "on"));
-        self.secret_arn = secret_arn.to_owned();
-        Ok(())
-    }
-
-    /// Fails if the session, and the lock with it, has been lost since it was taken.
-    pub(crate) async fn still_holds(&self, job: &Job<'_>) -> Result<()> {
-        self.session
-            .run(job, "still hold the lock of this secret", statement::CHECK, &explain)
-            .await
-            .map(drop)
-    }
-
-    /// Gives an account its password with the transaction's last statement, made by one of `statement`'s.
-    pub(crate) async fn set_password(
-        &self,
-        job: &Job<'_>,
-        pending: &Account,
-        statement: fn(&str, &str) -> String,
-        explain: connect::Explain<'_>,
-    ) -> Result<()> {
-        let form = stored_form(&pending.password, &pending.username, self.stores_md5, job.settings.form);
-        job.scrub.learn(&form);
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "exposes the password, hashed where the server allows, to the statement that sets it"
-        )]
-        let sql = Secret::new(statement(&pending.username, form.expose()));
-        #[expect(clippy::disallowed_methods, reason = "exposes the statement to the driver, which sends it")]
-        self.session.run(job, "set the new password", sql.expose(), explain).await.map(drop)
+        Ok(Lock { stores_md5: matches!(stored_as.as_deref(), Some("md5" | "on")) })
     }
 }
 
-/// Logs the admin in, in one of the server's databases.
-pub(crate) async fn admin_session(job: &Job<'_>, admin: &Admin, dbname: &str) -> Result<Session> {
-    let entrance = Entrance {
-        dialect: &connect::POSTGRES,
-        server: &admin.server,
-        username: &admin.username,
-        password: &admin.password,
-        dbname,
-    };
-    match connect::login(job, &entrance).await? {
-        Login::Accepted(session) => Ok(session),
-        Login::Rejected(words) => {
-            let what = format!("the admin secret {} does not log in", admin.secret_name);
-            Err(Error::new(Kind::CredentialRejected, what).cause(words).remedy(
-                "if the admin's secret is being rotated this very moment, Secrets Manager's next try works; if not, correct it",
-            ))
-        }
-    }
+/// Gives an account its password with the transaction's last statement, made by one of `statement`'s.
+pub(crate) async fn set_password(
+    job: &Job<'_>,
+    writer: &Writer,
+    pending: &Account,
+    statement: fn(&str, &str) -> String,
+    explain: Explain<'_>,
+) -> Result<()> {
+    let form = stored_form(&pending.password, &pending.username, writer.lock.stores_md5, job.settings.form);
+    job.scrub.learn(&form);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "exposes the password, hashed where the server allows, to the statement that sets it"
+    )]
+    let sql = Secret::new(statement(&pending.username, form.expose()));
+    #[expect(clippy::disallowed_methods, reason = "exposes the statement to the driver, which sends it")]
+    writer.run(job, "set the new password", sql.expose(), explain).await.map(drop)
 }
 
 /// The advisory lock's number: from the ARN, so that every function that rotates this secret means the same lock.

@@ -2,13 +2,27 @@
 //! says what they are for.
 
 use rotation::aws::answered;
-use rotation::database::admin::Endpoint;
+use rotation::database::host::{Directory, Endpoint};
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
 use rotation::version::Labels;
 
-/// Finds it by the tag that Redshift put on the admin secret.
-pub(crate) async fn of_managed(job: &Job<'_>, admin: &Labels) -> Result<Endpoint> {
+/// Redshift's own list of clusters and workgroups.
+pub struct Clusters;
+
+impl Directory for Clusters {
+    /// Finds it by the tag that Redshift put on the admin secret.
+    async fn endpoint(job: &Job<'_>, admin: &Labels) -> Result<Endpoint> {
+        of_managed(job, admin).await
+    }
+
+    /// A cluster has one name: there are no replicas, and other names for it are not known here.
+    async fn is_one_server(_: &Job<'_>, _: &str, _: &str) -> Result<bool> {
+        Ok(false)
+    }
+}
+
+async fn of_managed(job: &Job<'_>, admin: &Labels) -> Result<Endpoint> {
     if let Some(namespace) = admin.tag("aws:redshift-serverless:namespaceArn") {
         return workgroup(job, namespace).await;
     }

@@ -1,7 +1,6 @@
-//! The session that makes changes, and passwords as it sends them.
+//! Passwords, as they are sent.
 
 use postgres_protocol::password;
-use rotate_postgres::connect::Session;
 use rotation::database::account::Account;
 use rotation::error::Result;
 use rotation::job::Job;
@@ -9,44 +8,27 @@ use rotation::secret::Secret;
 use rotation::settings::PasswordForm;
 
 use crate::connect::explain;
-use crate::statement;
+use crate::{Writer, statement};
 
-/// A session, and what it has learned.
-pub struct Writer {
-    /// The session.
-    pub(crate) session: Session,
-    /// Who has shown that this secret is its own, where that was somebody else than who acts here.
-    pub(crate) proven: Option<String>,
-    /// The secret that it acts for.
-    pub(crate) secret_arn: String,
-}
-
-impl Writer {
-    /// A session that the secret's own credential has opened.
-    pub(crate) fn own(session: Session) -> Writer {
-        Writer { session, proven: None, secret_arn: String::new() }
-    }
-
-    /// Gives a user its password.
-    pub(crate) async fn set_password(
-        &self,
-        job: &Job<'_>,
-        pending: &Account,
-        valid_until: Option<&str>,
-    ) -> Result<()> {
-        let form = sent_form(&pending.password, &pending.username, job.settings.form);
-        job.scrub.learn(&form);
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "exposes the password, hashed unless the deployment asks otherwise, to the statement that sets it"
-        )]
-        let sql = Secret::new(match valid_until {
-            Some(until) => statement::set_password_until(&pending.username, form.expose(), until),
-            None => statement::set_password(&pending.username, form.expose()),
-        });
-        #[expect(clippy::disallowed_methods, reason = "exposes the statement to the driver, which sends it")]
-        self.session.run(job, "set the new password", sql.expose(), &explain).await.map(drop)
-    }
+/// Gives a user its password.
+pub(crate) async fn set_password(
+    job: &Job<'_>,
+    writer: &Writer,
+    pending: &Account,
+    valid_until: Option<&str>,
+) -> Result<()> {
+    let form = sent_form(&pending.password, &pending.username, job.settings.form);
+    job.scrub.learn(&form);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "exposes the password, hashed unless the deployment asks otherwise, to the statement that sets it"
+    )]
+    let sql = Secret::new(match valid_until {
+        Some(until) => statement::set_password_until(&pending.username, form.expose(), until),
+        None => statement::set_password(&pending.username, form.expose()),
+    });
+    #[expect(clippy::disallowed_methods, reason = "exposes the statement to the driver, which sends it")]
+    writer.run(job, "set the new password", sql.expose(), &explain).await.map(drop)
 }
 
 /// The password as it is sent: as Redshift stores it ("CREATE USER", MD5), or as it is. Never as `sha256|...`: whoever has
