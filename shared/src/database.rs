@@ -5,6 +5,7 @@ pub mod account;
 pub mod admin;
 pub mod alternation;
 pub mod dialect;
+pub mod difference;
 pub mod family;
 pub mod guard;
 pub mod host;

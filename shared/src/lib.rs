@@ -58,6 +58,7 @@ pub mod deadline;
 pub mod diagnose;
 pub mod document;
 pub mod downtime;
+pub mod encode;
 pub mod error;
 pub mod event;
 pub mod finding;

@@ -1,12 +1,13 @@
-//! What a secret's keys are called at the service, so that they are known again there.
+//! The names of a secret's keys at the service. A later invocation recognizes the keys by them.
 
 use aws_lc_rs::digest;
+use rotation::encode::hex;
 use rotation::version::VersionId;
 
-/// What this secret calls its keys at the service. By default nothing, for calls that name none.
+/// The names that this secret gives its keys. They are empty by default, for calls that name no key.
 #[derive(Default)]
 pub struct Names {
-    /// What all of them begin with.
+    /// The beginning of every name.
     pub prefix: String,
     /// The AWS account of the secret.
     pub account: String,
@@ -25,10 +26,10 @@ impl Names {
     }
 }
 
-/// Sixteen hex digits: short enough for every service, and nobody finds a second ARN or token for them.
+/// Sixteen hex digits of a digest: short enough for every service, and nobody can find a second ARN or token with the same ones.
 fn short(text: &str) -> String {
     let hash = digest::digest(&digest::SHA256, text.as_bytes());
-    hash.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.as_ref()[..8])
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
 use http_body_util::Full;
 use rotation::document::Fields;
+use rotation::encode::base64;
 use rotation::error::{Error, Kind, Result};
 use rotation::secret::Secret;
 use serde_json::{Map, Value};
@@ -188,7 +189,7 @@ fn basic(auth: &Auth, values: &Values<'_>) -> Result<Option<HeaderValue>> {
     if user.contains(':') {
         return Err(Error::new(Kind::BadSecret, "a user name for basic authentication has a colon"));
     }
-    let pair = aws_smithy_types::base64::encode(format!("{user}:{password}"));
+    let pair = base64(format!("{user}:{password}"));
     header(&format!("Basic {pair}")).map(Some)
 }
 

@@ -1,5 +1,5 @@
-//! What a secret says about an account of these servers beyond what all databases share, and what a name means here: an account
-//! is a user *and* a host part, and `app`@`10.0.%` is another account than `app`@`%`.
+//! What a secret says about an account of MySQL or MariaDB, beyond the fields that all databases share. An account's name is a user
+//! *and* a host part: `app`@`10.0.%` is another account than `app`@`%`.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -14,15 +14,13 @@ use rotation::password::Rules;
 use rotation::settings::Settings;
 use rotation::strategy::Strategy;
 
-use crate::statement::literal;
-
 /// What MySQL and MariaDB fix for every account.
 pub(crate) const FAMILY: Family = Family {
     names: &["mysql", "aurora-mysql", "mariadb"],
     port: 3306,
     database: None,
     strategies: &[Strategy::SingleUser, Strategy::Admin, Strategy::AlternatingUsers, Strategy::DualPassword],
-    // MariaDB's 80 characters of up to four bytes; characters are counted below.
+    // MariaDB takes 80 characters of up to four bytes. `Account::read` counts the characters.
     username_limit: 320,
     rules: Rules { lengths: 1..=255, length: 32, exclude: "/@\"'\\", never: "", mixed: false },
 };
@@ -30,9 +28,9 @@ pub(crate) const FAMILY: Family = Family {
 /// An account as a secret describes it.
 pub struct Account {
     common: account::Account,
-    /// The host parts that are rotated; `None` means the one that the server matches for this function.
+    /// The host parts to rotate; `None` means the host part that the server matches for this function.
     pub hosts: Option<Vec<String>>,
-    /// With two passwords: whether the old one goes with the promotion.
+    /// With two passwords: whether the promotion discards the old password.
     pub discard_old: bool,
 }
 
@@ -56,7 +54,7 @@ impl DatabaseAccount for Account {
         let fields = document.fields()?;
         let limit = if common.engine == "mariadb" { 80 } else { 32 };
         for user in common.users() {
-            // AWS's variable is about the name with the suffix; the server's own limit is about all.
+            // AWS's variable limits the name with the suffix; the server's own limit holds for all names.
             let alternate = common.alternation.as_ref().is_some_and(|pair| pair.alternate == user);
             let limit = settings.username_limit.filter(|_| alternate).unwrap_or(limit);
             fits(user, limit)?;
@@ -102,8 +100,8 @@ impl Credential for Account {
 }
 
 impl Account {
-    /// The accounts of this user that are changed: the one that `proven` says logged in comes last, because the ladder judges by
-    /// it whether all of them were changed.
+    /// The accounts of this user to change. The proven account, which has logged in, comes last: the ladder takes its login as a sign
+    /// that all of them were changed.
     pub fn names(&self, user: &str, proven: &Name) -> Vec<Name> {
         let listed = self.hosts.clone().unwrap_or_else(|| vec![proven.host.clone()]);
         let mut names: Vec<Name> = listed.iter().map(|host| Name::new(user, host)).collect();
@@ -115,7 +113,7 @@ impl Account {
 fn hosts(value: serde_json::Value) -> Result<Vec<String>> {
     match serde_json::from_value::<Vec<String>>(value) {
         Ok(hosts) if !hosts.is_empty() && hosts.iter().all(|host| !host.is_empty() && host.len() <= 255) => {
-            // As the servers keep them; grants are compared by name.
+            // The servers keep host parts in lower case, and grants are compared by name.
             Ok(hosts.iter().map(|host| host.to_lowercase()).collect())
         }
         _ => Err(Error::new(Kind::BadSecret, "the secret's \"hosts\" is not a list of host parts")
@@ -148,12 +146,7 @@ impl Name {
         Name { user: user.to_owned(), host: host.to_owned() }
     }
 
-    /// The name in SQL ("Specifying Account Names" in the MySQL manual).
-    pub fn sql(&self) -> String {
-        format!("{}@{}", literal(&self.user), literal(&self.host))
-    }
-
-    /// The name as `information_schema` spells grantees: in quotes that quote nothing.
+    /// The name as `information_schema` spells it in the column GRANTEE: between quotes, with no character of it escaped.
     pub fn grantee(&self) -> String {
         format!("'{}'@'{}'", self.user, self.host)
     }

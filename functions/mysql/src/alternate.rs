@@ -1,7 +1,7 @@
-//! The other of two users: made if need be, made equal to the original, and given its password as the last thing.
+//! The second of two users: the admin creates it if need be, makes it equal to the original, and sets its password last.
 //!
-//! Every statement here commits by itself, so their order is what keeps a crash harmless: until the last statement nobody can log
-//! in to an account that is being made, and the next try takes up what this one left.
+//! Every statement commits by itself, so only their order makes a crash harmless. Until the last statement nobody can log in to an
+//! account that is being created, and the next try continues where this one stopped.
 
 use rotation::database::alternation::{Alternation, Equality};
 use rotation::error::{Error, Kind, Result};
@@ -21,25 +21,25 @@ use crate::refusal;
 use crate::statement::{self, literal};
 use crate::stored::{self, Method};
 
-/// One change can bring another with it: a grant option makes dynamic privileges grantable, for one. So what came of the changes is
-/// read again until nothing is left to do; this often is more than was ever needed.
+/// How often the difference is read and settled. One change can cause another: for example, a grant option makes dynamic privileges
+/// grantable. No case is known that needs more than this.
 const ROUNDS: usize = 5;
 
-/// An account and what is to become of it.
+/// An account, and what it is made equal to.
 pub(crate) struct Plan<'a> {
-    /// The account that is the truth.
+    /// The account to copy from.
     pub original: &'a Name,
-    /// The one that is made equal to it.
+    /// The account that is made equal to the original.
     pub alternate: &'a Name,
     /// What the secret allows.
     pub pair: &'a Alternation,
-    /// What is there already.
+    /// The alternate as it is, if it exists.
     pub found: Option<&'a Profile>,
-    /// The password that it gets at the end.
+    /// The password that the alternate gets at the end.
     pub password: &'a Secret,
 }
 
-/// Makes the account equal and opens it with its new password.
+/// Makes the alternate equal to the original, and opens it with its new password.
 pub(crate) async fn apply(job: &Job<'_>, admin: &mut Writer, plan: &Plan<'_>) -> Result<()> {
     let Plan { original, alternate, pair, .. } = plan;
     let truth = Profile::of(job, admin, original).await?;
@@ -62,7 +62,7 @@ pub(crate) async fn apply(job: &Job<'_>, admin: &mut Writer, plan: &Plan<'_>) ->
     open(job, admin, alternate, &truth, plan.password, &last).await
 }
 
-/// Makes an account that nobody can log in to, with this secret's mark on it, and that it is not finished.
+/// Creates an account that nobody can log in to, with this secret's mark and a note that the account is not finished.
 async fn create(job: &Job<'_>, admin: &mut Writer, plan: &Plan<'_>, truth: &Profile) -> Result<()> {
     let name = plan.alternate;
     if !plan.pair.create {
@@ -80,7 +80,7 @@ async fn create(job: &Job<'_>, admin: &mut Writer, plan: &Plan<'_>, truth: &Prof
     } else if admin.server.is_mariadb() {
         assign::via(&[Method::native(&stored::unfinished(&admin.secret_arn, name))])
     } else {
-        // A password that nobody knows, and that fits the policies as the real one does.
+        // A password that nobody knows, and that the policies accept as they accept the real one.
         let unknown =
             Policy::new(&job.settings.password, &FAMILY.rules)?.generate(&mut rand::rngs::SysRng)?;
         job.scrub.learn(&unknown);
@@ -105,7 +105,7 @@ fn closed(authentication: &Secret, mark: &str) -> Secret {
     Secret::new(format!("{} ACCOUNT LOCK{mark}", authentication.expose()))
 }
 
-/// Copies what an account is besides its privileges and its password.
+/// Copies the original's limits, policies and attributes.
 async fn adopt(job: &Job<'_>, admin: &mut Session, name: &Name, truth: &Profile) -> Result<()> {
     let found = Profile::of(job, admin, name).await?;
     let doing = format!("copy limits and policies to {name}");
@@ -119,7 +119,7 @@ async fn adopt(job: &Job<'_>, admin: &mut Session, name: &Name, truth: &Profile)
     Ok(())
 }
 
-/// The last statement: from here on pending logs in.
+/// Runs the last statement. From then on pending logs in.
 #[expect(clippy::disallowed_methods, reason = "exposes the authentication to the clause that it is part of")]
 async fn open(
     job: &Job<'_>,
@@ -134,7 +134,7 @@ async fn open(
     assign::alter(job, admin, name, &clause, refusal::statement).await
 }
 
-/// What keeps two accounts from being equal, as far as the secret wants them to be.
+/// How the alternate's grants differ from the original's, as far as the secret lets the function change them.
 pub(crate) async fn difference(
     job: &Job<'_>,
     admin: &mut Session,
@@ -144,16 +144,12 @@ pub(crate) async fn difference(
 ) -> Result<Difference> {
     let truth = grants::read(job, admin, original).await?;
     let found = grants::read(job, admin, alternate).await?;
-    let mut difference = Difference::between(&truth, &found);
-    match sync {
-        Equality::Exact => {}
-        Equality::Given => {
-            difference.missing.retain(|grant, _| !difference.extra.contains_key(grant));
-            difference.extra.clear();
-        }
-        Equality::Untouched => difference = Difference::default(),
-    }
-    Ok(difference)
+    let difference = Difference::between(&truth, &found);
+    Ok(match sync {
+        Equality::Exact => difference,
+        Equality::Given => difference.additions(),
+        Equality::Untouched => Difference::default(),
+    })
 }
 
 async fn equalize(
@@ -165,38 +161,37 @@ async fn equalize(
 ) -> Result<()> {
     let mut gone: Vec<Grant> = Vec::new();
     for round in 0..ROUNDS {
-        let mut left = difference(job, admin, original, alternate, sync).await?;
-        left.missing.retain(|grant, _| !gone.contains(grant));
-        if left.is_empty() {
+        let left = difference(job, admin, original, alternate, sync).await?;
+        let (mut added, taken) = (grants::added(&left), grants::taken(&left));
+        added.retain(|grant, _| !gone.contains(grant));
+        if added.is_empty() && taken.is_empty() {
             return Ok(());
         }
-        if round == 0 && !left.extra.is_empty() {
-            let beyond = grants::words(&left.extra);
+        if round == 0 && !taken.is_empty() {
+            let beyond = grants::words(&taken);
             tracing::warn!(
                 account = alternate.to_string(),
                 beyond,
                 "what the account has beyond the original is taken away"
             );
         }
-        // What it is to have without an option has to go first; all else stays until what is missing is there.
-        let (first, last): (Grants, Grants) =
-            left.extra.into_iter().partition(|(grant, _)| left.missing.contains_key(grant));
-        for change in grants::take(&first, alternate) {
+        for change in grants::take(&left.options_beyond, alternate) {
             run(job, admin, alternate, &change).await?;
         }
-        for change in grants::give(&left.missing, alternate) {
-            gone.extend(run_singly(job, admin, original, alternate, &left.missing, change).await?);
+        for change in grants::give(&added, alternate) {
+            gone.extend(run_singly(job, admin, original, alternate, &added, change).await?);
         }
-        for change in grants::take(&last, alternate) {
+        // The alternate loses nothing before it has what it lacked.
+        for change in grants::take(&left.beyond, alternate) {
             run(job, admin, alternate, &change).await?;
         }
-        default_roles(job, admin, original, alternate, sync, &left.missing, &last).await?;
+        default_roles(job, admin, original, alternate, sync, &added, &left.beyond).await?;
     }
     let left = difference(job, admin, original, alternate, sync).await?;
     let what = format!("{alternate} cannot be made equal to {original}");
     Err(Error::new(Kind::ServerRefused, what)
-        .cause(format!("it lacks: {}", grants::words(&left.missing)))
-        .cause(format!("it has beyond: {}", grants::words(&left.extra)))
+        .cause(format!("it lacks: {}", grants::words(&grants::added(&left))))
+        .cause(format!("it has beyond: {}", grants::words(&grants::taken(&left))))
         .remedy("the admin may hold restrictions of its own (partial revokes) that it passes on: let another admin act"))
 }
 
@@ -205,7 +200,7 @@ async fn run(job: &Job<'_>, admin: &mut Session, name: &Name, change: &Change) -
     admin.run(job, &doing, &change.sql, refusal::statement).await.map(drop)
 }
 
-/// Gives grants, one by one if need be; returns those whose object is gone, for grants outlive what they are about.
+/// Gives grants, one by one if the server refuses them together. Returns the grants on objects that do not exist any more.
 async fn run_singly(
     job: &Job<'_>,
     admin: &mut Session,
@@ -239,7 +234,7 @@ async fn run_singly(
     Ok(gone)
 }
 
-/// Whether the table, column or routine of a grant is gone.
+/// Whether the table, column or routine of a grant does not exist any more.
 pub(crate) async fn is_gone(job: &Job<'_>, admin: &mut Session, grant: &Grant) -> Result<bool> {
     let sql = match grant.object.chars().next() {
         Some('`') if !grant.object.ends_with(".*") => {
@@ -253,7 +248,7 @@ pub(crate) async fn is_gone(job: &Job<'_>, admin: &mut Session, grant: &Grant) -
     Ok(answer.is_err_and(|answer| statement::MISSING_OBJECT.contains(&answer.code)))
 }
 
-/// Default roles are set all at once.
+/// Sets the default roles, all at once, if any of them differ.
 async fn default_roles(
     job: &Job<'_>,
     admin: &mut Session,

@@ -48,19 +48,20 @@ async fn compare(
 
 async fn equal(job: &Job<'_>, session: &mut Session, pair: &Alternation, alternate: &Name) -> Result<()> {
     let original = Name::new(&pair.original, &alternate.host);
-    let mut left = alternate::difference(job, session, &original, alternate, pair.sync).await?;
+    let left = alternate::difference(job, session, &original, alternate, pair.sync).await?;
+    let (mut added, taken) = (grants::added(&left), grants::taken(&left));
     let mut gone = Vec::new();
-    for grant in left.missing.keys() {
+    for grant in added.keys() {
         if alternate::is_gone(job, session, grant).await? {
             gone.push(grant.clone());
         }
     }
-    left.missing.retain(|grant, _| !gone.contains(grant));
-    if left.is_empty() {
+    added.retain(|grant, _| !gone.contains(grant));
+    if added.is_empty() && taken.is_empty() {
         return Ok(());
     }
     Err(Error::new(Kind::ServerRefused, format!("{alternate} is not equal to {original}"))
-        .cause(format!("it lacks: {}", grants::words(&left.missing)))
-        .cause(format!("it has beyond: {}", grants::words(&left.extra)))
+        .cause(format!("it lacks: {}", grants::words(&added)))
+        .cause(format!("it has beyond: {}", grants::words(&taken)))
         .remedy("somebody changed one of the two during the rotation: run it again, which makes them equal"))
 }

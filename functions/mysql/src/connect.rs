@@ -1,4 +1,4 @@
-//! Logging in, and what each way of failing means.
+//! Logging in, running statements, and what each failure means.
 
 use std::io;
 use std::net::IpAddr;
@@ -22,27 +22,27 @@ use crate::refusal::{self, Explain};
 use crate::server::Server;
 use crate::statement;
 
-/// For one statement of ours; none of them has work to do, but one may wait its turn behind a metadata lock.
+/// How long one statement may take. None of ours has much work to do, but a statement may wait behind a metadata lock.
 const STATEMENT: Duration = Duration::from_secs(10);
 
-/// The largest message taken from a server, and the most that one statement may answer. Grants of thousands of tables stay
-/// far below; a server that sends more wants our memory.
+/// The largest message that the function takes from a server, and the largest answer to one statement. Grants on thousands of tables
+/// stay far below; a server that sends more is after our memory.
 const MESSAGE: usize = 4 << 20;
 const ANSWER: usize = 16 << 20;
 
 /// An accepted login.
 pub struct Session {
-    /// Until the session is dropped.
+    /// The connection, until the session is dropped.
     conn: Option<Conn>,
-    /// Who takes the connection then, and says goodbye to the server.
+    /// The task that then takes the connection and says goodbye to the server.
     farewell: Option<oneshot::Sender<Conn>>,
-    /// The account that the server matched, and what it let in.
+    /// The account that the server matched, and the password that it accepted.
     pub login: Proof,
-    /// What the server is.
+    /// The server's family and version.
     pub server: Server,
-    /// Where.
+    /// The server's address.
     pub at: account::Server,
-    /// The same, for errors.
+    /// Its host and port, for errors.
     pub place: String,
 }
 
@@ -55,7 +55,7 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// Another holder of the same proof.
+    /// The same proof for another owner.
     pub fn share(&self) -> Proof {
         Proof { name: self.name.clone(), password: self.password.share() }
     }
@@ -64,7 +64,7 @@ impl Proof {
 impl Drop for Session {
     fn drop(&mut self) {
         if let (Some(conn), Some(farewell)) = (self.conn.take(), self.farewell.take()) {
-            // If nobody waits for it any more, the connection closes without a word.
+            // If the task has ended, the connection closes without a word.
             let _ = farewell.send(conn);
         }
     }
@@ -73,7 +73,7 @@ impl Drop for Session {
 /// One result row, every column as text.
 pub(crate) type Columns = Vec<Option<String>>;
 
-/// Whom to log in as, with what, and into which database.
+/// The user, the password and the database of a login.
 #[derive(Clone, Copy)]
 pub(crate) struct Who<'a> {
     /// The user.
@@ -111,13 +111,13 @@ pub(crate) async fn login(job: &Job<'_>, server: &account::Server, who: Who<'_>)
         }
     }
     let failure = failure.unwrap_or_else(|| Error::new(Kind::Unreachable, format!("{host} has no address")));
-    // The driver does not tell at which stage it got stuck; a TCP connection of our own fails with its own words, if it does.
+    // The driver does not say at which stage it failed. If TCP is the trouble, a connection of our own says so.
     net::dial(job.deadline, host, *port).await?;
     Err(failure)
 }
 
-/// Logs in. The driver drops a zero at the end of the random bytes that MariaDB's parsec lets it sign, and panics at the bytes
-/// that are left; others come with the next connection. Whoever cannot be understood at all is asked twice, which costs nothing.
+/// Logs in, and tries once more if the driver did not understand the server. For MariaDB's parsec the server sends random bytes to
+/// sign; the driver drops a zero at their end, and panics. The next connection brings other bytes.
 async fn converse(opts: Opts) -> Result<Conn, mysql_async::Error> {
     match steady(Conn::new(opts.clone())).await {
         Err(mysql_async::Error::Driver(DriverError::UnexpectedPacket { .. })) => {
@@ -149,7 +149,7 @@ fn options(server: &account::Server, who: Who<'_>, address: IpAddr) -> Result<Op
         .user(Some(who.user))
         .pass(Some(password))
         .db_name(who.dbname)
-        // What the driver would otherwise look up, or do when it likes what it found.
+        // Without these the driver would ask the server for them, or switch to a socket.
         .max_allowed_packet(Some(MESSAGE))
         .wait_timeout(Some(60))
         .prefer_socket(false)
@@ -158,7 +158,7 @@ fn options(server: &account::Server, who: Who<'_>, address: IpAddr) -> Result<Op
     Ok(opts.into())
 }
 
-/// Options with these roots. Clones of them share the driver's TLS configuration, which it makes at the first login.
+/// Options with these roots. Their clones share the TLS configuration that the driver makes at the first login.
 fn trusting(extra: &[&str]) -> Result<OptsBuilder> {
     static KEPT: PerRoots<OptsBuilder> = PerRoots::new();
     KEPT.of(extra, || {
@@ -167,13 +167,13 @@ fn trusting(extra: &[&str]) -> Result<OptsBuilder> {
     })
 }
 
-/// The login is accepted: who does the server think this is, and what is the server?
+/// Asks the server, after an accepted login, for the session's account and for its own version.
 async fn greet(job: &Job<'_>, conn: Conn, at: &account::Server, who: Who<'_>) -> Result<Login<Session>> {
     let place = format!("{}:{}", at.host, at.port);
     let (farewell, goodbye) = oneshot::channel::<Conn>();
     job.ends_with(tokio::spawn(async move {
         if let Ok(conn) = goodbye.await {
-            // A server that is gone already has been left as well.
+            // If this fails, the connection is closed all the same.
             let _ = conn.disconnect().await;
         }
     }));
@@ -211,15 +211,15 @@ fn is_tls(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
 }
 
-/// A connection that was made, and lost.
+/// The server accepted the connection, and the login broke off.
 fn broken(place: &str, error: &IoError) -> Error {
     Error::new(Kind::Unreachable, format!("the login at {place} broke off"))
         .because(error)
         .remedy("check that host and port are a MySQL or MariaDB server's, and see its error log")
 }
 
-/// A plugin that is not spoken here. For a user that does not exist MySQL pretends one of its plugins, at times this one, so that
-/// nobody learns which users exist.
+/// A plugin that the driver does not speak. For a user that does not exist MySQL pretends one of its plugins, sometimes this one, so
+/// that nobody learns which users exist.
 const PRETENDED: &str = "sha256_password";
 
 fn pretended(place: &str, user: &str) -> String {
@@ -229,7 +229,7 @@ fn pretended(place: &str, user: &str) -> String {
     )
 }
 
-/// What the driver will not do, or did not understand.
+/// The driver refused to go on, or did not understand the server.
 fn unspoken(place: &str, user: &str, error: &mysql_async::Error) -> Error {
     let failed = |kind, what: String, remedy: &str| Error::new(kind, what).because(error).remedy(remedy);
     match error {
@@ -259,7 +259,7 @@ fn unspoken(place: &str, user: &str, error: &mysql_async::Error) -> Error {
 }
 
 impl Session {
-    /// Runs a statement, or several, and returns all rows. A refusal is explained by `explain`, which gets the error's number.
+    /// Runs one or more statements, and returns all rows. `explain` says what a refusal's number means.
     pub async fn run(
         &mut self,
         job: &Job<'_>,
@@ -272,7 +272,7 @@ impl Session {
             .map_err(|answer| refusal::of(&self.place, doing, &answer, explain))
     }
 
-    /// Runs a statement whose refusal is an answer as well.
+    /// Runs a statement, and returns a refusal as an answer.
     pub async fn attempt(
         &mut self,
         job: &Job<'_>,
@@ -305,7 +305,7 @@ impl Session {
         }
     }
 
-    /// Runs a statement with a password in it, whose refusal is an answer as well.
+    /// Runs a statement with a password in it, and returns a refusal as an answer.
     #[expect(clippy::disallowed_methods, reason = "exposes the statement to the driver, which sends it")]
     pub async fn attempt_secret(
         &mut self,
@@ -323,8 +323,8 @@ impl Session {
     }
 }
 
-/// The driver takes some of what a server says for granted (that a salt is not empty, that a key is one), and panics where it
-/// is not so. That is the server's doing, and no bug of ours.
+/// Turns a panic of the driver into an error. The driver panics at some malformed answers, such as an empty salt or a broken key; then
+/// the server is at fault, not this function.
 async fn steady<T>(
     talk: impl Future<Output = Result<T, mysql_async::Error>>,
 ) -> Result<T, mysql_async::Error> {
@@ -332,7 +332,7 @@ async fn steady<T>(
     outcome.unwrap_or_else(|_| Err(DriverError::UnexpectedPacket { payload: Vec::new() }.into()))
 }
 
-/// All rows of all results; none if they are too much.
+/// All rows of all results; `None` if they are larger than `ANSWER`.
 async fn rows(conn: &mut Conn, sql: &str) -> Result<Option<Vec<Columns>>, mysql_async::Error> {
     steady(read(conn, sql)).await
 }

@@ -1,9 +1,9 @@
-//! Two valid passwords on one account: `dual-password`. The one that AWSCURRENT holds works at every instant.
+//! The strategy `dual-password`: two valid passwords on one account. AWSCURRENT's password works at every instant.
 //!
-//! MySQL keeps a primary and a secondary password, and `RETAIN CURRENT PASSWORD` moves what is *primary* into the second slot.
-//! After a rotation that was given up, AWSCURRENT sits in the second slot itself, and the next RETAIN would drop it. So it is
-//! made primary first; `ALTER USER ... IDENTIFIED BY` without RETAIN leaves the second slot alone. MariaDB has a list of
-//! authentications, which is written whole.
+//! MySQL keeps a primary and a secondary password, and `RETAIN CURRENT PASSWORD` moves the *primary* one into the second slot. A
+//! rotation that was given up leaves AWSCURRENT's password in the second slot, where the next RETAIN would drop it. So the function
+//! makes it primary first: `ALTER USER ... IDENTIFIED BY` without RETAIN leaves the second slot alone. MariaDB keeps a list of
+//! authentications, which the function writes as a whole.
 
 use mysql_async::ServerError;
 use rotation::database::dialect::Change;
@@ -26,13 +26,13 @@ use crate::statement;
 use crate::stored::{self, Method, NATIVE};
 use crate::{Mysql, Writer};
 
-/// The password's history forbids it.
+/// The password history forbids the password.
 const IN_HISTORY: u16 = 3638;
-/// What was given as the current password is not the primary one.
+/// The password after REPLACE is not the primary one.
 const NOT_PRIMARY: u16 = 3891;
 
-/// Whether the session may give its own account two passwords (MySQL manual, "Password Management").
-pub(crate) async fn may_itself(job: &Job<'_>, session: &mut Session) -> Result<bool> {
+/// Whether the user who is logged in may keep two passwords without an admin's help (MySQL manual, "Password Management").
+pub(crate) async fn can_keep_two_passwords(job: &Job<'_>, session: &mut Session) -> Result<bool> {
     if session.server.is_mariadb() {
         return Ok(false);
     }
@@ -88,12 +88,12 @@ async fn apply(
             );
         }
         let pair = vec![native(job, current)?, native(job, pending)?];
-        // In another method the password of AWSCURRENT would live on after its time.
+        // Another method with AWSCURRENT's password would accept that password for ever.
         let stays = |other: &Method| !other.is_opened_by(&current.account.password);
         return rewrite(job, writer, name, |_| pair, stays).await;
     }
     if let Primary::Newer(version, answer) = make_primary(job, writer, name, current).await? {
-        // Pending is in front already, by an earlier try, and current behind it.
+        // An earlier try has put pending in front already, and current behind it.
         return if version == pending.id { Ok(()) } else { Err(answer) };
     }
     let doing = "add the new password";
@@ -102,8 +102,8 @@ async fn apply(
     answer.map_err(|answer| refusal::of(&writer.place, doing, &answer, explain))
 }
 
-/// After the promotion: the second password goes if the secret says so; on MariaDB the new one moves to the front, because some
-/// clients follow only one switch of authentication.
+/// After the promotion: discards the second password if the secret says so. On MariaDB the new password also moves to the front,
+/// because some clients follow only one switch of authentication.
 async fn settle(job: &Job<'_>, writer: &mut Writer, name: &Name, current: &Parsed<Account>) -> Result<()> {
     let discard = current.account.discard_old;
     if writer.server.is_mariadb() {
@@ -117,7 +117,7 @@ async fn settle(job: &Job<'_>, writer: &mut Writer, name: &Name, current: &Parse
     if !discard {
         return Ok(());
     }
-    // This step may come late, when a newer rotation has put its password in front of this one.
+    // This step may run late, after a newer rotation has put its password in front.
     if let Primary::Newer(version, _) = make_primary(job, writer, name, current).await? {
         tracing::warn!(
             newer = version.as_str(),
@@ -131,13 +131,13 @@ async fn settle(job: &Job<'_>, writer: &mut Writer, name: &Name, current: &Parse
 
 /// Which version's password is the primary one.
 enum Primary {
-    /// The one that was asked for.
+    /// The version's that was to be put in front.
     Asked,
-    /// The server refused to put that one in front, and this newer version logs in.
+    /// The server refused to put that version's in front, with this error, and this newer version logs in.
     Newer(VersionId, Error),
 }
 
-/// Puts a version's password into the first slot, where it may be already. At no moment does it stop working.
+/// Makes a version's password the primary one, if it is not yet. The password works all the time.
 async fn make_primary(
     job: &Job<'_>,
     writer: &mut Writer,
@@ -164,16 +164,16 @@ async fn make_primary(
     }
 }
 
-/// What a search for a newer version that logs in has come to.
+/// The outcome of a search for a newer version that logs in.
 enum Search {
     Found(VersionId),
     Nothing,
     GivenUp,
 }
 
-/// If no newer version logs in, none can be in front. AWSPREVIOUS is older, even where the dates are the same.
+/// Looks for a newer version that logs in; only such a version can be in front. AWSPREVIOUS is older, even if the dates are the same.
 async fn newer(job: &Job<'_>, writer: &mut Writer, name: &Name, parsed: &Parsed<Account>) -> Result<Search> {
-    // Where the user acts for itself it may not see its own limit.
+    // A user that acts for itself may be unable to see its own limit.
     let profile = Profile::read(job, writer, name).await.ok().flatten();
     let mut patience = profile.and_then(|profile| profile.bears).map(|limit| limit.saturating_sub(1));
     let previous = job.store.labelled(Stage::Previous).await?.map(|version| version.id);
@@ -201,7 +201,7 @@ async fn newer(job: &Job<'_>, writer: &mut Writer, name: &Name, parsed: &Parsed<
     Ok(Search::Nothing)
 }
 
-/// Changes the first password, as the user itself or as an admin. Only the user itself can be asked for the current one.
+/// Changes the primary password, as the user itself or as an admin. The server asks only the user itself for the current password.
 #[expect(
     clippy::disallowed_methods,
     reason = "exposes the passwords to the statement that changes one into the other"
@@ -225,12 +225,12 @@ async fn change(
     }
 }
 
-/// Whom the writer changes: itself, or the account that has shown itself to be the secret's.
+/// The account to change, in SQL: the session's own, or the one that was proven to be the secret's.
 fn target(writer: &Writer, name: &Name) -> String {
     if !writer.is_admin && *name == writer.login.name { "USER()".to_owned() } else { name.sql() }
 }
 
-/// What MariaDB stores for a version's password.
+/// A version's password as MariaDB stores it.
 #[expect(clippy::disallowed_methods, reason = "exposes a hash to the list of authentications")]
 fn native(job: &Job<'_>, parsed: &Parsed<Account>) -> Result<Method> {
     let hash = stored::known_hash(NATIVE, &parsed.account.password)?;
@@ -238,9 +238,9 @@ fn native(job: &Job<'_>, parsed: &Parsed<Account>) -> Result<Method> {
     Ok(Method::native(hash.expose()))
 }
 
-/// Replaces the account's native authentications and keeps the others that stay behind them; what is as it should be is not
-/// touched. In front, because many clients, our driver among them, follow one switch of authentication and no more: the first of
-/// the two is reached without any, and the second by that one.
+/// Replaces the account's native authentications, and writes those of the others that stay behind them. An account that is right
+/// already is left alone. The native ones stand in front because many clients, our driver among them, follow only one switch of
+/// authentication: a client reaches the first without a switch, and the second with one.
 async fn rewrite(
     job: &Job<'_>,
     writer: &mut Writer,

@@ -1,7 +1,8 @@
-//! What an account may do, taken apart into single grants, so that two accounts can be compared and only their difference changed.
+//! An account's privileges as single grants, so that the function can compare two accounts and change only what differs.
 
 use std::collections::BTreeMap;
 
+use rotation::database::difference;
 use rotation::error::Kind::ServerRefused;
 use rotation::error::{Error, Result};
 use rotation::job::Job;
@@ -12,8 +13,8 @@ use crate::connect::{Columns, Session};
 use crate::refusal;
 use crate::statement::{self, identifier};
 
-/// The kinds, in the order in which they are given: what is granted to all comes before what is taken out of it again, and
-/// `GRANT OPTION` on everything before the dynamic privileges, which it would make grantable.
+/// The kinds of grants, in the order in which they are given. Grants on everything come before the partial revokes that narrow them.
+/// `GRANT OPTION` on everything comes before the dynamic privileges, which it would make grantable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     /// A privilege on everything, a database, a table, columns or a routine.
@@ -33,18 +34,21 @@ pub(crate) enum Kind {
 /// One grant, without its option.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Grant {
-    /// What kind.
+    /// Its kind.
     pub kind: Kind,
-    /// On what, in SQL; empty for roles.
+    /// Its object, in SQL; empty for roles.
     pub object: String,
-    /// Which privilege or role, in SQL.
+    /// The privilege or role, in SQL.
     pub what: String,
 }
 
-/// Grants, each with whether it may be passed on.
+/// Grants, each with whether its holder may pass it on.
 pub(crate) type Grants = BTreeMap<Grant, bool>;
 
-/// Everything that an account may do by itself.
+/// What separates the alternate's grants from the original's.
+pub(crate) type Difference = difference::Difference<Grant, bool>;
+
+/// Reads the grants of an account, without those of its roles.
 pub(crate) async fn read(job: &Job<'_>, session: &mut Session, name: &Name) -> Result<Grants> {
     let sql = statement::grants(name, session.server.is_mariadb());
     let doing = format!("list what {name} may do");
@@ -52,7 +56,7 @@ pub(crate) async fn read(job: &Job<'_>, session: &mut Session, name: &Name) -> R
     let (mut grants, mariadb, grantee) = (Grants::new(), session.server.is_mariadb(), name.grantee());
     let mut is_known = false;
     for row in rows {
-        // The views compare grantees without regard to case.
+        // The views ignore case when they compare grantees.
         if row.get(1).and_then(Option::as_deref).is_some_and(|found| found == grantee) {
             is_known |= row.first().and_then(Option::as_deref) == Some("user");
             understand(&mut grants, row, mariadb);
@@ -61,7 +65,7 @@ pub(crate) async fn read(job: &Job<'_>, session: &mut Session, name: &Name) -> R
     if is_known {
         return Ok(grants);
     }
-    // Every account has at least USAGE; who may not see others gets an empty answer, and no error.
+    // Every account has at least USAGE. An admin that may not see other accounts gets an empty answer, and no error.
     let what = format!("{} does not show what {name} may do", session.place);
     Err(Error::new(ServerRefused, what).remedy("let the admin see it: GRANT SELECT ON mysql.* TO the admin"))
 }
@@ -119,50 +123,27 @@ fn understand(grants: &mut Grants, row: Columns, mariadb: bool) {
     }
 }
 
-/// What separates an account from the one it is to be equal to.
-#[derive(Debug, Default)]
-pub(crate) struct Difference {
-    /// What it lacks.
-    pub missing: Grants,
-    /// What it has beyond; also what it has with an option that it should have without.
-    pub extra: Grants,
+/// What a difference adds to the alternate. These servers revoke a grant together with its option, so a grant that is held with an
+/// option too many is revoked first and then given again without.
+pub(crate) fn added(difference: &Difference) -> Grants {
+    let again = difference.options_beyond.keys().map(|grant| (grant.clone(), false));
+    difference.missing.clone().into_iter().chain(again).collect()
 }
 
-impl Difference {
-    /// Compares.
-    pub(crate) fn between(original: &Grants, alternate: &Grants) -> Difference {
-        let mut difference = Difference::default();
-        for (grant, option) in original {
-            match alternate.get(grant) {
-                Some(theirs) if theirs == option => {}
-                theirs => {
-                    difference.missing.insert(grant.clone(), *option);
-                    if theirs == Some(&true) {
-                        difference.extra.insert(grant.clone(), true);
-                    }
-                }
-            }
-        }
-        let beyond = alternate.iter().filter(|(grant, _)| !original.contains_key(*grant));
-        difference.extra.extend(beyond.map(|(grant, option)| (grant.clone(), *option)));
-        difference
-    }
-
-    /// Whether there is none.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.missing.is_empty() && self.extra.is_empty()
-    }
+/// What a difference takes from the alternate.
+pub(crate) fn taken(difference: &Difference) -> Grants {
+    difference.beyond.clone().into_iter().chain(difference.options_beyond.clone()).collect()
 }
 
 /// A statement, and the grants that it is about.
 pub(crate) struct Change {
     /// The statement.
     pub sql: String,
-    /// What it gives or takes.
+    /// The grants that it gives or takes.
     pub about: Vec<Grant>,
 }
 
-/// The statements that give grants to an account; those on one object together.
+/// The statements that give grants to an account. Grants on one object share a statement.
 pub(crate) fn give(grants: &Grants, to: &Name) -> Vec<Change> {
     changes(grants, |first, option, list| {
         let passed_on = |words: &str| if option { format!(" WITH {words} OPTION") } else { String::new() };
@@ -189,7 +170,7 @@ pub(crate) fn take(grants: &Grants, from: &Name) -> Vec<Change> {
     })
 }
 
-/// Groups what one statement can hold: MariaDB takes one role at a time, everything else goes by object.
+/// Groups the grants that one statement can hold. MariaDB takes one role at a time; all else is grouped by object.
 fn changes(grants: &Grants, statement: impl Fn(&Grant, bool, &str) -> String) -> Vec<Change> {
     let mut groups: Vec<(bool, Vec<Grant>)> = Vec::new();
     for (grant, option) in grants.iter().filter(|(grant, _)| grant.kind != Kind::DefaultRole) {
@@ -210,7 +191,7 @@ fn changes(grants: &Grants, statement: impl Fn(&Grant, bool, &str) -> String) ->
     groups.into_iter().map(change).collect()
 }
 
-/// The grants in words, for the log: never a value, only names.
+/// The grants in words, for the log: names only, never a value.
 pub(crate) fn words(grants: &Grants) -> String {
     let mut texts = Vec::new();
     for (Grant { kind, object, what }, option) in grants {

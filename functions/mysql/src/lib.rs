@@ -81,7 +81,9 @@ impl Dialect for Mysql {
         own: &mut Session,
     ) -> Result<bool> {
         let is_here = own.at.host == admin.server.host && own.at.port == admin.server.port;
-        Ok(account.strategy == Strategy::DualPassword && is_here && dual::may_itself(job, own).await?)
+        Ok(account.strategy == Strategy::DualPassword
+            && is_here
+            && dual::can_keep_two_passwords(job, own).await?)
     }
 
     async fn bears(&self, job: &Job<'_>, account: &Account, admin: &Admin) -> Option<u32> {

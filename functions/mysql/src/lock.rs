@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_lc_rs::digest;
+use rotation::encode::hex;
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
 
@@ -30,5 +31,5 @@ pub(crate) async fn take(job: &Job<'_>, session: &mut Session, secret_arn: &str)
 /// the same lock.
 fn name(secret_arn: &str) -> String {
     let hash = digest::digest(&digest::SHA256, secret_arn.as_bytes());
-    hash.as_ref()[..20].iter().fold("turnlock:".to_owned(), |name, byte| name + &format!("{byte:02x}"))
+    format!("turnlock:{}", hex(&hash.as_ref()[..20]))
 }

@@ -4,12 +4,10 @@ use mysql_async::ServerError;
 use rotation::error::{Error, Kind, Result};
 use rotation::target::Login;
 
-use crate::connect::Columns;
-
-/// Says what an error's number means in a place, where the place knows better than this page.
+/// What an error's number means to one caller. The caller's answer goes before the general one of this file.
 pub(crate) type Explain = fn(u16) -> Option<(Kind, &'static str)>;
 
-/// A refused login: whether the answer is about the password, or about something else.
+/// Sorts a refused login: a wrong password is a rejection, everything else an error.
 pub(crate) fn login<S>(place: &str, user: &str, answer: &ServerError) -> Result<Login<S>> {
     let words = words(answer);
     match answer.code {
@@ -26,15 +24,15 @@ pub(crate) fn login<S>(place: &str, user: &str, answer: &ServerError) -> Result<
     Err(Error::new(kind, what).cause(words).remedy(remedy))
 }
 
-/// A wrong password, where the account can also be entered by unix_socket, which MariaDB tries last. Or no password at all
-/// (ER_ACCESS_DENIED_NO_PASSWORD_ERROR).
+/// ER_ACCESS_DENIED_NO_PASSWORD_ERROR. MariaDB answers with it in two cases: the password is wrong and the account may also log in
+/// by unix_socket, which MariaDB tries last; or the account has no password at all.
 const NO_PASSWORD: u16 = 1698;
 const PERHAPS_NONE: &str = "or the account has no password, only unix_socket, auth_socket or the like: then give it a password plugin";
 
 /// A refused statement.
 pub(crate) fn of(place: &str, doing: &str, answer: &ServerError, explain: Explain) -> Error {
     let what = format!("{place} refused to {doing}");
-    // One number for every option that is in the way (ER_OPTION_PREVENTS_STATEMENT).
+    // MariaDB has one number for every option that forbids a statement (ER_OPTION_PREVENTS_STATEMENT), so the words decide.
     let code = if answer.message.contains("--strict-password-validation") { POLICY } else { answer.code };
     let known = explain(code).or_else(|| statement(code)).or_else(|| closed(code));
     let error = Error::new(known.map_or(Kind::ServerRefused, |(kind, _)| kind), what).cause(words(answer));
@@ -44,14 +42,14 @@ pub(crate) fn of(place: &str, doing: &str, answer: &ServerError, explain: Explai
     }
 }
 
-/// A password that a policy refuses (ER_NOT_VALID_PASSWORD).
+/// A password policy refused the password (ER_NOT_VALID_PASSWORD).
 pub(crate) const POLICY: u16 = 1819;
 
-/// An account statement failed, and no more (ER_CANNOT_USER): MariaDB's answer for most reasons, which it keeps in a list.
+/// An account statement failed (ER_CANNOT_USER). MariaDB gives this number for most reasons; `SHOW ERRORS` lists the reason.
 pub(crate) const ACCOUNT: u16 = 1396;
 
-/// The first error in that list (level, number, words), where the answer itself is the last.
-pub(crate) fn because(answer: ServerError, listed: Vec<Columns>) -> ServerError {
+/// The first error that `SHOW ERRORS` lists (level, number, words): the reason. The answer itself stands last in that list.
+pub(crate) fn because(answer: ServerError, listed: Vec<Vec<Option<String>>>) -> ServerError {
     let reason = listed.into_iter().next().and_then(|row| {
         let [_, Some(code), Some(message)] = <[_; 3]>::try_from(row).ok()? else { return None };
         Some(ServerError { code: code.parse().ok()?, message, state: answer.state.clone() })
@@ -59,13 +57,13 @@ pub(crate) fn because(answer: ServerError, listed: Vec<Columns>) -> ServerError 
     reason.unwrap_or(answer)
 }
 
-/// The server's own words, with the number they are known by; a long text is cut.
+/// The server's own words with the error's number, cut to 500 characters.
 fn words(answer: &ServerError) -> String {
     let text: String = answer.message.chars().take(500).collect();
     format!("error {} ({}): {text}", answer.code, answer.state)
 }
 
-/// Why a server lets an account in with no password at all.
+/// Why a server refuses a login whatever the password is: the account is closed, or the server takes no logins.
 fn closed(code: u16) -> Option<(Kind, &'static str)> {
     Some(match code {
         3118 | 4151 => (
@@ -111,7 +109,7 @@ fn closed(code: u16) -> Option<(Kind, &'static str)> {
     })
 }
 
-/// What refused statements have in common.
+/// What a refused statement means where the caller has no answer of its own.
 pub(crate) fn statement(code: u16) -> Option<(Kind, &'static str)> {
     Some(match code {
         1290 | 1836 | 1792 | 3100 => (

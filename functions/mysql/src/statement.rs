@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use crate::account::Name;
 
-/// Makes this session's quoting rules known, and asks whom the server takes it for, and what it is itself.
+/// Sets the session's quoting rules, and asks for the session's account, the proxy user, and the server's version.
 pub const WHO: &str = "SET NAMES utf8mb4, SESSION sql_mode = ''; SELECT CURRENT_USER(), @@proxy_user, VERSION(), @@version_comment";
 
-/// What testSecret runs where the secret names nothing.
+/// What testSecret runs if the secret names no test statement.
 pub const CHECK: &str = "SELECT NOW()";
 
-/// Why the last statement failed, where its error does not say.
+/// Lists why the last statement failed, for errors that do not say so.
 pub const WHY: &str = "SHOW ERRORS";
 
 /// A name in SQL, whatever it contains ("Schema Object Names" in either manual).
@@ -24,8 +24,15 @@ pub fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
-/// Takes the lock, and makes sure that a session whose process is gone without a word ends soon, and the lock with it. The
-/// name is the same for every function that rotates this secret, and 64 characters are its limit.
+impl Name {
+    /// The name in SQL ("Specifying Account Names" in the MySQL manual).
+    pub fn sql(&self) -> String {
+        format!("{}@{}", literal(&self.user), literal(&self.host))
+    }
+}
+
+/// Takes the lock. If the process dies without a word, the server ends its session soon, and the lock with it. Every function that
+/// rotates this secret uses the same name, of at most 64 characters.
 pub fn lock(name: &str, wait: Duration, idle: Duration) -> String {
     let (wait, idle) = (wait.as_secs(), idle.as_secs());
     format!(
@@ -37,30 +44,30 @@ pub fn lock(name: &str, wait: Duration, idle: Duration) -> String {
 /// What the server knows about the account of this session. Needs no privilege.
 pub const OWN_ACCOUNT: &str = "SHOW CREATE USER CURRENT_USER()";
 
-/// MySQL: a new first password, beside the old one or instead of it. The server masks it in its logs, so it is sent as it is and
-/// can be judged by policies.
+/// MySQL: a new primary password, beside the old one or instead of it. The server masks it in its logs, so the statement contains the
+/// password itself and password policies can judge it.
 pub fn change_password(account: &str, password: &str, current: Option<&str>, retain: bool) -> String {
     let replace = current.map(|current| format!(" REPLACE {}", literal(current))).unwrap_or_default();
     let retain = if retain { " RETAIN CURRENT PASSWORD" } else { "" };
     format!("ALTER USER {account} IDENTIFIED BY {}{replace}{retain}", literal(password))
 }
 
-/// MySQL: the second password goes.
+/// MySQL: discards the second password.
 pub fn discard_old(account: &str) -> String {
     format!("ALTER USER {account} DISCARD OLD PASSWORD")
 }
 
-/// MariaDB: the user's own password, as the hash that the server would store.
+/// MariaDB: sets the user's own password, as the hash that the server stores.
 pub fn set_own_hash(hash: &str) -> String {
     format!("SET PASSWORD = {}", literal(hash))
 }
 
-/// MariaDB: the user's own password, for servers that insist on judging it. Their logs show it.
+/// MariaDB: sets the user's own password, for servers whose policies insist on seeing it. Their logs show it.
 pub fn set_own_plaintext(password: &str) -> String {
     format!("SET PASSWORD = PASSWORD({})", literal(password))
 }
 
-/// MySQL: what is kept about an account.
+/// MySQL: what the server keeps about an account.
 pub fn mysql_account(name: &Name) -> String {
     format!(
         "SELECT plugin, authentication_string, ssl_type, ssl_cipher, x509_issuer, x509_subject, max_questions, max_updates, \
@@ -71,7 +78,7 @@ pub fn mysql_account(name: &Name) -> String {
     )
 }
 
-/// MariaDB: what is kept about an account.
+/// MariaDB: what the server keeps about an account.
 pub fn mariadb_account(name: &Name) -> String {
     format!(
         "SELECT Priv FROM mysql.global_priv WHERE User = {} AND Host = {}",
@@ -80,7 +87,7 @@ pub fn mariadb_account(name: &Name) -> String {
     )
 }
 
-/// How the server would make an account again.
+/// The statement that would create the account again, as the server prints it.
 pub fn created(name: &Name) -> String {
     format!("SHOW CREATE USER {}", name.sql())
 }
@@ -139,7 +146,7 @@ pub fn grants(name: &Name, mariadb: bool) -> String {
     selects.join("; ")
 }
 
-/// Which roles are active from the login on: all of these, and no others.
+/// Sets the default roles, which are active from the login on: all of these, and no others.
 pub fn default_roles(name: &Name, roles: &[&str], mariadb: bool) -> String {
     let list = if roles.is_empty() { "NONE".to_owned() } else { roles.join(", ") };
     if mariadb {
@@ -159,7 +166,7 @@ pub fn create(name: &Name, clauses: &str) -> String {
     format!("CREATE USER {} {clauses}", name.sql())
 }
 
-/// The errors that say that what a grant is about is gone; grants outlive it.
+/// The errors for an object that does not exist any more. Grants on an object outlive the object.
 pub const MISSING_OBJECT: [u16; 4] = [1146, 1054, 1305, 1049];
 
 /// MariaDB: after how many wrong logins a user is blocked.
@@ -167,7 +174,7 @@ pub const WRONG_LOGINS: &str = "SELECT @@max_password_errors";
 
 /// The host parts under which a user exists.
 pub fn hosts(user: &str, mariadb: bool) -> String {
-    // MariaDB's mysql.user is a view that needs its definer.
+    // On MariaDB mysql.user is a view, which fails if its definer was dropped.
     let table = if mariadb { "global_priv" } else { "user" };
     format!("SELECT Host FROM mysql.{table} WHERE User = {}", literal(user))
 }

@@ -1,19 +1,20 @@
-//! What MariaDB stores of a password, computed here so that its logs never show the password itself; and how an account
-//! authenticates, read from `SHOW CREATE USER`.
+//! What MariaDB stores of a password: the function computes it, so that the server's logs never show the password itself. Also how an
+//! account authenticates, read from `SHOW CREATE USER`.
 
 use aws_lc_rs::digest::{self, SHA1_FOR_LEGACY_USE_ONLY, SHA512};
 use curve25519_dalek::EdwardsPoint;
+use rotation::encode::{base64, hex};
 use rotation::error::{Error, Kind, Result};
 use rotation::secret::Secret;
 
 use crate::account::Name;
 
-/// MariaDB's own plugin, and the one in which two passwords can be had.
+/// MariaDB's default plugin, and the only one of which an account can have two passwords here.
 pub(crate) const NATIVE: &str = "mysql_native_password";
 /// MariaDB's plugin with elliptic curves.
 pub(crate) const ED25519: &str = "ed25519";
 
-/// What the server stores for a password under a plugin; none where that cannot be computed here.
+/// What the server stores for a password under a plugin; `None` for plugins that this file does not know.
 #[expect(clippy::disallowed_methods, reason = "exposes the password to be hashed")]
 pub(crate) fn hash(plugin: &str, password: &Secret) -> Option<Secret> {
     match plugin {
@@ -23,7 +24,7 @@ pub(crate) fn hash(plugin: &str, password: &Secret) -> Option<Secret> {
     }
 }
 
-/// What MariaDB would store, or which way out there is.
+/// What the server stores for a password, or an error that says what to do instead.
 pub(crate) fn known_hash(plugin: &str, password: &Secret) -> Result<Secret> {
     hash(plugin, password).ok_or_else(|| {
         let what = format!("what the server stores for a {plugin} password cannot be computed here");
@@ -38,37 +39,24 @@ pub(crate) fn known_hash(plugin: &str, password: &Secret) -> Result<Secret> {
 fn native(password: &[u8]) -> String {
     let once = digest::digest(&SHA1_FOR_LEGACY_USE_ONLY, password);
     let twice = digest::digest(&SHA1_FOR_LEGACY_USE_ONLY, once.as_ref());
-    twice.as_ref().iter().fold("*".to_owned(), |text, byte| text + &format!("{byte:02X}"))
+    format!("*{}", hex(twice.as_ref()).to_uppercase())
 }
 
 /// The public key whose secret scalar is SHA512(password), in base64 without padding (MariaDB documentation, "Authentication
-/// Plugin - ed25519"). Plain Ed25519 hashes a seed; here the password is hashed in its place.
+/// Plugin - ed25519"). Plain Ed25519 hashes a seed; MariaDB hashes the password in its place.
 fn ed25519(password: &[u8]) -> String {
     let hash = digest::digest(&SHA512, password);
     let (scalar, _) = hash.as_ref().split_first_chunk().expect("SHA-512 has 64 bytes");
-    base64(EdwardsPoint::mul_base_clamped(*scalar).compress().as_bytes())
+    base64(EdwardsPoint::mul_base_clamped(*scalar).compress().as_bytes()).trim_end_matches('=').to_owned()
 }
 
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let number = chunk.iter().fold(0_u32, |number, byte| (number << 8) | u32::from(*byte))
-            << (8 * (3 - chunk.len()));
-        for i in 0..=chunk.len() {
-            text.push(char::from(ALPHABET[(number >> (18 - 6 * i)) as usize & 63]));
-        }
-    }
-    text
-}
-
-/// A hash that belongs to no password, and names a secret and an account: an admin marks a MariaDB account with it.
+/// The mark of an account that an admin gives to a secret on MariaDB: a hash that belongs to no password, made of both names.
 pub(crate) fn placeholder(secret_arn: &str, name: &Name) -> String {
     of_nobody("mark", secret_arn, name)
 }
 
-/// Another one, which stands in a MariaDB account that is being made: nobody can log in, and as only an admin could have put it
-/// there, it marks the account as well.
+/// The hash of a MariaDB account that is not finished: it belongs to no password, so nobody can log in. Only an admin can have written
+/// it, so it marks the account as well.
 pub(crate) fn unfinished(secret_arn: &str, name: &Name) -> String {
     of_nobody("unfinished", secret_arn, name)
 }
@@ -76,11 +64,11 @@ pub(crate) fn unfinished(secret_arn: &str, name: &Name) -> String {
 fn of_nobody(kind: &str, secret_arn: &str, name: &Name) -> String {
     let text = format!("turnlock {kind}\0{secret_arn}\0{}\0{}", name.user, name.host);
     let hash = digest::digest(&digest::SHA256, text.as_bytes());
-    hash.as_ref()[..20].iter().fold("*".to_owned(), |text, byte| text + &format!("{byte:02X}"))
+    format!("*{}", hex(&hash.as_ref()[..20]).to_uppercase())
 }
 
-/// The password that does the same as the second where the server takes no hashes. It can be known, so the account that has it is
-/// locked too.
+/// The password of an unfinished account on a server that takes no hashes. Anybody can compute this password, so the account is locked
+/// too.
 pub(crate) fn placeholder_password(secret_arn: &str, name: &Name) -> Secret {
     Secret::new(format!("Turnlock-mark-1-{}", &placeholder(secret_arn, name)[1..]))
 }
@@ -90,12 +78,12 @@ pub(crate) fn placeholder_password(secret_arn: &str, name: &Name) -> Secret {
 pub(crate) struct Method {
     /// The plugin.
     pub plugin: String,
-    /// What is stored for it, if anything is.
+    /// What the server stores for it, if anything.
     pub stored: Option<String>,
 }
 
 impl Method {
-    /// Whether a password opens it; for hashes that can be computed here.
+    /// Whether this password opens the account by this method. Only for plugins whose hashes this file can compute.
     #[expect(
         clippy::disallowed_methods,
         reason = "exposes a hash to be compared with the one that the server stores"
@@ -104,7 +92,7 @@ impl Method {
         hash(&self.plugin, password).is_some_and(|hash| self.stored.as_deref() == Some(hash.expose()))
     }
 
-    /// Whether the server checks a password of its own for it, rather than asking the operating system or a directory.
+    /// Whether the server itself checks a password. Other methods ask the operating system or a directory.
     pub(crate) fn has_password(&self) -> bool {
         !matches!(self.plugin.as_str(), "unix_socket" | "auth_socket" | "pam" | "gssapi" | "named_pipe")
     }
@@ -145,7 +133,7 @@ pub(crate) fn methods(created: &str) -> Result<Vec<Method>> {
         .ok_or_else(|| Error::new(Kind::Bug, "the server's description of the account is not understood"))
 }
 
-/// The words of a statement as the server prints it; a quoted one counts as one, and comes without its quotes.
+/// The words of a statement as the server prints it. A quoted text counts as one word, without its quotes.
 struct Words<'a>(&'a str);
 
 impl Words<'_> {

@@ -1,4 +1,4 @@
-//! An admin's turn, in every host part: all accounts are looked at before the first is changed.
+//! An admin acts on a user's accounts, one for each host part. The admin looks at all of them before it changes the first.
 
 use rotation::database::alternation::Equality;
 use rotation::database::dialect::Change;
@@ -13,12 +13,12 @@ use crate::profile::Profile;
 use crate::subject::Subject;
 use crate::{Admin, Mysql, Writer};
 
-/// What is to become of one account.
-enum Deed {
-    /// It gets its password.
-    Assign(Profile),
-    /// It is made, if need be, and made equal to this one, and gets its password then.
-    Equalize(Name, Option<Profile>),
+/// What the admin does to one account.
+enum Action {
+    /// Sets its password. The profile is the account's.
+    SetPassword(Profile),
+    /// Makes it equal to the named original, then sets its password. Without a profile of its own, the account is created first.
+    MakeEqual(Name, Option<Profile>),
 }
 
 /// Makes the server accept pending.
@@ -30,22 +30,22 @@ pub(crate) async fn apply(
 ) -> Result<()> {
     let Change { job, current, pending, .. } = *change;
     acting::tell_of_others(job, writer, names).await?;
-    let mut deeds = Vec::new();
+    let mut actions = Vec::new();
     for name in names {
-        deeds.push((name, deed(change, writer, admin, name).await?));
+        actions.push((name, decide(change, writer, admin, name).await?));
     }
     let (current, pending) = (&current.account, &pending.account);
-    for (name, deed) in &deeds {
-        match (deed, &current.alternation) {
-            (Deed::Equalize(original, found), Some(pair)) => {
+    for (name, action) in &actions {
+        match (action, &current.alternation) {
+            (Action::MakeEqual(original, found), Some(pair)) => {
                 let (found, password) = (found.as_ref(), &pending.password);
                 let plan = Plan { original, alternate: name, pair, found, password };
                 alternate::apply(job, writer, &plan).await?;
             }
-            (Deed::Equalize(..), None) => {
+            (Action::MakeEqual(..), None) => {
                 return Err(Error::new(Kind::Bug, "there is no pair of users to make equal"));
             }
-            (Deed::Assign(found), _) => {
+            (Action::SetPassword(found), _) => {
                 assign::set_password(job, writer, name, found, &pending.password).await?;
             }
         }
@@ -53,7 +53,13 @@ pub(crate) async fn apply(
     Ok(())
 }
 
-async fn deed(change: &Change<'_, Mysql>, writer: &mut Writer, admin: &Admin, name: &Name) -> Result<Deed> {
+/// Chooses what to do, and refuses an account that is not the secret's.
+async fn decide(
+    change: &Change<'_, Mysql>,
+    writer: &mut Writer,
+    admin: &Admin,
+    name: &Name,
+) -> Result<Action> {
     let job = change.job;
     let found = Profile::read(job, writer, name).await?;
     if let Some(found) = &found {
@@ -65,37 +71,37 @@ async fn deed(change: &Change<'_, Mysql>, writer: &mut Writer, admin: &Admin, na
         pair.is_none_or(|pair| pair.sync == Equality::Untouched && is_ready)
     };
     match (pair, found) {
-        (_, Some(found)) if is_left_alone(&found) => Ok(Deed::Assign(found)),
+        (_, Some(found)) if is_left_alone(&found) => Ok(Action::SetPassword(found)),
         (Some(pair), found) => {
             let original = Name::new(&pair.original, &name.host);
-            copying(change, writer, admin, name, original, found).await
+            decide_to_copy(change, writer, admin, name, original, found).await
         }
-        (None, _) => Profile::of(job, writer, name).await.map(Deed::Assign),
+        (None, _) => Profile::of(job, writer, name).await.map(Action::SetPassword),
     }
 }
 
-/// What one account has is given to another only if both are the secret's own. In a normal rotation the original is the one that
-/// AWSCURRENT names and has just logged in. (After a reset nothing has; then the deployment has spoken.)
-async fn copying(
+/// Copies from an original only if both accounts are the secret's own. In a normal rotation AWSCURRENT names the original, and its
+/// password has just been accepted. After a reset no password was accepted; then `ADMIN_RESET` allows the copy.
+async fn decide_to_copy(
     change: &Change<'_, Mysql>,
     writer: &mut Writer,
     admin: &Admin,
     name: &Name,
     original: Name,
     found: Option<Profile>,
-) -> Result<Deed> {
+) -> Result<Action> {
     let source = Profile::of(change.job, writer, &original).await?;
     let subject = Subject::new(writer, &original, &source);
     if Guard::new(change, admin, writer).may_share(&subject).await? {
         drop(subject);
-        return Ok(Deed::Equalize(original, found));
+        return Ok(Action::MakeEqual(original, found));
     }
     let has_logged_in = writer.proven.as_ref().is_some_and(|proof| proof.name.user == name.user);
-    // One that is half made stays closed: what logs in is complete.
+    // An unfinished account stays closed, because every account that can log in has to be complete.
     let is_ready = |found: &Profile| has_logged_in && !found.is_unfinished(&writer.secret_arn, name);
     if let Some(found) = found.filter(is_ready) {
         guard::warn_of_password_alone("account", &original.to_string());
-        return Ok(Deed::Assign(found));
+        return Ok(Action::SetPassword(found));
     }
     let what = format!(
         "nothing proves that the account {original} is this secret's, and {name} would get what it has"

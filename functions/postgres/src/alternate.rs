@@ -1,5 +1,5 @@
-//! The strategy `alternating-users`: the account whose turn it is gets the pending password, and if that is the alternate, it
-//! is first made equal to the original. One transaction of the admin's, under the secret's lock; the login comes last.
+//! The strategy `alternating-users`: the account whose turn it is gets the pending password. An alternate is made equal to the
+//! original first. All of it is one transaction of the admin's, under the secret's lock; its last statement opens the login.
 //! docs/decisions/0004-one-owner.md says why the alternate is a member of the original and acts as it.
 
 use rotation::database::account::Account;
@@ -8,22 +8,12 @@ use rotation::database::alternation::{Alternation, Equality};
 use rotation::database::dialect::Change;
 use rotation::database::guard::{self, Guard, Named, Standing};
 use rotation::error::{Error, Kind, Result};
-use rotation::job::Job;
 
 use crate::role::{ATTRIBUTES, Role, Roles};
 use crate::statement::catalog;
+use crate::turn::Turn;
 use crate::writer::{self, explain, explain_admin};
 use crate::{Postgres, Writer, memberships, ownership, parameters, statement};
-
-/// One turn: what is changed, by whom, and how far.
-pub(crate) struct Turn<'a> {
-    pub(crate) change: &'a Change<'a, Postgres>,
-    pub(crate) job: &'a Job<'a>,
-    pub(crate) writer: &'a Writer,
-    pub(crate) admin: &'a Admin,
-    pub(crate) pair: &'a Alternation,
-    pub(crate) roles: Roles,
-}
 
 /// Makes the server accept pending.
 pub(crate) async fn apply(
@@ -79,43 +69,12 @@ impl Turn<'_> {
         }
     }
 
-    /// The role that sessions of both accounts act as, and that owns what they make.
-    pub(crate) fn owner(&self) -> &str {
-        &self.roles.original.acts_as
-    }
-
     async fn set_password(&self, pending: &Account, statement: fn(&str, &str) -> String) -> Result<()> {
         let explain = |code: &str| explain_admin(code, &pending.username, &self.admin.username);
         writer::set_password(self.job, self.writer, pending, statement, &explain).await
     }
 
-    /// Runs a statement that has to succeed, about an account that the admin has to have power over.
-    pub(crate) async fn must(&self, doing: &str, account: &str, sql: &str) -> Result<()> {
-        let explain = |code: &str| explain_admin(code, account, &self.admin.username);
-        self.writer.run(self.job, doing, sql, &explain).await.map(drop)
-    }
-
-    /// Runs a statement that the server may refuse, and returns its words if it does.
-    pub(crate) async fn may(&self, doing: &str, sql: &str) -> Result<Option<String>> {
-        let explain = |code: &str| explain_admin(code, &self.pair.alternate, &self.admin.username);
-        Ok(self.writer.attempt(self.job, doing, sql, &explain).await?.err())
-    }
-
-    /// Takes something away that the original does not have. What is left over because the admin may not is named; it is no
-    /// reason to stop, because an account with too much works.
-    pub(crate) async fn take_away(&self, sql: &str) -> Result<()> {
-        tracing::info!(statement = sql, "the alternate has this beyond the original; it is taken away");
-        if let Some(words) = self.may("take away what the original does not have", sql).await? {
-            tracing::warn!(
-                statement = sql,
-                words,
-                "the admin may not take this away; run the statement yourself"
-            );
-        }
-        Ok(())
-    }
-
-    /// Makes the alternate, if there is none, and makes it equal to the original.
+    /// Creates the alternate if it does not exist, and makes it equal to the original.
     async fn equalize(&self) -> Result<()> {
         let Roles { original, alternate, .. } = &self.roles;
         if let Some(role) = &self.pair.owner_role
@@ -161,8 +120,8 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Security labels, as far as their providers let the admin: sessions act as the original, so one that is missing is named
-    /// and stops nothing. One without its provider cannot even be written down again.
+    /// Copies security labels, as far as their providers let the admin. A label that cannot be copied is logged and stops nothing,
+    /// because sessions act as the original. The server refuses every label whose provider is not loaded.
     async fn labels(&self) -> Result<()> {
         let take = self.pair.sync == Equality::Exact;
         let sql = catalog::labels(&self.pair.original, &self.pair.alternate, take);
@@ -179,7 +138,7 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Attributes and limits. Those that acting as the original brings along are copied only where the admin may.
+    /// Copies attributes and limits. If the alternate has an attribute by acting as the original, a refusal stops nothing.
     async fn attributes(&self, alternate: &Role) -> Result<()> {
         let original = &self.roles.original;
         let mut changes = Vec::new();
@@ -217,8 +176,8 @@ impl Turn<'_> {
     }
 }
 
-/// The secret wants both users to act as a role that the original does not act as. It is not given to it: the original is the
-/// truth, and a secret could name any role.
+/// Refuses an "owner_role" that the original does not act as. The function does not grant that role, because a secret could name
+/// any role; only the original's own settings count.
 fn acts_otherwise(original: &Role, role: &str) -> Error {
     let what = format!(
         "the secret's \"owner_role\" is {role:?}, and sessions of {:?} act as {:?}",
@@ -230,20 +189,4 @@ fn acts_otherwise(original: &Role, role: &str) -> Error {
         statement::identifier(&original.name),
         statement::set_for_role(&original.name, "", "role", role)
     ))
-}
-
-impl Role {
-    /// What CREATE ROLE makes.
-    fn fresh(name: &str) -> Role {
-        Role {
-            name: name.to_owned(),
-            attributes: [false; 5],
-            inherits: true,
-            connection_limit: "-1".to_owned(),
-            valid_until: "infinity".to_owned(),
-            expired: false,
-            comment: String::new(),
-            acts_as: name.to_owned(),
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! testSecret: whether a session is who it should be, acts as it should, and may do what clients may do today.
+//! testSecret: whether the session is the right user's, acts as the right role, and may do what clients may do today.
 
 use rotation::database::account::Account;
 use rotation::database::alternation::{Alternation, Equality};
@@ -6,14 +6,14 @@ use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
 use rotation::parse;
 use rotation::version::{Parsed, Stage};
+use wire_postgres::connect::Session;
 
 use crate::Postgres;
-use crate::connect::Session;
 use crate::role::not_understood;
 use crate::statement::{self, catalog};
 use crate::writer::explain;
 
-/// Looks at who a session is, and runs the check statement.
+/// Checks the session's user and role, and runs the test statement.
 pub(crate) async fn check(
     dialect: &Postgres,
     job: &Job<'_>,
@@ -52,13 +52,13 @@ pub(crate) async fn check(
     session.run(job, "run the test statement", check, &explain_test).await.map(drop)
 }
 
-/// The test statement is the secret's: what its refusal means, only its writer knows.
+/// The secret names the test statement, so only whoever wrote the secret knows what its refusal means.
 fn explain_test(code: &str) -> Option<(Kind, String)> {
     let kind = if ["55P03", "57014"].contains(&code) { Kind::Conflict } else { Kind::ServerRefused };
     Some((kind, "see the server's words, and the secret's \"test_statement\" if it has one".to_owned()))
 }
 
-/// The two users do not act as one role. If the other one is in use now, pending must not be able to do less.
+/// For two users that act as different roles: if clients use the other one now, pending must not be able to do less.
 async fn compare(
     dialect: &Postgres,
     job: &Job<'_>,

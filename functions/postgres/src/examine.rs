@@ -1,5 +1,5 @@
-//! For the diagnose event: what whoever acts lacks for the strategy, each as the statement that gives it. AWS's functions are
-//! refused half way instead, with a pending version that has been made already.
+//! For the diagnose event: the privileges that the acting user lacks for the strategy, as statements to run. AWS's functions learn of
+//! a missing privilege only when they have stored a pending version.
 
 use rotation::database::account::Account;
 use rotation::database::admin::Admin;
@@ -8,16 +8,16 @@ use rotation::error::{Error, Kind, Result};
 use rotation::finding::Finding;
 use rotation::job::Job;
 use rotation::target::Target;
+use wire_postgres::connect::Session;
 
 use crate::Postgres;
-use crate::connect::Session;
 use crate::statement::{self, catalog};
 use crate::writer::explain;
 
 /// The name in the report.
 const CHECK: &str = "privileges";
 
-/// Looks at what a user that has just logged in may do to its own password, or what its admin may do.
+/// Reports whether the user may change its own password, or whether its admin may do what the strategy needs.
 pub(crate) async fn run(dialect: &Postgres, job: &Job<'_>, own: &Session, account: &Account) -> Vec<Finding> {
     match dialect.admin(job, account).await {
         Ok(admin) => vec![privileges(dialect, job, own, account, admin.as_ref()).await],

@@ -1,14 +1,10 @@
-//! Rotates PostgreSQL and Aurora PostgreSQL accounts. The files of every target: `connect` (driver errors become verdicts),
-//! `statement` (every SQL text and its quoting); here also `ahead` (connections that are begun early), `watch` (what the server
-//! asks for), `binding` (channel binding), `replica` (hosts that lag behind), `writer` (the lock, and passwords as they are sent),
-//! `checks` (testSecret) and `examine` (the diagnose event). `alternate` is the strategy with two users, made of `role`,
+//! Rotates PostgreSQL and Aurora PostgreSQL accounts. The crate [`wire_postgres`] logs in and runs statements; `statement` holds
+//! every SQL text and its quoting. Here also: `replica` (hosts that lag behind), `writer` (the lock, and how a password is set),
+//! `checks` (testSecret) and `examine` (the diagnose event). `alternate` is the strategy with two users, made of `turn`, `role`,
 //! `memberships`, `parameters` and `ownership`.
 
-pub mod ahead;
 mod alternate;
-mod binding;
 mod checks;
-pub mod connect;
 mod examine;
 mod memberships;
 mod ownership;
@@ -16,7 +12,7 @@ mod parameters;
 mod replica;
 mod role;
 pub mod statement;
-mod watch;
+mod turn;
 mod writer;
 
 use rotation::database::account::{Account, Server};
@@ -30,8 +26,9 @@ use rotation::rds::Rds;
 use rotation::strategy::Strategy;
 use rotation::target::Login;
 use rotation::version::Parsed;
+use wire_postgres::connect::Session;
+use wire_postgres::{ahead, connect};
 
-use crate::connect::Session;
 use crate::writer::{Lock, explain, explain_admin};
 
 /// The database where the secret names none: AWS's default.

@@ -1,18 +1,18 @@
-//! Membership: the alternate is a member of the original, and of nothing that the original is not.
+//! Memberships: the alternate is a member of the original, and of no role that the original is not a member of.
 
 use rotation::database::alternation::Equality;
 use rotation::error::{Error, Kind, Result};
 
-use crate::alternate::Turn;
 use crate::role::not_understood;
 use crate::statement::{self, catalog};
+use crate::turn::Turn;
 use crate::writer::{explain, explain_admin};
 
-/// One membership of the alternate's.
+/// One of the alternate's memberships.
 struct Membership {
     role: String,
     admin: bool,
-    /// Who gave it, where the server keeps them apart (PostgreSQL 16 and newer).
+    /// Who granted it; only PostgreSQL 16 and newer keep several grantors apart.
     grantor: Option<String>,
     inherits: bool,
     may_act: bool,
@@ -20,14 +20,14 @@ struct Membership {
     original_is_admin: bool,
 }
 
-/// Gives the alternate what it lacks of the original, and takes what it has beyond.
+/// Makes the alternate a member of the original, and takes other memberships away.
 pub(crate) async fn equalize(turn: &Turn<'_>) -> Result<()> {
     let (original, alternate) = (&turn.pair.original, &turn.pair.alternate);
     let sql = catalog::memberships(alternate, original);
     let rows = turn.writer.run(turn.job, "list memberships", &sql, &explain).await?;
     let held = rows.into_iter().map(membership).collect::<Option<Vec<_>>>().ok_or_else(not_understood)?;
     let of_original = || held.iter().filter(|held| held.role == *original);
-    // From PostgreSQL 16 on several may have given it, each with its own options.
+    // From PostgreSQL 16 on several grantors may have granted the membership, each with other options.
     if !(of_original().any(|held| held.inherits) && of_original().any(|held| held.may_act)) {
         grant(turn).await?;
     }
@@ -63,8 +63,8 @@ async fn grant(turn: &Turn<'_>) -> Result<()> {
     turn.writer.run(turn.job, doing, &sql, &explain).await.map(drop)
 }
 
-/// Refuses to give anything to a role that the original only *says* it acts as. Any account may write such a setting for itself,
-/// and a database's owner for everybody, whatever the role; only what it may really act as has its powers.
+/// Refuses to hand anything to a role that the original is set to act as and may not. Any account may set `role` for itself, and a
+/// database's owner may set it for everybody, to any role. Only a role that the original may really act as is the original's own.
 pub(crate) async fn must_be_able_to_act(turn: &Turn<'_>) -> Result<()> {
     let (original, owner) = (&turn.pair.original, turn.owner());
     if original == owner || says_yes(turn, &catalog::may_act(original, owner, turn.roles.version)).await? {
@@ -78,7 +78,7 @@ pub(crate) async fn must_be_able_to_act(turn: &Turn<'_>) -> Result<()> {
     )))
 }
 
-/// Refuses to go on while the account in use would lose by a change of owner.
+/// Refuses a change of owner by which the account in use would lose access.
 pub(crate) async fn must_inherit(turn: &Turn<'_>, member: &str, role: &str) -> Result<()> {
     if says_yes(turn, &catalog::inherits(member, role)).await? {
         return Ok(());

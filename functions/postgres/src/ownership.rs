@@ -1,17 +1,17 @@
-//! What the alternate owns or was given under its own name. An alternate of ours owns nothing, because it acts as the original;
-//! a clone that AWS's function made owns what it has made, and the original cannot use it. So that is handed over first.
+//! What the alternate owns, or was granted under its own name. An alternate that this function made owns nothing, because it acts as
+//! the original. A clone that AWS's function made owns whatever it created, and the original cannot use that; so it is handed over.
 
 use rotation::database::alternation::Equality;
 use rotation::database::session::of_admin;
 use rotation::error::{Error, Kind, Result};
+use wire_postgres::connect::Session;
 
-use crate::alternate::Turn;
-use crate::connect::Session;
 use crate::memberships;
 use crate::statement::{self, catalog};
+use crate::turn::Turn;
 use crate::writer::{IDLE, PATIENCE, explain, explain_admin};
 
-/// What the alternate holds in one database; in the nameless one, what all databases share.
+/// What the alternate holds in one database. The database without a name stands for what all databases share.
 struct Holdings {
     database: String,
     is_here: bool,
@@ -19,8 +19,8 @@ struct Holdings {
     given: u64,
 }
 
-/// The original's turn, while clients use the alternate: what that one owns becomes the original's, or clients would lose it
-/// with the promotion. The alternate keeps it by its membership.
+/// The original's turn, while clients use the alternate. The alternate's objects become the original's, because clients would lose
+/// them with the promotion. The alternate keeps its access by its membership.
 pub(crate) async fn bring_home(turn: &Turn<'_>) -> Result<()> {
     if turn.roles.alternate.is_none() || turn.pair.sync == Equality::Untouched {
         return Ok(());
@@ -44,8 +44,8 @@ pub(crate) async fn bring_home(turn: &Turn<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The alternate's turn, before anything else: its holdings in other databases, each in a transaction of its own. They come
-/// first because a transaction here could not wait for one there; handing over twice is the same as once.
+/// The alternate's turn, first part: its holdings in other databases, each in a transaction of its own. They come first because a
+/// transaction in this database cannot wait for one in another. Doing it twice does no harm.
 pub(crate) async fn elsewhere(turn: &Turn<'_>) -> Result<()> {
     if turn.roles.alternate.is_none() {
         return Ok(());
@@ -56,7 +56,7 @@ pub(crate) async fn elsewhere(turn: &Turn<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The alternate's turn: its holdings in this database, in the turn's own transaction.
+/// The alternate's turn, second part: its holdings in this database, in the turn's own transaction.
 pub(crate) async fn here(turn: &Turn<'_>) -> Result<()> {
     if turn.roles.alternate.is_none() {
         return Ok(());
@@ -93,8 +93,8 @@ async fn holdings(turn: &Turn<'_>) -> Result<Vec<Holdings>> {
     rows.into_iter().map(parse).collect::<Option<Vec<_>>>().ok_or_else(crate::role::not_understood)
 }
 
-/// Does in another database what is done here. If it cannot be entered, what is owned there stops the rotation; what was only
-/// given there does not.
+/// Hands over and takes back in another database. If the admin cannot enter that database, objects that the alternate owns there stop
+/// the rotation; privileges that it was granted there do not.
 async fn visit(turn: &Turn<'_>, held: &Holdings, take: bool) -> Result<()> {
     let database = held.database.as_str();
     let session = match of_admin(turn.change.dialect, turn.job, turn.admin, Some(database)).await {
@@ -116,8 +116,8 @@ async fn visit(turn: &Turn<'_>, held: &Holdings, take: bool) -> Result<()> {
     session.run(turn.job, "end in another database", statement::COMMIT, &explain).await.map(drop)
 }
 
-/// Hands over what the alternate owns. The admin has to have both roles for that; what it lacks it gives itself for as long as
-/// the transaction lasts.
+/// Hands over what the alternate owns. The admin has to be a member of both roles for that; for the time of the transaction it grants
+/// itself the membership that it lacks.
 async fn hand_over(turn: &Turn<'_>, session: &Session, database: &str) -> Result<()> {
     let (from, to) = (turn.pair.alternate.as_str(), turn.owner());
     tracing::info!(from, to, database, "objects change hands");
@@ -142,8 +142,8 @@ async fn hand_over(turn: &Turn<'_>, session: &Session, database: &str) -> Result
     Ok(())
 }
 
-/// Takes away what the alternate was given under its own name; what the original has reaches it by its membership. For what
-/// is not the admin's to take, PostgreSQL only warns, so what is left over is looked for.
+/// Revokes what the alternate was granted under its own name; its membership gives it what the original has. PostgreSQL only warns
+/// where the admin may not revoke a privilege, so the function looks again for what is left.
 async fn take_back(turn: &Turn<'_>, session: &Session) -> Result<()> {
     let given = async || {
         let sql = catalog::revocations(&turn.pair.alternate);

@@ -1,20 +1,20 @@
-//! Settings that a login brings along: the alternate's become those of the original, in every database.
+//! Settings of a role, which each of its logins starts with: the alternate's become the original's, in every database.
 
 use std::collections::BTreeMap;
 
 use rotation::database::alternation::Equality;
 use rotation::error::{Error, Kind, Result};
 
-use crate::alternate::Turn;
 use crate::role::not_understood;
 use crate::statement::{self, catalog};
+use crate::turn::Turn;
 use crate::writer::explain;
 
 /// By database (empty: all of them) and name.
 type Parameters = BTreeMap<(String, String), String>;
 
-/// Copies, and takes away what the original does not have. Two settings differ on purpose: where the original acts as itself,
-/// the alternate acts as the original.
+/// Copies settings, and takes away those that the original does not have. The setting `role` differs on purpose: where the original
+/// acts as itself, the alternate acts as the original.
 pub(crate) async fn equalize(turn: &Turn<'_>) -> Result<()> {
     let (original, alternate) = (turn.pair.original.as_str(), turn.pair.alternate.as_str());
     let sql = catalog::settings([original, alternate]);
@@ -49,7 +49,7 @@ pub(crate) async fn equalize(turn: &Turn<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A setting that cannot be copied stops the rotation: nothing else brings it to the alternate's sessions.
+/// Copies one setting. A refusal stops the rotation, because nothing else brings the setting to the alternate's sessions.
 async fn copy(turn: &Turn<'_>, sql: &str, name: &str) -> Result<()> {
     let Some(words) = turn.may("copy a setting", sql).await? else { return Ok(()) };
     let what = format!("the setting {name:?} of {:?} cannot be copied", turn.pair.original);

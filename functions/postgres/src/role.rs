@@ -2,13 +2,13 @@
 
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
+use wire_postgres::connect::Session;
 
-use crate::connect::Session;
 use crate::statement::catalog;
 use crate::writer::explain;
 
-/// An account's attributes: the keyword, and whether who acts as the account has it too. (PostgreSQL asks the *acting* role
-/// for all but REPLICATION, which it asks at login.)
+/// An account's attributes: the keyword, and whether sessions have the attribute by acting as the account. (PostgreSQL looks at the
+/// role that a session acts as; only REPLICATION it looks for in the role that logs in.)
 pub(crate) const ATTRIBUTES: [(&str, bool); 5] = [
     ("SUPERUSER", true),
     ("CREATEROLE", true),
@@ -40,7 +40,7 @@ pub(crate) struct Roles {
 }
 
 impl Roles {
-    /// Reads them; without the original there is nothing to go by.
+    /// Reads both accounts. The original has to exist.
     pub(crate) async fn read(
         job: &Job<'_>,
         session: &Session,
@@ -65,6 +65,22 @@ impl Roles {
     }
 }
 
+impl Role {
+    /// A role as CREATE ROLE makes it.
+    pub(crate) fn fresh(name: &str) -> Role {
+        Role {
+            name: name.to_owned(),
+            attributes: [false; 5],
+            inherits: true,
+            connection_limit: "-1".to_owned(),
+            valid_until: "infinity".to_owned(),
+            expired: false,
+            comment: String::new(),
+            acts_as: name.to_owned(),
+        }
+    }
+}
+
 fn role(row: Vec<Option<String>>) -> Option<Role> {
     let mut texts = row.into_iter().map(Option::unwrap_or_default);
     let name = texts.next()?;
@@ -83,7 +99,7 @@ fn role(row: Vec<Option<String>>) -> Option<Role> {
     })
 }
 
-/// The catalogs answer in the shape that was asked for, or this is not PostgreSQL.
+/// The server's catalogs answered in another shape than PostgreSQL's.
 pub(crate) fn not_understood() -> Error {
     Error::new(Kind::ServerRefused, "the server's catalogs answered in an unknown shape")
         .remedy("this function rotates PostgreSQL 14 and newer; point the secret at such a server")

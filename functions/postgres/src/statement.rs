@@ -5,19 +5,13 @@ use std::time::Duration;
 
 pub mod catalog;
 
+pub use wire_postgres::statement::identifier;
+
 /// What testSecret runs where the secret names nothing.
 pub const CHECK: &str = "SELECT now()";
 
-/// Undoes a guarded statement that was refused.
-pub const UNDO_GUARDED: &str = "ROLLBACK TO SAVEPOINT guarded; RELEASE SAVEPOINT guarded";
-
 /// Ends the transaction, and keeps it.
 pub const COMMIT: &str = "COMMIT";
-
-/// A name in SQL, whatever it contains (PostgreSQL manual, "Identifiers and Key Words").
-pub fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
 
 /// A text in SQL. The escape form is used where there is a backslash, because what a plain one means then depends on a
 /// setting (PostgreSQL manual, "String Constants with C-Style Escapes").
@@ -66,11 +60,6 @@ pub fn begin_elsewhere(wait: Duration, idle: Duration) -> String {
 /// Reads from the catalogs, where names mean what PostgreSQL's own say, in a session whose settings are not ours.
 pub fn reading(sql: &str) -> String {
     format!("BEGIN; SET LOCAL search_path TO pg_catalog, pg_temp; {sql}; COMMIT")
-}
-
-/// Statements that may fail without harm to the transaction around them.
-pub fn guarded(sql: &str) -> String {
-    format!("SAVEPOINT guarded; {sql}; RELEASE SAVEPOINT guarded")
 }
 
 /// Gives the account its new password and ends the transaction: both or neither.
@@ -173,10 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_texts_are_quoted_whatever_they_contain() {
-        assert_eq!(identifier("App"), "\"App\"");
-        assert_eq!(identifier("a\"b; --"), "\"a\"\"b; --\"");
-        assert_eq!(identifier("ü%\\'"), "\"ü%\\'\"");
+    fn texts_are_quoted_whatever_they_contain() {
         assert_eq!(literal("it's"), "'it''s'");
         assert_eq!(literal("a\\'b"), " E'a\\\\''b'");
         assert_eq!(literal(""), "''");

@@ -1,32 +1,36 @@
-//! What the session that makes changes does: its transaction, its lock, passwords as it sends them, and what refusals mean.
+//! What the session that makes changes does: its transaction, its lock, how it sets a password, and what refusals mean.
 
 use std::time::Duration;
 
 use aws_lc_rs::digest;
-use postgres_protocol::password;
 use rotation::database::account::Account;
 use rotation::error::{Kind, Result};
 use rotation::job::Job;
-use rotation::secret::Secret;
-use rotation::settings::PasswordForm;
+use wire_postgres::connect::{Explain, Session};
+use wire_postgres::password::{self, StoredAs};
 
-use crate::connect::{Explain, Session};
 use crate::{Writer, statement};
 
 /// How long a rotation waits for another one of the same secret. Shorter than the driver is waited for, so that the server's
 /// answer is heard, which says what the wait was for.
 const WAIT: Duration = Duration::from_secs(5);
 
-/// A writer whose process is gone without a word is dropped by the server after this long.
+/// After this long the server ends the session of a process that is gone without a word.
 pub(crate) const IDLE: Duration = Duration::from_secs(20);
 
-/// How long a transaction waits for what somebody else uses, such as a table: whoever comes later waits behind it.
+/// How long a transaction waits for something in use, such as a table. Everybody who wants the table later waits behind it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
 
 /// What taking the lock has shown.
-#[derive(Default)]
 pub struct Lock {
-    stores_md5: bool,
+    /// How the server stores passwords.
+    stored_as: StoredAs,
+}
+
+impl Default for Lock {
+    fn default() -> Lock {
+        Lock { stored_as: StoredAs::Scram }
+    }
 }
 
 impl Lock {
@@ -34,13 +38,14 @@ impl Lock {
     pub(crate) async fn take(job: &Job<'_>, session: &Session, secret_arn: &str) -> Result<Lock> {
         let sql = statement::begin_locked(lock_key(secret_arn), WAIT, PATIENCE, job.deadline.left(), IDLE);
         let rows = session.run(job, "take the lock of this secret", &sql, &explain_lock).await?;
-        // The last row is the setting; anything but md5 and its ancient spelling means SCRAM.
-        let stored_as = rows.last().and_then(|row| row.first()?.clone());
-        Ok(Lock { stores_md5: matches!(stored_as.as_deref(), Some("md5" | "on")) })
+        // The last row is the setting `password_encryption`. Its values "md5" and "on" (the older spelling) mean MD5, all others SCRAM.
+        let setting = rows.last().and_then(|row| row.first()?.as_deref());
+        let is_md5 = matches!(setting, Some("md5" | "on"));
+        Ok(Lock { stored_as: if is_md5 { StoredAs::Md5 } else { StoredAs::Scram } })
     }
 }
 
-/// Gives an account its password with the transaction's last statement, made by one of `statement`'s.
+/// Gives an account its password with the transaction's last statement, which a function of `statement` makes.
 pub(crate) async fn set_password(
     job: &Job<'_>,
     writer: &Writer,
@@ -48,15 +53,8 @@ pub(crate) async fn set_password(
     statement: fn(&str, &str) -> String,
     explain: Explain<'_>,
 ) -> Result<()> {
-    let form = stored_form(&pending.password, &pending.username, writer.lock.stores_md5, job.settings.form);
-    job.scrub.learn(&form);
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "exposes the password, hashed where the server allows, to the statement that sets it"
-    )]
-    let sql = Secret::new(statement(&pending.username, form.expose()));
-    #[expect(clippy::disallowed_methods, reason = "exposes the statement to the driver, which sends it")]
-    writer.run(job, "set the new password", sql.expose(), explain).await.map(drop)
+    let sql = |sent: &str| statement(&pending.username, sent);
+    password::set(job, writer, pending, writer.lock.stored_as, sql, explain).await
 }
 
 /// The advisory lock's number: from the ARN, so that every function that rotates this secret means the same lock.
@@ -66,25 +64,12 @@ fn lock_key(secret_arn: &str) -> i64 {
     i64::from_be_bytes(*first)
 }
 
-/// The password as it is sent: what the server would have stored, so that no log ever shows the password itself.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "exposes the password to be hashed, or as it is where the deployment asks for that"
-)]
-fn stored_form(password: &Secret, username: &str, md5: bool, form: PasswordForm) -> Secret {
-    match form {
-        PasswordForm::Plaintext => password.share(),
-        PasswordForm::Hashed if md5 => Secret::new(password::md5(password.expose().as_bytes(), username)),
-        PasswordForm::Hashed => Secret::new(password::scram_sha_256(password.expose().as_bytes())),
-    }
-}
-
-/// A transaction that cannot write cannot even begin as one that does, where the server is a replica.
+/// On a replica the server refuses to begin a transaction that writes, with another code.
 fn explain_lock(code: &str) -> Option<(Kind, String)> {
     if code == "0A000" { explain("25006") } else { explain(code) }
 }
 
-/// What the refusals mean that users of this target meet.
+/// What a refused statement means: whose fault it is, and what to do.
 pub(crate) fn explain(code: &str) -> Option<(Kind, String)> {
     let (kind, remedy) = match code {
         "55P03" | "57014" => (
@@ -112,7 +97,7 @@ pub(crate) fn explain(code: &str) -> Option<(Kind, String)> {
     Some((kind, remedy.to_owned()))
 }
 
-/// The same where an admin acts on an account: what it lacks depends on the server's version, so all of it is named.
+/// The same where an admin acts on an account. What the admin lacks depends on the server's version, so the remedy names it all.
 pub(crate) fn explain_admin(code: &str, account: &str, admin: &str) -> Option<(Kind, String)> {
     match code {
         "42501" => Some((

@@ -1,8 +1,7 @@
-//! The strategy `alternating-users`: the user whose turn it is gets the pending password, and if that is the alternate, it is
-//! first made equal to the original, in every database. There is no transaction around it: each statement is committed by
-//! itself, whatever is cut is done again by the next try, and the password comes last.
+//! The strategy `alternating-users`: the user whose turn it is gets the pending password. An alternate is made equal to the original
+//! first, in every database. No transaction spans the databases: each statement commits by itself, and the password comes last. The
+//! next try repeats whatever a crash cut off.
 
-use rotate_postgres::connect::Session;
 use rotation::database::admin::Admin;
 use rotation::database::alternation::{Alternation, Equality};
 use rotation::database::dialect::Change;
@@ -12,10 +11,11 @@ use rotation::error::{Error, Kind, Result};
 use rotation::gate::{self, Gate};
 use rotation::job::Job;
 use rotation::version::Stage;
+use wire_postgres::connect::Session;
 
 use crate::catalog::{self, Seen};
 use crate::connect::explain;
-use crate::right::{Deed, Difference, Frame, Right, Rights, Terms, queries};
+use crate::right::{Difference, Frame, Right, Rights, Terms, Verb, queries};
 use crate::statement::{self, identifier};
 use crate::user::{self, User};
 use crate::writer;
@@ -56,7 +56,7 @@ pub(crate) async fn apply(
     turn.guard().demand(&turn.subject(alternate.as_ref(), &pair.alternate)).await?;
     let together = turn.belong_together(&original).await?;
     let is_equal = together && turn.equalize(&original, alternate).await?;
-    // Copying can take long, and there is no lock: whoever was overtaken meanwhile must not change the password any more.
+    // Copying can take long, and Redshift has no lock. A rotation that another one has overtaken must not change the password.
     let labels = job.store.describe().await?;
     if gate::check(&labels, &job.token)? == Gate::Promoted {
         return Ok(());
@@ -68,7 +68,7 @@ pub(crate) async fn apply(
     writer::set_password(job, writer, pending, until).await
 }
 
-/// What the alternate lacks, in every database, as statements that would give it.
+/// What the alternate lacks in every database, as statements that would grant it.
 pub(crate) async fn lacking(
     dialect: &Redshift,
     job: &Job<'_>,
@@ -80,7 +80,7 @@ pub(crate) async fn lacking(
     for (_, seen) in everywhere(dialect, job, admin, &session, pair).await? {
         let difference = Difference::between(&wanted(&seen, pair), &seen.alternate.rights);
         let firm = difference.missing.into_iter().filter(|(_, terms)| !terms.by_owning);
-        lacking.extend(queries(firm.map(|(right, _)| right), Deed::Give, &pair.alternate));
+        lacking.extend(queries(firm.map(|(right, _)| right), Verb::Grant, &pair.alternate));
     }
     Ok(lacking)
 }
@@ -116,8 +116,8 @@ async fn everywhere(
     Ok(all)
 }
 
-/// What the alternate should have: what the original has, and that what it makes itself is the original's to use. (The
-/// second is what keeps an application working that makes tables: Redshift has no sessions that act as somebody else.)
+/// What the alternate should have: what the original has, and default privileges by which the original may use what the alternate
+/// creates. An application that creates tables needs those, because on Redshift no session acts as another user.
 fn wanted(seen: &Seen, pair: &Alternation) -> Rights {
     let mut wanted = seen.original.rights.clone();
     if seen.is_of_database {
@@ -146,7 +146,8 @@ fn standing(user: Option<&User>) -> Standing {
 }
 
 impl Turn<'_> {
-    /// The views show the rows of others to superusers only, and only they may give default privileges for others.
+    /// Refuses an admin that is no superuser. The views show other users' rows to superusers only, and only superusers may grant default
+    /// privileges for others.
     async fn must_be_superuser(&self) -> Result<()> {
         let doing = "say whether the admin is a superuser";
         let rows = self.writer.run(self.job, doing, statement::IS_SUPERUSER, &explain).await?;
@@ -177,7 +178,7 @@ impl Turn<'_> {
         Ok(together)
     }
 
-    /// Makes the alternate, if there is none, and makes it equal to the original, unless the secret wants it left alone.
+    /// Creates the alternate if it does not exist, and makes it equal to the original unless the secret wants an existing one left alone.
     async fn equalize(&self, original: &User, alternate: Option<User>) -> Result<bool> {
         let sync = self.pair.sync;
         let alternate = match alternate {
@@ -221,7 +222,7 @@ impl Turn<'_> {
         Ok(User::fresh(name))
     }
 
-    /// There may be one from an earlier rotation.
+    /// Creates the mark, unless an earlier rotation has.
     async fn make_mark(&self) -> Result<()> {
         let sql = format!("SELECT groname FROM pg_group WHERE groname = {}", statement::literal(&self.mark));
         let found = self.writer.run(self.job, "look for the mark", &sql, &explain).await?;
@@ -231,7 +232,7 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// A policy decides which rows and which values a user sees. Leaving one out would show the alternate more.
+    /// Refuses two users with different policies. A policy hides rows or values, so an alternate without one would see more.
     fn refuse_other_policies(&self, all: &[(Option<Session>, Seen)]) -> Result<()> {
         for (_, seen) in all {
             let (mut ours, mut theirs) = (seen.original.policies.clone(), seen.alternate.policies.clone());
@@ -247,27 +248,29 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Takes what is beyond first: a privilege on columns and one on the whole table exclude each other.
+    /// Revokes before it grants, because a privilege on columns and one on the whole table exclude each other.
     async fn equalize_rights(&self, session: &Session, seen: &Seen) -> Result<()> {
-        let difference = Difference::between(&wanted(seen, self.pair), &seen.alternate.rights);
-        let name = &self.pair.alternate;
-        if self.pair.sync == Equality::Exact {
-            let taken = queries(difference.beyond, Deed::Take, name);
-            for sql in taken.into_iter().chain(queries(difference.options_beyond, Deed::TakeOption, name)) {
-                tracing::info!(
-                    statement = shortened(&sql),
-                    "the alternate has this beyond the original; it is taken away"
-                );
-                self.may(session, "take away what the original does not have", &sql).await?;
-            }
+        let mut difference = Difference::between(&wanted(seen, self.pair), &seen.alternate.rights);
+        if self.pair.sync != Equality::Exact {
+            difference = difference.additions();
         }
-        for (deed, option) in [(Deed::Give, false), (Deed::GiveWithOption, true)] {
+        let name = &self.pair.alternate;
+        let taken = queries(difference.beyond.into_keys(), Verb::Revoke, name);
+        let options = queries(difference.options_beyond.into_keys(), Verb::RevokeOption, name);
+        for sql in taken.into_iter().chain(options) {
+            tracing::info!(
+                statement = shortened(&sql),
+                "the alternate has this beyond the original; it is taken away"
+            );
+            self.may(session, "take away what the original does not have", &sql).await?;
+        }
+        for (verb, option) in [(Verb::Grant, false), (Verb::GrantWithOption, true)] {
             let chosen = |by_owning: bool| {
                 let missing = difference
                     .missing
                     .iter()
                     .filter(move |(_, terms)| terms.option == option && terms.by_owning == by_owning);
-                queries(missing.map(|(right, _)| right.clone()), deed, name)
+                queries(missing.map(|(right, _)| right.clone()), verb, name)
             };
             for sql in chosen(false) {
                 session.run(self.job, "copy privileges", &sql, &explain).await?;
@@ -280,7 +283,7 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Says what cannot be copied.
+    /// Logs what cannot be copied.
     fn report(&self, seen: &Seen) {
         if !seen.original.owned.is_empty() {
             let (count, first) = (seen.original.owned.len() as u64, &seen.original.owned[0]);
@@ -307,7 +310,7 @@ impl Turn<'_> {
         self.writer.run(self.job, doing, sql, &explain).await.map(drop)
     }
 
-    /// Runs a statement that may be refused, and says so if it is.
+    /// Runs a statement that the server may refuse, and logs a refusal.
     async fn may(&self, session: &Session, doing: &str, sql: &str) -> Result<()> {
         match session.run(self.job, doing, sql, &explain).await {
             Ok(_) => Ok(()),

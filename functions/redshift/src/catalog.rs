@@ -1,14 +1,14 @@
-//! What two users may do, read from Redshift's system views. The views list what was granted explicitly; what a user owns is
-//! added from the catalog tables, as the privileges that stand for it.
+//! What two users may do, read from Redshift's system views. The views list only what was granted. For what a user owns, this file
+//! reads the catalog tables and adds the privileges that an owner has.
 
 mod query;
 mod row;
 
 use std::collections::HashSet;
 
-use rotate_postgres::connect::Session;
 use rotation::error::Result;
 use rotation::job::Job;
+use wire_postgres::connect::Session;
 
 use crate::connect::explain;
 use crate::right::{Frame, Right, Rights, Terms};
@@ -18,9 +18,9 @@ use row::Row;
 /// One of two users, in one database.
 #[derive(Default)]
 pub(crate) struct Holdings {
-    /// What it was granted, and what stands for what it owns.
+    /// What it was granted, and an owner's privileges on what it owns.
     pub(crate) rights: Rights,
-    /// What it owns, as statements spell it.
+    /// The objects that it owns, as statements spell them.
     pub(crate) owned: Vec<String>,
     /// Row-level security and masking policies attached to it.
     pub(crate) policies: Vec<String>,
@@ -33,9 +33,9 @@ pub(crate) struct Seen {
     pub(crate) original: Holdings,
     /// The second user's.
     pub(crate) alternate: Holdings,
-    /// What was granted to the first and is not understood here; it cannot be copied.
+    /// What was granted to the first user and cannot be copied, because this file does not understand it.
     pub(crate) not_understood: Vec<String>,
-    /// Whether this is about one database, and not about the cluster.
+    /// Whether this was read in one database, and not for the cluster.
     pub(crate) is_of_database: bool,
 }
 
@@ -61,7 +61,7 @@ pub(crate) async fn of_database(
     Ok(Seen { is_of_database: true, ..seen })
 }
 
-/// The cluster's own databases that users can connect to. Databases made from a datashare have their privileges in these.
+/// The cluster's own databases that users can connect to. Privileges on a database made from a datashare are kept in these.
 pub(crate) async fn databases(job: &Job<'_>, session: &Session) -> Result<Vec<String>> {
     let rows = session.run(job, "list its databases", query::DATABASES, &explain).await?;
     Ok(rows.into_iter().flatten().flatten().collect())
@@ -102,7 +102,7 @@ async fn read(
     Ok(seen)
 }
 
-/// Which functions are procedures: the privilege view does not say.
+/// The functions that are procedures. The view of privileges does not tell them apart.
 async fn procedures(job: &Job<'_>, session: &Session) -> Result<HashSet<String>> {
     let rows = session.run(job, "tell procedures from functions", query::PROCEDURES, &explain).await?;
     Ok(rows.into_iter().map(Row::new).map(|row| row.signature(0)).collect())

@@ -1,6 +1,5 @@
 //! testSecret: whether a session is who it should be, and whether the alternate may do what the original may.
 
-use rotate_postgres::connect::Session;
 use rotation::database::account::Account;
 use rotation::database::alternation::Equality;
 use rotation::error::{Error, Kind, Result};
@@ -8,6 +7,7 @@ use rotation::job::Job;
 use rotation::parse;
 use rotation::target::Target;
 use rotation::version::{Parsed, Stage};
+use wire_postgres::connect::Session;
 
 use crate::connect::explain;
 use crate::{Redshift, alternate, statement};

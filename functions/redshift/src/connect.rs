@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use rotate_postgres::connect::{self, Dialect, Session};
 use rotation::database::dialect::Entrance;
 use rotation::error::{Kind, Result};
 use rotation::job::Job;
 use rotation::target::Login;
+use wire_postgres::connect::{self, Dialect, Session};
 
-/// Redshift still has PostgreSQL 8.0's codes: a wrong password is told from a closed door by the words only. Its leader
-/// node takes its time with grants.
+/// Redshift still has PostgreSQL 8.0's error codes: only the words tell a wrong password from a user that may not log in at all. A
+/// statement gets longer than on PostgreSQL, because Redshift's leader node is slow with grants.
 static DIALECT: Dialect = Dialect {
     name: "Redshift",
     is_wrong_password: |code, words| {
@@ -24,7 +24,7 @@ pub(crate) async fn login(job: &Job<'_>, entrance: &Entrance<'_>) -> Result<Logi
     connect::login(job, &connect::Entrance::of(entrance, &DIALECT)).await
 }
 
-/// What the refusals mean that users of this target meet.
+/// What a refused statement means: whose fault it is, and what to do.
 pub(crate) fn explain(code: &str) -> Option<(Kind, String)> {
     let (kind, remedy) = match code {
         "42501" => (

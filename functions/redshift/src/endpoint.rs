@@ -1,5 +1,5 @@
-//! Where a cluster or workgroup is, for admin secrets that Redshift made itself: they hold a user and a password, and a tag
-//! says what they are for.
+//! The address of a cluster or workgroup, for admin secrets that Redshift made itself. Such a secret holds a user and a password, and
+//! its tags name the cluster or namespace.
 
 use rotation::aws::answered;
 use rotation::database::host::{Directory, Endpoint};
@@ -11,12 +11,12 @@ use rotation::version::Labels;
 pub struct Clusters;
 
 impl Directory for Clusters {
-    /// Finds it by the tag that Redshift put on the admin secret.
+    /// Finds the address by the tag that Redshift put on the admin secret.
     async fn endpoint(job: &Job<'_>, admin: &Labels) -> Result<Endpoint> {
         of_managed(job, admin).await
     }
 
-    /// A cluster has one name: there are no replicas, and other names for it are not known here.
+    /// A cluster has one name: there are no replicas, and this function knows no other names for it.
     async fn is_one_server(_: &Job<'_>, _: &str, _: &str) -> Result<bool> {
         Ok(false)
     }
@@ -36,7 +36,7 @@ async fn of_managed(job: &Job<'_>, admin: &Labels) -> Result<Endpoint> {
     ))
 }
 
-/// A provisioned cluster: asked for by its identifier, the last part of the ARN.
+/// A provisioned cluster. Its identifier is the last part of the ARN.
 async fn provisioned(job: &Job<'_>, arn: &str) -> Result<Endpoint> {
     let identifier = arn.rsplit(':').next().unwrap_or_default();
     let client = aws_sdk_redshift::Client::new(job.aws);
@@ -47,8 +47,8 @@ async fn provisioned(job: &Job<'_>, arn: &str) -> Result<Endpoint> {
     found("cluster", arn, endpoint.and_then(|endpoint| Some((endpoint.address?, endpoint.port?))))
 }
 
-/// Serverless: the namespace of this ARN, and a workgroup in front of it. All pages are read: AWS's function stops after
-/// the first hundred.
+/// Serverless: the namespace of this ARN, and a workgroup in front of it. This reads all pages; AWS's function stops after the first
+/// hundred entries.
 async fn workgroup(job: &Job<'_>, arn: &str) -> Result<Endpoint> {
     let client = aws_sdk_redshiftserverless::Client::new(job.aws);
     let call = client.list_namespaces().into_paginator().items().send().collect::<Result<Vec<_>, _>>();

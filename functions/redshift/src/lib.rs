@@ -13,8 +13,6 @@ mod statement;
 mod user;
 mod writer;
 
-use rotate_postgres::ahead;
-use rotate_postgres::connect::Session;
 use rotation::database::account::{Account, Server};
 use rotation::database::dialect::{Change, Dialect, Entrance};
 use rotation::database::family::Family;
@@ -24,6 +22,8 @@ use rotation::password::Rules;
 use rotation::strategy::Strategy;
 use rotation::target::Login;
 use rotation::version::Parsed;
+use wire_postgres::ahead;
+use wire_postgres::connect::Session;
 
 use crate::endpoint::Clusters;
 

@@ -1,111 +1,89 @@
-//! A privilege as a value, what two users' privileges differ in, and the statements that give and take the difference.
+//! A privilege as a value, and the statements that grant and revoke privileges.
 //! (Amazon Redshift, "GRANT", "REVOKE", "ALTER DEFAULT PRIVILEGES", "ALTER GROUP".)
 
 use std::collections::BTreeMap;
 
+use rotation::database::difference;
+
 use crate::statement::identifier;
 
-/// The form of statement that gives it.
+/// The form of the statement that grants a privilege.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Frame {
     /// Membership of a group.
     Group,
     /// An RBAC role.
     Role,
-    /// Something on tables, schemas and so on; the keyword before their names.
+    /// A privilege on tables, schemas and so on; the keyword before their names.
     On(&'static str),
-    /// Something on columns of this table.
+    /// A privilege on columns of this table.
     Columns(String),
-    /// Something on everything of a kind in a schema or database ("Scoped permissions").
+    /// A privilege on everything of a kind in a schema or database ("Scoped permissions").
     Scope,
-    /// The use of an IAM role by these commands.
+    /// The right to use an IAM role in these commands.
     AssumeRole,
-    /// Something on what a user will make; the clause that names it, and the schema. The object is TABLES and the like.
+    /// A default privilege on what another user will create; the clause names that user and the schema. The object is TABLES and the like.
     DefaultsOf(String),
-    /// What the user itself lets others have of what it will make; the schema's clause, and TABLES and the like. The object
-    /// is who gets it.
+    /// A default privilege that others get on what the user itself will create; the schema's clause, and TABLES and the like. The object
+    /// is the user or group that gets it.
     OwnDefaults(String, &'static str),
 }
 
 /// A privilege on an object, both as statements spell them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Right {
-    /// How it is given.
+    /// The form of its statement.
     pub(crate) frame: Frame,
-    /// On what.
+    /// The object.
     pub(crate) object: String,
-    /// Which; empty where there is only one.
+    /// Its name; empty for forms that have only one privilege.
     pub(crate) privilege: String,
 }
 
 /// How a privilege is held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Terms {
-    /// With grant or admin option.
+    /// Whether it is held with the grant or admin option.
     pub(crate) option: bool,
-    /// Only because the user owns the object: what stands for ownership, as far as a privilege can.
+    /// Whether the user holds it only by owning the object. Ownership itself cannot be copied; its privileges can.
     pub(crate) by_owning: bool,
+}
+
+impl difference::Terms for Terms {
+    fn with_option(self) -> bool {
+        self.option
+    }
 }
 
 /// All privileges of a user.
 pub(crate) type Rights = BTreeMap<Right, Terms>;
 
-/// What has to be done to make one user's privileges another's.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Difference {
-    /// To be given.
-    pub(crate) missing: Vec<(Right, Terms)>,
-    /// To be taken.
-    pub(crate) beyond: Vec<Right>,
-    /// To be kept, without the option.
-    pub(crate) options_beyond: Vec<Right>,
-}
+/// What separates the alternate's privileges from the original's.
+pub(crate) type Difference = difference::Difference<Right, Terms>;
 
-impl Difference {
-    /// Between what a user should have and what it has.
-    pub(crate) fn between(wanted: &Rights, held: &Rights) -> Difference {
-        let mut difference = Difference::default();
-        for (right, terms) in wanted {
-            if held.get(right).is_none_or(|held| terms.option && !held.option) {
-                difference.missing.push((right.clone(), *terms));
-            }
-        }
-        for (right, held) in held {
-            match wanted.get(right) {
-                None => difference.beyond.push(right.clone()),
-                Some(wanted) if held.option && !wanted.option => {
-                    difference.options_beyond.push(right.clone())
-                }
-                Some(_) => {}
-            }
-        }
-        difference
-    }
-}
-
-/// What a statement does.
+/// What a statement does to a privilege.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Deed {
-    /// Gives.
-    Give,
-    /// Gives with the option to give it on.
-    GiveWithOption,
-    /// Takes.
-    Take,
-    /// Takes the option only.
-    TakeOption,
+pub(crate) enum Verb {
+    /// Grants it.
+    Grant,
+    /// Grants it together with the right to grant it to others.
+    GrantWithOption,
+    /// Revokes it.
+    Revoke,
+    /// Revokes only the right to grant it to others.
+    RevokeOption,
 }
 
-/// The most objects of one statement: it fails as a whole, and holds what it touches until it is through.
+/// The most objects in one statement. A statement fails as a whole, and keeps its objects locked until it ends.
 const OBJECTS: usize = 500;
-/// The most statements of one query; see `queries`.
+/// The most statements in one query; see `queries`.
 const STATEMENTS: usize = 100;
-/// The most bytes of either. Redshift's limit is 16 MB ("SQL commands").
+/// The most bytes in a statement or query. Redshift's limit is 16 MB ("SQL commands").
 const BYTES: usize = 1 << 20;
 
-/// The queries that do this to a user, as few as they can be. Objects with the same privileges share a statement. Privileges
-/// on columns need one for each table; these share queries, because each commit has to wait its turn in the cluster.
-pub(crate) fn queries(rights: impl IntoIterator<Item = Right>, deed: Deed, user: &str) -> Vec<String> {
+/// The queries that do this to a user's privileges, as few as possible. Objects with the same privileges share a statement. Privileges
+/// on columns need a statement for each table; these share queries, because each commit has to wait in the cluster's queue.
+pub(crate) fn queries(rights: impl IntoIterator<Item = Right>, verb: Verb, user: &str) -> Vec<String> {
     let mut by_object: BTreeMap<(Frame, String), Vec<String>> = BTreeMap::new();
     for Right { frame, object, privilege } in rights {
         by_object.entry((frame, object)).or_default().push(privilege);
@@ -119,7 +97,7 @@ pub(crate) fn queries(rights: impl IntoIterator<Item = Right>, deed: Deed, user:
     for ((frame, privileges), objects) in alike {
         let is_on_columns = matches!(frame, Frame::Columns(_));
         for objects in pieces(&objects, frame.most()) {
-            let statement = frame.statement(&privileges, objects, deed, &identifier(user));
+            let statement = frame.statement(&privileges, objects, verb, &identifier(user));
             if is_on_columns { on_columns.push(statement) } else { queries.push(statement) }
         }
     }
@@ -127,7 +105,7 @@ pub(crate) fn queries(rights: impl IntoIterator<Item = Right>, deed: Deed, user:
     queries
 }
 
-/// Texts in pieces of so many, and of `BYTES` unless a single one has more.
+/// Splits texts into pieces of at most so many texts, and of at most `BYTES` unless a single text is longer.
 fn pieces(texts: &[String], most: usize) -> Vec<&[String]> {
     let mut pieces = Vec::new();
     let mut rest = texts;
@@ -157,31 +135,31 @@ impl Frame {
         }
     }
 
-    fn statement(&self, privileges: &[String], objects: &[String], deed: Deed, user: &str) -> String {
-        let gives = matches!(deed, Deed::Give | Deed::GiveWithOption);
-        let (verb, to) = if gives { ("GRANT", "TO") } else { ("REVOKE", "FROM") };
+    fn statement(&self, privileges: &[String], objects: &[String], verb: Verb, user: &str) -> String {
+        let gives = matches!(verb, Verb::Grant | Verb::GrantWithOption);
+        let (word, to) = if gives { ("GRANT", "TO") } else { ("REVOKE", "FROM") };
         let kind = if *self == Frame::Role { "ADMIN" } else { "GRANT" };
-        let only = if deed == Deed::TakeOption { format!("{kind} OPTION FOR ") } else { String::new() };
+        let only = if verb == Verb::RevokeOption { format!("{kind} OPTION FOR ") } else { String::new() };
         let option =
-            if deed == Deed::GiveWithOption { format!(" WITH {kind} OPTION") } else { String::new() };
+            if verb == Verb::GrantWithOption { format!(" WITH {kind} OPTION") } else { String::new() };
         let (what, on) = (privileges.join(", "), objects.join(", "));
         match self {
             Frame::Group if gives => format!("ALTER GROUP {on} ADD USER {user}"),
             Frame::Group => format!("ALTER GROUP {on} DROP USER {user}"),
-            Frame::Role => format!("{verb} {only}ROLE {} {to} {user}{option}", objects.join(", ROLE ")),
-            Frame::On(keyword) => format!("{verb} {only}{what} ON {keyword} {on} {to} {user}{option}"),
+            Frame::Role => format!("{word} {only}ROLE {} {to} {user}{option}", objects.join(", ROLE ")),
+            Frame::On(keyword) => format!("{word} {only}{what} ON {keyword} {on} {to} {user}{option}"),
             Frame::Columns(table) => {
                 let each: Vec<_> = privileges.iter().map(|privilege| format!("{privilege} ({on})")).collect();
-                format!("{verb} {only}{} ON TABLE {table} {to} {user}{option}", each.join(", "))
+                format!("{word} {only}{} ON TABLE {table} {to} {user}{option}", each.join(", "))
             }
-            Frame::Scope => format!("{verb} {only}{what} FOR {on} {to} {user}{option}"),
-            Frame::AssumeRole => format!("{verb} ASSUMEROLE ON {on} {to} {user} FOR {what}"),
+            Frame::Scope => format!("{word} {only}{what} FOR {on} {to} {user}{option}"),
+            Frame::AssumeRole => format!("{word} ASSUMEROLE ON {on} {to} {user} FOR {what}"),
             Frame::DefaultsOf(clause) => {
-                format!("ALTER DEFAULT PRIVILEGES {clause} {verb} {only}{what} ON {on} {to} {user}{option}")
+                format!("ALTER DEFAULT PRIVILEGES {clause} {word} {only}{what} ON {on} {to} {user}{option}")
             }
             Frame::OwnDefaults(schema, kind) => {
                 format!(
-                    "ALTER DEFAULT PRIVILEGES FOR USER {user}{schema} {verb} {only}{what} ON {kind} {to} {on}{option}"
+                    "ALTER DEFAULT PRIVILEGES FOR USER {user}{schema} {word} {only}{what} ON {kind} {to} {on}{option}"
                 )
             }
         }
@@ -198,51 +176,51 @@ mod tests {
 
     #[test]
     fn every_form_is_as_the_pages_have_it() {
-        use Deed::{Give, GiveWithOption, Take, TakeOption};
-        for (frame, object, privilege, deed, expected) in [
-            (Frame::Group, "\"g\"", "", Give, "ALTER GROUP \"g\" ADD USER \"u\""),
-            (Frame::Group, "\"g\"", "", Take, "ALTER GROUP \"g\" DROP USER \"u\""),
-            (Frame::Role, "\"r\"", "", GiveWithOption, "GRANT ROLE \"r\" TO \"u\" WITH ADMIN OPTION"),
-            (Frame::Role, "\"r\"", "", TakeOption, "REVOKE ADMIN OPTION FOR ROLE \"r\" FROM \"u\""),
+        use Verb::{Grant, GrantWithOption, Revoke, RevokeOption};
+        for (frame, object, privilege, verb, expected) in [
+            (Frame::Group, "\"g\"", "", Grant, "ALTER GROUP \"g\" ADD USER \"u\""),
+            (Frame::Group, "\"g\"", "", Revoke, "ALTER GROUP \"g\" DROP USER \"u\""),
+            (Frame::Role, "\"r\"", "", GrantWithOption, "GRANT ROLE \"r\" TO \"u\" WITH ADMIN OPTION"),
+            (Frame::Role, "\"r\"", "", RevokeOption, "REVOKE ADMIN OPTION FOR ROLE \"r\" FROM \"u\""),
             (
                 Frame::On("TABLE"),
                 "a.b",
                 "SELECT",
-                GiveWithOption,
+                GrantWithOption,
                 "GRANT SELECT ON TABLE a.b TO \"u\" WITH GRANT OPTION",
             ),
             (
                 Frame::On("SCHEMA"),
                 "s",
                 "USAGE",
-                TakeOption,
+                RevokeOption,
                 "REVOKE GRANT OPTION FOR USAGE ON SCHEMA s FROM \"u\"",
             ),
-            (Frame::Columns("t".into()), "c", "UPDATE", Give, "GRANT UPDATE (c) ON TABLE t TO \"u\""),
+            (Frame::Columns("t".into()), "c", "UPDATE", Grant, "GRANT UPDATE (c) ON TABLE t TO \"u\""),
             (
                 Frame::Scope,
                 "TABLES IN SCHEMA s",
                 "DROP",
-                Take,
+                Revoke,
                 "REVOKE DROP FOR TABLES IN SCHEMA s FROM \"u\"",
             ),
-            (Frame::AssumeRole, "'arn'", "COPY", Give, "GRANT ASSUMEROLE ON 'arn' TO \"u\" FOR COPY"),
+            (Frame::AssumeRole, "'arn'", "COPY", Grant, "GRANT ASSUMEROLE ON 'arn' TO \"u\" FOR COPY"),
             (
                 Frame::DefaultsOf("FOR USER \"o\" IN SCHEMA s".into()),
                 "TABLES",
                 "SELECT",
-                Take,
+                Revoke,
                 "ALTER DEFAULT PRIVILEGES FOR USER \"o\" IN SCHEMA s REVOKE SELECT ON TABLES FROM \"u\"",
             ),
             (
                 Frame::OwnDefaults(" IN SCHEMA s".into(), "TABLES"),
                 "GROUP \"g\"",
                 "SELECT",
-                Give,
+                Grant,
                 "ALTER DEFAULT PRIVILEGES FOR USER \"u\" IN SCHEMA s GRANT SELECT ON TABLES TO GROUP \"g\"",
             ),
         ] {
-            assert_eq!(queries([right(frame, object, privilege)], deed, "u"), [expected]);
+            assert_eq!(queries([right(frame, object, privilege)], verb, "u"), [expected]);
         }
     }
 
@@ -251,30 +229,16 @@ mod tests {
         let table = |name: &str, privilege: &str| right(Frame::On("TABLE"), name, privilege);
         let mixed = [table("a", "SELECT"), table("b", "SELECT"), table("b", "INSERT"), table("c", "SELECT")];
         assert_eq!(
-            queries(mixed, Deed::Give, "u"),
+            queries(mixed, Verb::Grant, "u"),
             ["GRANT INSERT, SELECT ON TABLE b TO \"u\"", "GRANT SELECT ON TABLE a, c TO \"u\""]
         );
         let many = (0..1_201).map(|n| table(&format!("t{n}"), "SELECT"));
-        assert_eq!(queries(many, Deed::Give, "u").len(), 3);
+        assert_eq!(queries(many, Verb::Grant, "u").len(), 3);
         let columns = (0..250).map(|n| right(Frame::Columns(format!("t{n}")), "c", "SELECT"));
-        assert_eq!(queries(columns, Deed::Give, "u").len(), 3);
+        assert_eq!(queries(columns, Verb::Grant, "u").len(), 3);
         let long = (0..20).map(|n| table(&format!("{n}{}", "x".repeat(200_000)), "SELECT"));
-        let long = queries(long, Deed::Give, "u");
+        let long = queries(long, Verb::Grant, "u");
         assert!(long.len() == 4 && long.iter().all(|sql| sql.len() < 2 * BYTES));
         assert_eq!(pieces(&["x".repeat(2 * BYTES)], 9).len(), 1);
-    }
-
-    #[test]
-    fn the_difference_is_what_is_missing_and_what_is_beyond() {
-        let terms = |option| Terms { option, by_owning: false };
-        let role = |name: &str| right(Frame::Role, name, "");
-        let wanted =
-            Rights::from([(role("a"), terms(false)), (role("b"), terms(true)), (role("c"), terms(false))]);
-        let held =
-            Rights::from([(role("b"), terms(false)), (role("c"), terms(true)), (role("d"), terms(false))]);
-        let difference = Difference::between(&wanted, &held);
-        assert_eq!(difference.missing, [(role("a"), terms(false)), (role("b"), terms(true))]);
-        assert_eq!((difference.beyond, difference.options_beyond), (vec![role("d")], vec![role("c")]));
-        assert_eq!(Difference::between(&wanted, &wanted), Difference::default());
     }
 }

@@ -1,23 +1,23 @@
-//! The SQL texts this target sends, and the quoting of what goes into any. (What gives and takes privileges is put together in
-//! `right`, the questions are in `catalog` and `user`.)
+//! The SQL texts that this target sends, and their quoting. `right` makes the statements that grant and revoke privileges; `catalog`
+//! and `user` hold the queries.
 
-pub(crate) use rotate_postgres::statement::identifier;
+pub(crate) use wire_postgres::statement::identifier;
 
-/// What testSecret runs where the secret names nothing.
+/// What testSecret runs if the secret names no test statement.
 pub(crate) const CHECK: &str = "SELECT now()";
 
-/// Whom the server takes this session for.
+/// Asks for the session's user.
 pub(crate) const WHO: &str = "SELECT current_user";
 
-/// How an admin's session begins. Without the first, names in double quotes are folded, and tables whose names have capitals
-/// cannot be granted on (Amazon Redshift, "enable_case_sensitive_identifier"); user names are never folded. With the second,
-/// what is asked for is Redshift's own, whatever anybody has made by the same name.
+/// How an admin's session begins. Without the first statement Redshift folds names in double quotes, so that nothing can be granted on a
+/// table whose name has capitals (Amazon Redshift, "enable_case_sensitive_identifier"); it never folds user names. With the second
+/// statement a name means Redshift's own object, whatever anybody has created under the same name.
 pub(crate) const BEGIN: &str = "SET enable_case_sensitive_identifier TO true; SET search_path TO pg_catalog";
 
-/// Whether this session sees and may grant everything.
+/// Asks whether the session's user is a superuser, who sees everything and may grant it.
 pub(crate) const IS_SUPERUSER: &str = "SELECT usesuper FROM pg_user WHERE usename = current_user";
 
-/// A text in SQL. A backslash escapes in every text, as in PostgreSQL 8.0; it is doubled (Amazon Redshift, "QUOTE_LITERAL").
+/// A text in SQL. A backslash is an escape in every text, as in PostgreSQL 8.0, so it is doubled (Amazon Redshift, "QUOTE_LITERAL").
 pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
@@ -27,17 +27,17 @@ pub(crate) fn set_password(user: &str, password: &str) -> String {
     format!("ALTER USER {} PASSWORD {}", identifier(user), literal(password))
 }
 
-/// Gives a user its password for as long as the other's is valid.
+/// Gives a user its password, and lets the password expire at this time.
 pub(crate) fn set_password_until(user: &str, password: &str, valid_until: &str) -> String {
     format!("{} VALID UNTIL {}", set_password(user, password), literal(valid_until))
 }
 
-/// Makes a user that nobody can log in as, with the mark already on it.
+/// Creates a user that nobody can log in as, with the mark on it.
 pub(crate) fn create_marked(user: &str, mark: &str) -> String {
     format!("CREATE USER {} PASSWORD DISABLE IN GROUP {}", identifier(user), identifier(mark))
 }
 
-/// Makes the mark. Only a superuser can ("CREATE GROUP").
+/// Creates the mark, which is a group. Only a superuser can ("CREATE GROUP").
 pub(crate) fn create_mark(mark: &str) -> String {
     format!("CREATE GROUP {}", identifier(mark))
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use aws_lc_rs::digest;
-use rotate_postgres::connect::Session;
 use rotation::database::alternation::Equality;
 use rotation::database::guard;
+use rotation::encode::hex;
 use rotation::error::Result;
 use rotation::job::Job;
+use wire_postgres::connect::Session;
 
 use crate::connect::explain;
 use crate::statement::literal;
@@ -22,26 +23,25 @@ pub(crate) struct User {
     connection_limit: String,
     /// RESTRICTED or UNRESTRICTED.
     syslog_access: String,
-    /// Seconds; 0 for none of its own.
+    /// Seconds; 0 if the user has no timeout of its own.
     session_timeout: String,
-    /// Who the user is to an identity provider. There can be one of each, so it is never copied.
+    /// The user's name at an identity provider. No two users can have the same one, so it is never copied.
     pub(crate) external_id: String,
-    /// Until when its password is valid.
+    /// The time at which its password expires.
     pub(crate) valid_until: String,
     settings: BTreeMap<String, String>,
-    /// Whether the secret's mark is on it.
+    /// Whether it carries the secret's mark.
     pub(crate) marked: bool,
 }
 
-/// The name of the group whose members this secret may change. Only a superuser makes a group or puts somebody in one, and
-/// an ARN is longer than a name may be.
+/// The secret's mark: the name of a group whose members this secret may change. Only a superuser can create a group or add a member. The
+/// name is a digest, because an ARN is longer than a name may be.
 pub(crate) fn mark(secret_arn: &str) -> String {
     let hash = digest::digest(&digest::SHA256, guard::mark(secret_arn).as_bytes());
-    let hex: String = hash.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("turnlock_{hex}")
+    format!("turnlock_{}", hex(&hash.as_ref()[..16]))
 }
 
-/// Reads these users, as far as they exist. ("SVL_USER_INFO" and "PG_USER": everything in them is for superusers.)
+/// Reads those of these users that exist. (Only superusers see all rows and columns: "SVL_USER_INFO", "PG_USER".)
 pub(crate) async fn read(
     job: &Job<'_>,
     session: &Session,
@@ -86,7 +86,7 @@ pub(crate) async fn read(
 }
 
 impl User {
-    /// What CREATE USER makes of nothing but a name and the mark.
+    /// A user as CREATE USER makes it, with nothing but the mark.
     pub(crate) fn fresh(name: &str) -> User {
         User {
             name: name.to_owned(),
@@ -102,7 +102,7 @@ impl User {
         }
     }
 
-    /// The options of ALTER USER that make this user as the other one is.
+    /// The options of ALTER USER that make this user equal to the other one.
     pub(crate) fn options_to_become(&self, other: &User, sync: Equality) -> Vec<String> {
         let exact = sync == Equality::Exact;
         let mut options = Vec::new();
@@ -146,7 +146,7 @@ impl User {
     }
 }
 
-/// The settings of a user as its row has them: an array of `name=value`. Names that are none are left out.
+/// The settings of a user from its row, an array of `name=value`. A name that is not a setting's is left out.
 fn settings(array: &str) -> BTreeMap<String, String> {
     let is_name = |name: &str| {
         !name.is_empty()
@@ -166,7 +166,7 @@ fn elements(array: &str) -> Vec<String> {
     split(inner, ',', '\\')
 }
 
-/// Splits at a sign that stands outside double quotes; the quotes go.
+/// Splits a text at each sign outside double quotes, and removes the quotes.
 fn split(text: &str, sign: char, escape: char) -> Vec<String> {
     if text.is_empty() {
         return Vec::new();

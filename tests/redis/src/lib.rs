@@ -7,6 +7,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use rotation::database::account::Account;
 use rotation::database::dialect::{Change, Dialect, Entrance};
 use rotation::database::family::Family;
+use rotation::encode::hex;
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
 use rotation::password::Rules;
@@ -73,5 +74,5 @@ impl Dialect for Redis {
 fn hash(password: &Secret) -> String {
     #[expect(clippy::disallowed_methods, reason = "exposes the password to the digest that Redis stores")]
     let digest = digest(&SHA256, password.expose().as_bytes());
-    digest.as_ref().iter().fold("#".to_owned(), |hex, byte| format!("{hex}{byte:02x}"))
+    format!("#{}", hex(digest.as_ref()))
 }

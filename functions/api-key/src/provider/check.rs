@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::schema::{Auth, Call, Calls, File, Make, Origin, Place, Revoke, Shape};
-use super::template::Variable;
-use super::{Provider, Sites};
+use super::definition::{Provider, Sites, is_name};
+use super::schema::{Auth, Call, Calls, File, Make, Origin, Revoke, Shape};
+use super::template::{Part, Variable};
 
 /// What is wrong with a provider file, and where.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Checker<'_> {
     fn provider(&self, parent: Option<&File>) -> Result<Provider, Problem> {
         let file = self.file;
         let name = file.name.get_ref();
-        if !super::is_name(name) {
+        if !is_name(name) {
             return Err(self.at(file.name.span().start, "a name has lower-case letters, digits and hyphens"));
         }
         let calls = self.calls(parent);
@@ -140,8 +140,7 @@ impl Checker<'_> {
         let place = |offset: usize| if own { offset } else { like };
         let at = |offset: usize, what: String| self.at(place(offset), format!("[call.{kind}]: {what}"));
         let path = call.path.span().start;
-        if !matches!(call.path.get_ref().parts().first(), Some(super::template::Part::Text(text)) if text.starts_with('/'))
-        {
+        if !matches!(call.path.get_ref().parts().first(), Some(Part::Text(text)) if text.starts_with('/')) {
             return Err(at(path, "the path begins with a slash".to_owned()));
         }
         let (server, offset) =
@@ -167,7 +166,7 @@ impl Checker<'_> {
             }
         }
         let mut uses: Vec<(usize, &Variable)> = Vec::new();
-        for template in call.templates().into_iter().chain(auth.into_iter().flat_map(auth_templates)) {
+        for template in call.templates().into_iter().chain(auth.into_iter().flat_map(Auth::templates)) {
             if !template.get_ref().is_text() {
                 return Err(at(template.span().start, "|number and |json are for JSON bodies".to_owned()));
             }
@@ -354,11 +353,6 @@ fn usable(kind: &str, variable: &Variable, provider: &Provider) -> Result<(), St
         Variable::Prefix | Variable::Account => listed(&["issue", "put", "list", "revoke"]),
         _ => Ok(()),
     }
-}
-
-/// The templates of an authorisation.
-pub(super) fn auth_templates(auth: &Auth) -> impl Iterator<Item = &Place> {
-    auth.headers.values().chain(auth.basic.iter().flat_map(|basic| [&basic.user, &basic.password]))
 }
 
 fn origins(servers: Option<&BTreeMap<String, Spanned<Origin>>>) -> BTreeMap<String, Origin> {

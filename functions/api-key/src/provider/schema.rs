@@ -107,6 +107,13 @@ pub struct Auth {
     pub basic: Option<Basic>,
 }
 
+impl Auth {
+    /// Every template of the authorisation.
+    pub fn templates(&self) -> impl Iterator<Item = &Place> {
+        self.headers.values().chain(self.basic.iter().flat_map(|basic| [&basic.user, &basic.password]))
+    }
+}
+
 /// A user and a password.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,5 +1,5 @@
-//! Connections that are begun before it is known that they are needed: while Secrets Manager is waited for, towards where the
-//! secret led the last time. Nobody is named on them and nothing is sent but TLS, so one that is not needed is only closed.
+//! Early connections. While a step waits for Secrets Manager, the function already connects to the server that the secret named
+//! the last time. Only TLS goes over an early connection, never a user's name, so an unneeded one is simply closed.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,16 +9,17 @@ use rotation::error::Result;
 use rotation::job::Job;
 use tokio::task::JoinHandle;
 
-use crate::connect::{Stream, reach};
+use crate::stream::{Stream, reach};
 
-/// A server that waits for somebody to log in loses its patience at some time (PostgreSQL manual, `authentication_timeout`), so what
-/// is older is not used.
+/// The oldest early connection that a login still uses. A server closes a connection on which nobody logs in (PostgreSQL manual,
+/// `authentication_timeout`).
 const FRESH: Duration = Duration::from_secs(1);
 
-/// Where this process has logged in last, and for which secret. The steps of a rotation usually reach the same process; where they
-/// do not, nothing is begun early.
+/// The secret and the server of this process's last login. Lambda usually sends all steps of a rotation to one process; a process
+/// that has never logged in connects to no server early.
 static LAST: Mutex<Option<(String, Server)>> = Mutex::new(None);
 
+/// An early connection, and the server that it leads to.
 struct Ahead {
     server: Server,
     since: Instant,
@@ -31,13 +32,13 @@ impl Drop for Ahead {
     }
 }
 
-/// A login was accepted there.
+/// Notes that a login was accepted on this server.
 pub fn remember(job: &Job<'_>, server: &Server) {
     *LAST.lock().unwrap_or_else(PoisonError::into_inner) =
         Some((job.store.name().to_owned(), server.clone()));
 }
 
-/// Begins to connect: there, or where this secret led the last time.
+/// Begins to connect to this server; without one, to the server of the last login for the same secret.
 pub fn approach(job: &Job<'_>, server: Option<&Server>) {
     let last = || {
         let last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
@@ -49,7 +50,7 @@ pub fn approach(job: &Job<'_>, server: Option<&Server>) {
     job.begin(Ahead { server, since: Instant::now(), task });
 }
 
-/// The connection that was begun, if it leads there.
+/// The early connection, if it leads to this server and is fresh.
 pub(crate) async fn take(job: &Job<'_>, server: &Server) -> Option<Result<Stream>> {
     let mut ahead = job.begun::<Ahead>()?;
     if ahead.server != *server || ahead.since.elapsed() > FRESH {

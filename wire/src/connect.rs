@@ -1,38 +1,36 @@
-//! Logging in, and what each way of failing means.
+//! Logging in, running statements, and what each failure means.
 
 use std::io;
 use std::time::Duration;
 
-use rotation::database::account::{Server, Tls};
+use rotation::database::account::Server;
 use rotation::database::dialect;
-use rotation::deadline::Deadline;
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
-use rotation::net::{self, HANDSHAKE, TlsStream};
+use rotation::net::HANDSHAKE;
 use rotation::secret::Secret;
 use rotation::target::Login;
-use rotation::tls;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::config::{SslMode, SslNegotiation};
 use tokio_postgres::{Client, Config, SimpleQueryMessage};
 
+use crate::stream::{Stream, reach};
 use crate::watch::{CleartextRefused, DigestUnspoken, Established, Watched};
 use crate::{ahead, binding, statement};
 
 /// What differs between the servers that speak this protocol.
 pub struct Dialect {
-    /// What errors call the server.
+    /// The server's name in errors.
     pub name: &'static str,
-    /// Whether a login was refused for its password, by code and message.
+    /// Whether a refusal of this code and message is about the password.
     pub is_wrong_password: fn(&str, &str) -> bool,
-    /// What to do about a refusal that is not about the password.
+    /// The remedy for a user that may not log in, whatever the password is.
     pub let_in: &'static str,
-    /// The longest that one statement may take.
+    /// How long one statement may take.
     pub statement: Duration,
 }
 
-/// PostgreSQL; none of our statements has work to do.
+/// PostgreSQL. A statement gets ten seconds, because none of ours has much work to do.
 pub const POSTGRES: Dialect = Dialect {
     name: "PostgreSQL",
     is_wrong_password: |code, _| code == "28P01",
@@ -43,22 +41,22 @@ pub const POSTGRES: Dialect = Dialect {
 /// An accepted login: the server asked for the password and took it.
 pub struct Session {
     client: Client,
-    /// Who logged in.
+    /// The user who logged in.
     pub user: String,
-    /// Where, for errors.
+    /// The server's host and port, for errors.
     place: String,
     dialect: &'static Dialect,
 }
 
 /// What a login needs.
 pub struct Entrance<'a> {
-    /// Which kind of server.
+    /// The kind of server.
     pub dialect: &'static Dialect,
-    /// Where.
+    /// The server.
     pub server: &'a Server,
-    /// Whom.
+    /// The user.
     pub username: &'a str,
-    /// With what.
+    /// The user's password.
     pub password: &'a Secret,
     /// The database.
     pub dbname: &'a str,
@@ -72,28 +70,10 @@ impl<'a> Entrance<'a> {
     }
 }
 
-/// A refusal of the server, sorted by its SQLSTATE: who must act, and what to do.
+/// Explains a refused statement by its SQLSTATE: which kind of error it is, and what to do.
 pub type Explain<'a> = &'a dyn Fn(&str) -> Option<(Kind, String)>;
 
-/// A connection on which the server has not been told yet who comes.
-pub(crate) enum Stream {
-    Plaintext(TcpStream),
-    Encrypted(Box<TlsStream<TcpStream>>),
-}
-
-/// Connects, up to where somebody would log in.
-pub(crate) async fn reach(deadline: Deadline, server: &Server) -> Result<Stream> {
-    let Server { host, port, tls } = server;
-    let stream = net::dial(deadline, host, *port).await?;
-    let Tls::Verified { roots } = tls else { return Ok(Stream::Plaintext(stream)) };
-    let roots: Vec<&str> = roots.iter().map(String::as_str).collect();
-    let config = tls::client_config(&roots)?;
-    let stream = ask_for_tls(deadline, host, *port, stream).await?;
-    let stream = net::handshake(deadline, config, host, *port, stream).await?;
-    Ok(Stream::Encrypted(Box::new(stream)))
-}
-
-/// Logs in.
+/// Logs in, over the early connection if there is one to this server.
 pub async fn login(job: &Job<'_>, entrance: &Entrance<'_>) -> Result<Login<Session>> {
     let stream = match ahead::take(job, entrance.server).await {
         Some(reached) => reached?,
@@ -106,35 +86,6 @@ pub async fn login(job: &Job<'_>, entrance: &Entrance<'_>) -> Result<Login<Sessi
             let binding = certificate.and_then(|certificate| binding::tls_server_end_point(certificate));
             authenticate(job, entrance, Watched::new(stream, true, binding)).await
         }
-    }
-}
-
-/// PostgreSQL's own preface to TLS (manual, "SSL Session Encryption"): one question, one letter.
-async fn ask_for_tls<S: AsyncRead + AsyncWrite + Unpin>(
-    deadline: Deadline,
-    host: &str,
-    port: u16,
-    mut stream: S,
-) -> Result<S> {
-    const REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
-    let mut answer = [0];
-    let ask = async {
-        stream.write_all(&REQUEST).await?;
-        stream.read_exact(&mut answer).await
-    };
-    let what = format!("an answer to the TLS request from {host}:{port}");
-    let asked = deadline.within(HANDSHAKE, what, ask).await.map_err(|error| {
-        error.remedy("something accepts connections there and says nothing: check that host and port are a PostgreSQL server's")
-    })?;
-    asked.map_err(|error| {
-        Error::new(Kind::Unreachable, format!("{host}:{port} broke the connection off when asked for TLS"))
-            .because(&error)
-    })?;
-    match answer {
-        [b'S'] => Ok(stream),
-        [b'N'] => Err(Error::new(Kind::Unreachable, format!("{host}:{port} does not offer TLS"))
-            .remedy("switch TLS on at the server (ssl = on); only if that cannot be, put \"ssl\": false into the secret")),
-        _ => Err(Error::new(Kind::Unreachable, format!("{host}:{port} does not speak PostgreSQL's protocol"))),
     }
 }
 
@@ -184,7 +135,7 @@ where
     }))
 }
 
-/// Which of the server's answers is about the password, and which is about something else.
+/// Sorts a refused login: a wrong password is a rejection, everything else an error.
 fn refused_login(
     place: &str,
     entrance: &Entrance<'_>,
@@ -229,7 +180,7 @@ fn refused_login(
     }
 }
 
-/// Whether it was this refusal of `watch` that broke the login off.
+/// Whether `watch` broke the login off, with an error of this type.
 fn broke<T: std::error::Error + 'static>(error: &tokio_postgres::Error) -> bool {
     let mut causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
     causes.any(|cause| {
@@ -238,7 +189,7 @@ fn broke<T: std::error::Error + 'static>(error: &tokio_postgres::Error) -> bool 
     })
 }
 
-/// The one way of storing a password that clients of PostgreSQL's protocol cannot prove they know.
+/// Redshift can store a password in a form for which clients of PostgreSQL's protocol cannot log in.
 fn digest_unspoken(place: &str, entrance: &Entrance<'_>) -> Error {
     let (name, user) = (entrance.dialect.name, entrance.username);
     Error::new(Kind::ServerRefused, format!("{name} at {place} keeps the password of {user:?} as sha256|..."))
@@ -247,7 +198,7 @@ fn digest_unspoken(place: &str, entrance: &Entrance<'_>) -> Error {
 }
 
 impl Session {
-    /// Runs statements in one round trip and returns every row's columns as text.
+    /// Runs statements in one round trip, and returns the columns of every row as text.
     pub async fn run(
         &self,
         job: &Job<'_>,
@@ -258,8 +209,8 @@ impl Session {
         self.send(job, doing, sql).await?.map_err(|refusal| self.refused(doing, &refusal, explain))
     }
 
-    /// Runs statements that may be refused without harm to the transaction around them; a refusal comes back in the server's
-    /// own words. That it is not able to now, or lost patience, is no refusal but an error.
+    /// Runs statements that the server may refuse without harm to the transaction around them. The inner error holds the server's
+    /// words. A server that is busy, stops or times out is an error of the outer kind, not a refusal.
     pub async fn attempt(
         &self,
         job: &Job<'_>,
@@ -324,15 +275,15 @@ impl Session {
     }
 }
 
-/// What the server said instead of doing it.
+/// What the server said instead of running a statement.
 struct Refusal {
     code: String,
     message: String,
 }
 
 impl Refusal {
-    /// Two sessions changed one row of the catalog at once, such as ours and one of a connection that was lost a moment ago.
-    /// The server reports it as an internal error, so the words have to tell.
+    /// Whether two sessions changed one row of the catalog at once: ours, and for example one whose connection was just lost. The
+    /// server reports an internal error, so only its words tell.
     fn is_a_clash(&self) -> bool {
         self.code == "XX000" && self.message.contains("tuple concurrently")
     }

@@ -1,9 +1,9 @@
-//! Channel binding: what ties a SCRAM login to the very TLS connection it runs over (RFC 5929, tls-server-end-point), so that
-//! nobody in between can pass a login on.
+//! Channel binding ties a SCRAM login to the TLS connection that it goes over (RFC 5929, tls-server-end-point), so that nobody in
+//! between can pass the login on to another server.
 
 use aws_lc_rs::digest::{self, Algorithm};
 
-/// The digest of the server's certificate, by the hash its signature uses; none where the RFC defines none.
+/// The digest of the server's certificate, made with the hash function of the certificate's signature. `None` if the RFC defines none.
 pub(crate) fn tls_server_end_point(certificate: &[u8]) -> Option<Vec<u8>> {
     let hash = hash_of_signature(signature_algorithm(certificate)?)?;
     Some(digest::digest(hash, certificate).as_ref().to_vec())
@@ -18,7 +18,7 @@ fn signature_algorithm(certificate: &[u8]) -> Option<&[u8]> {
     Some(element(algorithm, 0x06)?.0)
 }
 
-/// One DER element of a tag: its content, and what follows it.
+/// Reads a DER element with this tag: its content, and the bytes after it.
 fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (first, rest) = der.split_first()?;
     let (length, rest) = rest.split_first()?;
