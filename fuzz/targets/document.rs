@@ -46,7 +46,7 @@ fuzz_target!(|text: &str| {
     assert_eq!(others(fields), before);
     assert_eq!(fields.text("password").ok().flatten().as_deref(), Some(PASSWORD));
     if !text.contains(PASSWORD) {
-        follow(&Postgres, &again);
+        follow(&Postgres::default(), &again);
         follow(&Mysql, &again);
     }
 });

@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod admin;
+pub mod ahead;
 pub mod alternation;
 pub mod dialect;
 pub mod difference;

@@ -1,6 +1,5 @@
 //! One invocation: the secret, the token, the deadline, and every password met on the way.
 
-use std::any::Any;
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,8 +31,6 @@ pub struct Job<'a> {
     pub authority: Option<Secret>,
     /// What has to be over before the invocation is.
     pub(crate) endings: RefCell<Vec<JoinHandle<()>>>,
-    /// What a target has begun for its next login (`Target::approach`).
-    pub(crate) begun: RefCell<Option<Box<dyn Any>>>,
 }
 
 /// Saying goodbye to a server that still listens takes a moment; to one that does not, no longer than this.
@@ -46,20 +43,9 @@ impl Job<'_> {
         self.endings.borrow_mut().push(task);
     }
 
-    /// Keeps what a target has begun, until it is asked for again or the invocation ends. It takes the place of what was begun before.
-    pub fn begin<T: 'static>(&self, begun: T) {
-        *self.begun.borrow_mut() = Some(Box::new(begun));
-    }
-
-    /// What was begun, if it is of this type.
-    pub fn begun<T: 'static>(&self) -> Option<T> {
-        self.begun.take()?.downcast().ok().map(|begun| *begun)
-    }
-
     /// Waits for what `ends_with` was given; the sessions themselves have been dropped by now.
     pub(crate) async fn end(&self) {
-        drop(self.begun.take());
-        // A task that is cancelled by that lets go of its connection when it has its turn, which is now.
+        // The task of an early connection that was given up ends when it has its turn, which is now.
         tokio::task::yield_now().await;
         let tasks = self.endings.take();
         let all = async {

@@ -115,6 +115,5 @@ fn job<'a>(
         token: VersionId::new(token),
         authority: None,
         endings: RefCell::default(),
-        begun: RefCell::default(),
     }
 }

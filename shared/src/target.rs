@@ -82,8 +82,8 @@ pub trait Target {
     // Where connecting takes its time.
 
     /// Begins to reach the server for the next login, while Secrets Manager is waited for; names nobody on that connection yet, and
-    /// may fail without a word, because the login finds out.
-    fn approach(&self, _job: &Job<'_>) {}
+    /// may fail without a word, because the login finds out. Nothing that was begun outlives the returned value.
+    fn approach(&self, _job: &Job<'_>) -> impl Sized {}
 
     // Where somebody else than the account acts, and where accounts lock themselves.
 

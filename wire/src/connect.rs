@@ -14,9 +14,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::config::{SslMode, SslNegotiation};
 use tokio_postgres::{Client, Config, SimpleQueryMessage};
 
+use crate::ahead::Ahead;
 use crate::stream::{Stream, reach};
 use crate::watch::{CleartextRefused, DigestUnspoken, Established, Watched};
-use crate::{ahead, binding, statement};
+use crate::{binding, statement};
 
 /// What differs between the servers that speak this protocol.
 pub struct Dialect {
@@ -74,8 +75,8 @@ impl<'a> Entrance<'a> {
 pub type Explain<'a> = &'a dyn Fn(&str) -> Option<(Kind, String)>;
 
 /// Logs in, over the early connection if there is one to this server.
-pub async fn login(job: &Job<'_>, entrance: &Entrance<'_>) -> Result<Login<Session>> {
-    let stream = match ahead::take(job, entrance.server).await {
+pub async fn login(job: &Job<'_>, ahead: &Ahead, entrance: &Entrance<'_>) -> Result<Login<Session>> {
+    let stream = match ahead.take(entrance.server).await {
         Some(reached) => reached?,
         None => reach(job.deadline, entrance.server).await?,
     };

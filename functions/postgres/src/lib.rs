@@ -15,7 +15,8 @@ pub mod statement;
 mod turn;
 mod writer;
 
-use rotation::database::account::{Account, Server};
+use rotation::database::account::Account;
+use rotation::database::ahead::Early;
 use rotation::database::dialect::{Change, Dialect, Entrance};
 use rotation::database::family::Family;
 use rotation::error::Result;
@@ -26,8 +27,8 @@ use rotation::rds::Rds;
 use rotation::strategy::Strategy;
 use rotation::target::Login;
 use rotation::version::Parsed;
-use wire_postgres::connect::Session;
-use wire_postgres::{ahead, connect};
+use wire_postgres::ahead::{self, Ahead};
+use wire_postgres::connect::{self, Session};
 
 use crate::writer::{Lock, explain, explain_admin};
 
@@ -35,7 +36,15 @@ use crate::writer::{Lock, explain, explain_admin};
 const DBNAME: &str = "postgres";
 
 /// The target.
-pub struct Postgres;
+pub struct Postgres {
+    ahead: Ahead,
+}
+
+impl Default for Postgres {
+    fn default() -> Postgres {
+        Postgres { ahead: ahead::none_yet() }
+    }
+}
 
 /// A session that makes changes.
 type Writer = rotation::database::dialect::Writer<Postgres>;
@@ -59,19 +68,15 @@ impl Dialect for Postgres {
     };
 
     async fn enter(&self, job: &Job<'_>, entrance: &Entrance<'_>) -> Result<Login<Session>> {
-        connect::login(job, &connect::Entrance::of(entrance, &connect::POSTGRES)).await
+        connect::login(job, &self.ahead, &connect::Entrance::of(entrance, &connect::POSTGRES)).await
     }
 
     fn identity(&self, session: &Session) -> String {
         session.user.clone()
     }
 
-    fn approach(&self, job: &Job<'_>, server: Option<&Server>) {
-        ahead::approach(job, server);
-    }
-
-    fn remember(&self, job: &Job<'_>, server: &Server) {
-        ahead::remember(job, server);
+    fn early(&self) -> &dyn Early {
+        &self.ahead
     }
 
     async fn refused(&self, job: &Job<'_>, account: &Account, words: String) -> Result<Login<Session>> {

@@ -6,6 +6,7 @@ use rotation::database::dialect::Entrance;
 use rotation::error::{Kind, Result};
 use rotation::job::Job;
 use rotation::target::Login;
+use wire_postgres::ahead::Ahead;
 use wire_postgres::connect::{self, Dialect, Session};
 
 /// Redshift still has PostgreSQL 8.0's error codes: only the words tell a wrong password from a user that may not log in at all. A
@@ -20,8 +21,8 @@ static DIALECT: Dialect = Dialect {
 };
 
 /// Logs in.
-pub(crate) async fn login(job: &Job<'_>, entrance: &Entrance<'_>) -> Result<Login<Session>> {
-    connect::login(job, &connect::Entrance::of(entrance, &DIALECT)).await
+pub(crate) async fn login(job: &Job<'_>, ahead: &Ahead, entrance: &Entrance<'_>) -> Result<Login<Session>> {
+    connect::login(job, ahead, &connect::Entrance::of(entrance, &DIALECT)).await
 }
 
 /// What a refused statement means: whose fault it is, and what to do.

@@ -13,7 +13,8 @@ mod statement;
 mod user;
 mod writer;
 
-use rotation::database::account::{Account, Server};
+use rotation::database::account::Account;
+use rotation::database::ahead::Early;
 use rotation::database::dialect::{Change, Dialect, Entrance};
 use rotation::database::family::Family;
 use rotation::error::Result;
@@ -22,13 +23,21 @@ use rotation::password::Rules;
 use rotation::strategy::Strategy;
 use rotation::target::Login;
 use rotation::version::Parsed;
-use wire_postgres::ahead;
+use wire_postgres::ahead::{self, Ahead};
 use wire_postgres::connect::Session;
 
 use crate::endpoint::Clusters;
 
 /// The target.
-pub struct Redshift;
+pub struct Redshift {
+    ahead: Ahead,
+}
+
+impl Default for Redshift {
+    fn default() -> Redshift {
+        Redshift { ahead: ahead::none_yet() }
+    }
+}
 
 /// A session that makes changes.
 type Writer = rotation::database::dialect::Writer<Redshift>;
@@ -56,19 +65,15 @@ impl Dialect for Redshift {
     };
 
     async fn enter(&self, job: &Job<'_>, entrance: &Entrance<'_>) -> Result<Login<Session>> {
-        connect::login(job, entrance).await
+        connect::login(job, &self.ahead, entrance).await
     }
 
     fn identity(&self, session: &Session) -> String {
         session.user.clone()
     }
 
-    fn approach(&self, job: &Job<'_>, server: Option<&Server>) {
-        ahead::approach(job, server);
-    }
-
-    fn remember(&self, job: &Job<'_>, server: &Server) {
-        ahead::remember(job, server);
+    fn early(&self) -> &dyn Early {
+        &self.ahead
     }
 
     async fn begin_as_admin(&self, job: &Job<'_>, session: &mut Session) -> Result<()> {

@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 
 use super::account::{Account, DatabaseAccount, Server};
 use super::admin::Admin;
+use super::ahead::Early;
 use super::alternation::Alternation;
 use super::family::Family;
 use super::host::Directory;
@@ -123,11 +124,10 @@ pub trait Dialect: Sized {
         Vec::new()
     }
 
-    /// Begins to connect to a server, or, without one, to where this process last logged in for this secret.
-    fn approach(&self, _job: &Job<'_>, _server: Option<&Server>) {}
-
-    /// A login was accepted there.
-    fn remember(&self, _job: &Job<'_>, _server: &Server) {}
+    /// The early connections, for dialects that make some.
+    fn early(&self) -> &dyn Early {
+        &()
+    }
 }
 
 /// What a login needs.

@@ -26,7 +26,7 @@ pub async fn log_in<D: Dialect>(
     };
     let login = dialect.enter(job, &entrance).await?;
     if let Login::Accepted(session) = &login {
-        dialect.remember(job, entrance.server);
+        dialect.early().remember(job, entrance.server);
         if let Some(admin) = on {
             admin.accepted.borrow_mut().push(dialect.identity(session));
         }

@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 
 use super::account::{Account, DatabaseAccount, secrets};
 use super::admin::Admin;
+use super::ahead::Early;
 use super::dialect::{Change, Dialect, Writer};
 use super::session;
 use crate::document::Document;
@@ -69,7 +70,7 @@ impl<D: Dialect> Target for D {
         writer.lock = self.lock(job, &mut writer.session, &writer.secret_arn).await?;
         if step == Step::FinishSecret {
             // For the login that proves pending, once the labels have been seen.
-            self.approach(job, Some(&account(pending).server));
+            self.early().approach(job, Some(&account(pending).server));
         }
         Ok(writer)
     }
@@ -94,8 +95,9 @@ impl<D: Dialect> Target for D {
         self.test(job, session, pending).await
     }
 
-    fn approach(&self, job: &Job<'_>) {
-        Dialect::approach(self, job, None);
+    fn approach(&self, job: &Job<'_>) -> impl Sized {
+        self.early().approach(job, None);
+        Approach(self.early())
     }
 
     async fn admin(&self, job: &Job<'_>, account: &D::Account) -> Result<Option<Self::Admin>> {
@@ -129,6 +131,15 @@ impl<D: Dialect> Target for D {
         current: &Parsed<D::Account>,
     ) -> Result<()> {
         self.settle(job, writer, current).await
+    }
+}
+
+/// What has been begun early, until the step ends.
+struct Approach<'a>(&'a dyn Early);
+
+impl Drop for Approach<'_> {
+    fn drop(&mut self) {
+        self.0.give_up();
     }
 }
 

@@ -14,7 +14,7 @@ use crate::version::{Labels, Parsed, Stage};
 
 /// Runs the step.
 pub async fn run<T: Target>(target: &T, job: &Job<'_>) -> Result<()> {
-    target.approach(job);
+    let _approach = target.approach(job);
     let (labels, pending) = tokio::join!(job.store.describe(), job.store.version(&job.token));
     let labels = labels?;
     let gate = gate::check(&labels, &job.token)?;

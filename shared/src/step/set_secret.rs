@@ -13,7 +13,7 @@ use crate::version::Stage;
 
 /// Runs the step.
 pub async fn run<T: Target>(target: &T, job: &Job<'_>) -> Result<()> {
-    target.approach(job);
+    let _approach = target.approach(job);
     let (labels, current, pending) =
         tokio::join!(job.store.describe(), job.store.labelled(Stage::Current), job.store.version(&job.token));
     let labels = labels?;

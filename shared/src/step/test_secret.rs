@@ -10,7 +10,7 @@ use crate::target::Target;
 
 /// Runs the step.
 pub async fn run<T: Target>(target: &T, job: &Job<'_>) -> Result<()> {
-    target.approach(job);
+    let _approach = target.approach(job);
     let (labels, pending) = tokio::join!(job.store.describe(), job.store.version(&job.token));
     if gate::check(&labels?, &job.token)? == Gate::Promoted {
         return Ok(());
