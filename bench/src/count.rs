@@ -58,7 +58,7 @@ pub(crate) async fn count(
         depth: lab.depth(),
         connections: proxy.connections() - connections,
         round_trips: round_trips(&messages),
-        refused: refused(protocol, &messages),
+        refused: proxy.logins_refused(),
     })
 }
 
@@ -68,41 +68,25 @@ fn round_trips(messages: &[Message]) -> usize {
     messages
         .iter()
         .filter(|message| {
-            let before = last.insert(message.connection, message.direction);
-            message.direction == Direction::ToClient && before != Some(Direction::ToClient)
+            let direction = message.place.direction;
+            let before = last.insert(message.connection, direction);
+            direction == Direction::ToClient && before != Some(Direction::ToClient)
         })
         .count()
 }
 
-/// Connections on which the server said no before it ever said yes.
-fn refused(protocol: Protocol, messages: &[Message]) -> usize {
-    let (no, yes) = match protocol {
-        Protocol::Postgres => (b'E', b'Z'),
-        Protocol::MySql => (0xff, 0x00),
-        Protocol::Http | Protocol::Opaque => return 0,
-    };
-    let mut verdicts = BTreeMap::new();
-    for message in messages.iter().filter(|message| message.direction == Direction::ToClient) {
-        if message.kind == no || message.kind == yes {
-            verdicts.entry(message.connection).or_insert(message.kind == no);
-        }
-    }
-    verdicts.values().filter(|refused| **refused).count()
-}
-
 #[cfg(test)]
 mod tests {
+    use lab::proxy::Place;
+
     use super::*;
 
     fn messages(traffic: &[(usize, Direction, u8)]) -> Vec<Message> {
-        let message = |(at, &(connection, direction, kind)): (usize, &(usize, Direction, u8))| Message {
-            direction,
-            number: at + 1,
-            connection,
-            kind,
-            length: 5,
+        let message = |&(connection, direction, kind)| {
+            let place = Place { conversation: connection, direction, number: 1 };
+            Message { place, connection, kind, length: 5 }
         };
-        traffic.iter().enumerate().map(message).collect()
+        traffic.iter().map(message).collect()
     }
 
     #[test]
@@ -112,19 +96,5 @@ mod tests {
         assert_eq!(round_trips(&messages(&traffic)), 1);
         let greeted = [(1, ToClient, 10), (1, ToServer, 0x85), (2, ToClient, 10), (1, ToClient, 0)];
         assert_eq!(round_trips(&messages(&greeted)), 3);
-    }
-
-    #[test]
-    fn an_error_before_the_first_yes_is_a_refused_login() {
-        use Direction::ToClient;
-        let traffic = [
-            (1, ToClient, b'R'),
-            (1, ToClient, b'E'),
-            (2, ToClient, b'Z'),
-            (2, ToClient, b'E'),
-            (3, ToClient, b'R'),
-        ];
-        assert_eq!(refused(Protocol::Postgres, &messages(&traffic)), 1);
-        assert_eq!(refused(Protocol::MySql, &messages(&[(1, ToClient, 10), (1, ToClient, 0xff)])), 1);
     }
 }

@@ -82,6 +82,7 @@ impl Default for Authority {
 }
 
 /// A server's certificate and its key.
+#[derive(Clone)]
 pub struct Identity {
     /// The certificate, PEM.
     pub certificate_pem: String,

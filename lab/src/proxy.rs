@@ -1,10 +1,13 @@
 //! A TCP proxy in front of a database or an HTTP server, with faults; it knows where messages begin, not what they say.
 //!
 //! Plain PostgreSQL, MySQL and HTTP traffic is taken message by message, so that a fault lies exactly between two of them.
-//! What is encrypted, or another protocol, is taken as it arrives: each read is one message.
+//! What is encrypted, or another protocol, is taken as it arrives: each read is one message. A proxy that has the server's
+//! certificate and key ([`Proxy::opening_tls`]) takes encrypted traffic message by message as well.
 
 mod framing;
+mod logins;
 mod pump;
+mod tls;
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,7 +19,10 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{RwLock, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::certs::Identity;
 use crate::runtime::locked;
+use tls::Ends;
+
 pub use framing::{Framing, Protocol};
 
 /// Which way a message goes.
@@ -28,14 +34,25 @@ pub enum Direction {
     ToClient,
 }
 
+/// The name of a message. It is the same in a second run of the same work, in whatever order connections open, idle and close:
+/// a connection counts from its first message on, and the goodbye of an older connection does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The connection, numbered from 1 by the first message that passed on it since [`Proxy::clear`]. 0 is a goodbye on a
+    /// connection that said nothing else since then.
+    pub conversation: usize,
+    /// Which way the message goes.
+    pub direction: Direction,
+    /// Its number among the messages of this conversation and direction, from 1.
+    pub number: usize,
+}
+
 /// A message that came to the proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Message {
-    /// Which way it goes.
-    pub direction: Direction,
-    /// Its number among all messages of this direction, over all connections, from 1.
-    pub number: usize,
-    /// The connection it is part of, from 1.
+    /// Its name.
+    pub place: Place,
+    /// The connection it is part of, from 1, over the proxy's whole life.
     pub connection: usize,
     /// The protocol's own type of it: PostgreSQL's type byte (0 where there is none), MySQL's first byte of payload,
     /// the first byte of anything else.
@@ -47,20 +64,19 @@ pub struct Message {
 /// The moment just before or just after a message is passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Point {
-    direction: Direction,
-    number: usize,
+    place: Place,
     is_after: bool,
 }
 
 impl Point {
-    /// When message `number` has come to the proxy and has not been passed on.
-    pub fn before(direction: Direction, number: usize) -> Point {
-        Point { direction, number, is_after: false }
+    /// When this message has come to the proxy and has not been passed on.
+    pub fn before(place: Place) -> Point {
+        Point { place, is_after: false }
     }
 
-    /// When message `number` has been passed on, and nothing after it.
-    pub fn after(direction: Direction, number: usize) -> Point {
-        Point { direction, number, is_after: true }
+    /// When this message has been passed on, and nothing after it.
+    pub fn after(place: Place) -> Point {
+        Point { place, is_after: true }
     }
 }
 
@@ -90,6 +106,8 @@ pub struct Proxy {
 struct Shared {
     protocol: Protocol,
     server: (String, u16),
+    /// None where TLS passes through.
+    tls: Option<Ends>,
     log: Mutex<Log>,
     delay_micros: AtomicU64,
     /// Held while a message is passed on and until what was to happen after it has happened.
@@ -100,11 +118,37 @@ struct Shared {
 #[derive(Default)]
 struct Log {
     connections: usize,
-    /// How many messages went each way.
-    to_server: usize,
-    to_client: usize,
+    conversations: Vec<Conversation>,
     messages: Vec<Message>,
     traps: Vec<(Point, Trap)>,
+}
+
+/// A connection on which something was said since the log was cleared.
+struct Conversation {
+    connection: usize,
+    to_server: usize,
+    to_client: usize,
+}
+
+impl Log {
+    /// Names the next message of a connection. A goodbye begins no conversation.
+    fn place(&mut self, connection: usize, direction: Direction, is_goodbye: bool) -> Place {
+        let known = self.conversations.iter().position(|it| it.connection == connection);
+        let index = match known {
+            Some(index) => index,
+            None if is_goodbye => return Place { conversation: 0, direction, number: 0 },
+            None => {
+                self.conversations.push(Conversation { connection, to_server: 0, to_client: 0 });
+                self.conversations.len() - 1
+            }
+        };
+        let count = match direction {
+            Direction::ToServer => &mut self.conversations[index].to_server,
+            Direction::ToClient => &mut self.conversations[index].to_client,
+        };
+        *count += 1;
+        Place { conversation: index + 1, direction, number: *count }
+    }
 }
 
 /// What happens at a point, once.
@@ -116,11 +160,26 @@ enum Trap {
 impl Proxy {
     /// Listens on a free port of 127.0.0.1, in front of this server.
     pub async fn start(protocol: Protocol, host: &str, port: u16) -> io::Result<Proxy> {
+        Proxy::new(protocol, host, port, None).await
+    }
+
+    /// The same for a server with this certificate and key. TLS ends at the proxy, and begins anew towards the server.
+    pub async fn opening_tls(
+        protocol: Protocol,
+        host: &str,
+        port: u16,
+        identity: &Identity,
+    ) -> io::Result<Proxy> {
+        Proxy::new(protocol, host, port, Some(Ends::new(identity)?)).await
+    }
+
+    async fn new(protocol: Protocol, host: &str, port: u16, tls: Option<Ends>) -> io::Result<Proxy> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             protocol,
             server: (host.to_owned(), port),
+            tls,
             log: Mutex::default(),
             delay_micros: AtomicU64::new(0),
             under_way: RwLock::default(),
@@ -211,9 +270,17 @@ impl Proxy {
         locked(&self.shared.log).messages.clone()
     }
 
-    /// Forgets messages, cuts and holds; the next message has number 1 again.
-    ///
-    /// It may be the goodbye of a connection that is about to end: [`Proxy::cut_all`] first makes the numbers certain.
+    /// On how many connections the client said who it is.
+    pub fn logins_sent(&self) -> usize {
+        logins::sent(self.shared.protocol, &self.messages())
+    }
+
+    /// On how many connections the server refused the login.
+    pub fn logins_refused(&self) -> usize {
+        logins::refused(self.shared.protocol, &self.messages())
+    }
+
+    /// Forgets messages, cuts and holds; conversations and messages are numbered from 1 again.
     pub fn clear(&self) {
         let mut log = locked(&self.shared.log);
         *log = Log { connections: log.connections, ..Log::default() };

@@ -106,14 +106,13 @@ where
     if report.failures.is_empty() { Ok(()) } else { Err(report.failures.join("\n")) }
 }
 
-/// Records one rotation without any fault, with every promise checked after every call.
+/// Records one rotation without any fault, after one with every promise checked after every call.
 pub async fn record<F, S>(make: &F) -> Result<Recording, String>
 where
     F: Fn() -> S + Sync,
     S: Future<Output = io::Result<Stage>> + Send,
 {
-    let stage = make().await.map_err(|error| format!("no stage: {error}"))?;
-    case::record(&stage).await
+    case::record(make).await
 }
 
 /// Runs cases, some at a time.

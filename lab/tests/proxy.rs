@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use lab::proxy::Direction::{ToClient, ToServer};
-use lab::proxy::{Direction, Point, Protocol, Proxy, Welcome};
+use lab::proxy::{Direction, Place, Point, Protocol, Proxy, Welcome};
 use lab::servers::{MySql, Postgres, Release};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
@@ -53,14 +53,19 @@ impl Fixture {
         !self.server.query(&sql).await.unwrap().is_empty()
     }
 
-    /// The number of the only message of this kind that has come.
-    fn number(&self, direction: Direction, kind: u8) -> usize {
+    /// The name of the only message of this kind that has come.
+    fn place(&self, direction: Direction, kind: u8) -> Place {
         let messages = self.proxy.messages();
-        let mut numbers = messages.iter().filter(|it| it.direction == direction && it.kind == kind);
-        let number = numbers.next().unwrap().number;
-        assert!(numbers.next().is_none(), "{messages:?}");
-        number
+        let mut places = messages.iter().filter(|it| it.place.direction == direction && it.kind == kind);
+        let place = places.next().unwrap().place;
+        assert!(places.next().is_none(), "{messages:?}");
+        place
     }
+}
+
+/// A message of the first connection that says anything.
+fn first_connection(direction: Direction, number: usize) -> Place {
+    Place { conversation: 1, direction, number }
 }
 
 /// A name that no other test and no other run has used on a shared server.
@@ -75,7 +80,7 @@ async fn messages_pass_and_are_listed() {
     let rows = client.simple_query("SELECT 'through the proxy'").await.unwrap();
     assert!(format!("{rows:?}").contains("through the proxy"));
     let kinds = |direction: Direction| {
-        let messages = fixture.proxy.messages().into_iter().filter(move |it| it.direction == direction);
+        let messages = fixture.proxy.messages().into_iter().filter(move |it| it.place.direction == direction);
         messages.map(|it| it.kind as char).collect::<String>()
     };
     // Startup, two SCRAM messages, a simple query; and what PostgreSQL says to them.
@@ -83,23 +88,48 @@ async fn messages_pass_and_are_listed() {
     assert!(kinds(ToClient).starts_with("RRRR"), "{}", kinds(ToClient));
     assert!(kinds(ToClient).ends_with("TDCZ"), "{}", kinds(ToClient));
     assert_eq!(fixture.proxy.connections(), 1);
-    let numbers =
-        fixture.proxy.messages().into_iter().filter(|it| it.direction == ToServer).map(|it| it.number);
+    let numbers = fixture
+        .proxy
+        .messages()
+        .into_iter()
+        .filter(|it| it.place.direction == ToServer)
+        .map(|it| it.place.number);
     assert_eq!(numbers.collect::<Vec<_>>(), [1, 2, 3, 4]);
     fixture.proxy.clear();
     assert!(fixture.proxy.messages().is_empty());
+}
+
+/// An early connection that nobody needed says goodbye at any time; the connection that does the work keeps its names.
+#[tokio::test]
+async fn a_message_has_the_same_name_whatever_else_opens_and_closes() {
+    let fixture = Fixture::new().await;
+    let names = async |others: usize| {
+        let mut idle = Vec::new();
+        for _ in 0..others {
+            idle.push(fixture.connect().await.unwrap());
+        }
+        fixture.proxy.clear();
+        let client = fixture.connect().await.unwrap();
+        drop(idle);
+        client.simple_query("SELECT 1").await.unwrap();
+        let worked = fixture.proxy.messages().into_iter().filter(|it| it.place.conversation > 0);
+        worked.map(|it| (it.place, it.kind)).collect::<Vec<_>>()
+    };
+    let alone = names(0).await;
+    assert!(alone.len() > 8 && alone.iter().all(|(place, _)| place.conversation == 1), "{alone:?}");
+    assert_eq!(names(3).await, alone);
 }
 
 #[tokio::test]
 async fn cut_before_the_statement_it_has_no_effect_and_after_it_it_has() {
     let fixture = Fixture::new().await;
     fixture.make_table(&fresh_name("rehearsal")).await.unwrap();
-    let statement = fixture.number(ToServer, b'Q');
-    let completion = fixture.number(ToClient, b'C');
+    let statement = fixture.place(ToServer, b'Q');
+    let completion = fixture.place(ToClient, b'C');
     for (point, has_effect) in [
-        (Point::before(ToServer, statement), false),
-        (Point::before(ToClient, completion), true),
-        (Point::after(ToClient, completion), true),
+        (Point::before(statement), false),
+        (Point::before(completion), true),
+        (Point::after(completion), true),
     ] {
         let table = fresh_name("cut");
         fixture.proxy.cut_all().await;
@@ -125,7 +155,7 @@ async fn a_cut_after_the_last_message_is_waited_for() {
     let is_made = Arc::new(AtomicBool::new(false));
     let made = Arc::clone(&is_made);
     let (go_on, goes_on) = std::sync::mpsc::channel();
-    proxy.cut_with(Point::after(ToClient, 1), move || {
+    proxy.cut_with(Point::after(first_connection(ToClient, 1)), move || {
         // The client has to be served while this stands.
         tokio::task::block_in_place(|| goes_on.recv()).unwrap();
         made.store(true, Ordering::SeqCst);
@@ -161,15 +191,19 @@ async fn mysql_messages_are_told_apart_and_cut() {
         server.query("SELECT 1").await.unwrap();
         make_database(&fresh_name("rehearsal")).await.unwrap();
         let messages = proxy.messages();
-        assert_eq!((messages[0].direction, messages[0].kind), (ToClient, 10), "the greeting: {messages:?}");
+        assert_eq!(
+            (messages[0].place.direction, messages[0].kind),
+            (ToClient, 10),
+            "the greeting: {messages:?}"
+        );
         // The driver has questions of its own at login; the last COM_QUERY is ours, and OK its answer.
-        let position = messages.iter().rposition(|it| it.direction == ToServer && it.kind == 3).unwrap();
+        let position =
+            messages.iter().rposition(|it| it.place.direction == ToServer && it.kind == 3).unwrap();
         let (statement, answer) = (messages[position], messages[position + 1]);
-        assert_eq!((answer.direction, answer.kind), (ToClient, 0), "{messages:?}");
-        for (point, has_effect) in [
-            (Point::before(ToServer, statement.number), false),
-            (Point::before(ToClient, answer.number), true),
-        ] {
+        assert_eq!((answer.place.direction, answer.kind), (ToClient, 0), "{messages:?}");
+        for (point, has_effect) in
+            [(Point::before(statement.place), false), (Point::before(answer.place), true)]
+        {
             let name = fresh_name("cut");
             proxy.cut_all().await;
             proxy.clear();
@@ -186,7 +220,9 @@ async fn a_hook_runs_at_its_point() {
     let fixture = Fixture::new().await;
     let (table, called) = (fresh_name("hook"), Arc::new(AtomicBool::new(false)));
     let call = Arc::clone(&called);
-    fixture.proxy.cut_with(Point::before(ToServer, 4), move || call.store(true, Ordering::SeqCst));
+    fixture
+        .proxy
+        .cut_with(Point::before(first_connection(ToServer, 4)), move || call.store(true, Ordering::SeqCst));
     fixture.make_table(&table).await.unwrap_err();
     assert!(called.load(Ordering::SeqCst));
     assert!(!fixture.has_table(&table).await);
@@ -196,7 +232,7 @@ async fn a_hook_runs_at_its_point() {
 async fn held_traffic_stands_and_goes_on() {
     let fixture = Fixture::new().await;
     let table = fresh_name("held");
-    let mut held = fixture.proxy.hold(Point::before(ToServer, 4));
+    let mut held = fixture.proxy.hold(Point::before(first_connection(ToServer, 4)));
     let watch = async {
         held.reached().await;
         let stood = !fixture.has_table(&table).await;
@@ -213,7 +249,7 @@ async fn held_traffic_stands_and_goes_on() {
 #[tokio::test]
 async fn a_hold_that_nobody_holds_holds_nothing() {
     let fixture = Fixture::new().await;
-    drop(fixture.proxy.hold(Point::after(ToServer, 1)));
+    drop(fixture.proxy.hold(Point::after(first_connection(ToServer, 1))));
     timeout(LONG, fixture.connect()).await.unwrap().unwrap();
 }
 
@@ -290,8 +326,9 @@ async fn what_is_not_understood_passes_as_it_comes() {
     };
     let ((), received) = timeout(LONG, async { tokio::join!(echo, talk) }).await.unwrap();
     assert!(received == sent);
-    let through =
-        |direction| proxy.messages().iter().filter(|it| it.direction == direction).map(|it| it.length).sum();
+    let through = |direction| {
+        proxy.messages().iter().filter(|it| it.place.direction == direction).map(|it| it.length).sum()
+    };
     let (up, down): (usize, usize) = (through(ToServer), through(ToClient));
     assert_eq!((up, down), (sent.len(), sent.len()));
 }

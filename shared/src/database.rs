@@ -10,5 +10,6 @@ pub mod difference;
 pub mod family;
 pub mod guard;
 pub mod host;
+pub mod place;
 pub mod session;
 pub mod target;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rotation::database::account::Server;
 use rotation::database::dialect;
+use rotation::database::place::{self, Entry};
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
 use rotation::net::HANDSHAKE;
@@ -12,6 +13,7 @@ use rotation::secret::Secret;
 use rotation::target::Login;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::config::{SslMode, SslNegotiation};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, SimpleQueryMessage};
 
 use crate::ahead::Ahead;
@@ -74,8 +76,12 @@ impl<'a> Entrance<'a> {
 /// Explains a refused statement by its SQLSTATE: which kind of error it is, and what to do.
 pub type Explain<'a> = &'a dyn Fn(&str) -> Option<(Kind, String)>;
 
-/// Logs in, over the early connection if there is one to this server.
+/// Logs in, as soon as the server has a place for one more session; over the early connection if there is one to this server.
 pub async fn login(job: &Job<'_>, ahead: &Ahead, entrance: &Entrance<'_>) -> Result<Login<Session>> {
+    place::wait(job.deadline, async || enter(job, ahead, entrance).await).await
+}
+
+async fn enter(job: &Job<'_>, ahead: &Ahead, entrance: &Entrance<'_>) -> Result<Entry<Login<Session>>> {
     let stream = match ahead.take(entrance.server).await {
         Some(reached) => reached?,
         None => reach(job.deadline, entrance.server).await?,
@@ -90,7 +96,11 @@ pub async fn login(job: &Job<'_>, ahead: &Ahead, entrance: &Entrance<'_>) -> Res
     }
 }
 
-async fn authenticate<S>(job: &Job<'_>, entrance: &Entrance<'_>, stream: Watched<S>) -> Result<Login<Session>>
+async fn authenticate<S>(
+    job: &Job<'_>,
+    entrance: &Entrance<'_>,
+    stream: Watched<S>,
+) -> Result<Entry<Login<Session>>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -114,7 +124,10 @@ where
     let (client, connection) =
         match job.deadline.within(HANDSHAKE, what, config.connect_raw(stream, Established)).await? {
             Ok(connected) => connected,
-            Err(error) => return refused_login(&place, entrance, &error),
+            Err(error) if error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS) => {
+                return Ok(Entry::Full(full(&place, entrance, &error)));
+            }
+            Err(error) => return refused_login(&place, entrance, &error).map(Entry::Answered),
         };
     let over = tokio::spawn(async move {
         // How a connection ends is seen by the statement that needs it.
@@ -128,12 +141,26 @@ where
             "a login that needs no password proves nothing: let pg_hba.conf ask for scram-sha-256 where it says trust, peer or cert",
         ));
     }
-    Ok(Login::Accepted(Session {
+    Ok(Entry::Answered(Login::Accepted(Session {
         client,
         user: entrance.username.to_owned(),
         place,
         dialect: entrance.dialect,
-    }))
+    })))
+}
+
+/// PostgreSQL has one code for all of its limits (manual, "PostgreSQL Error Codes", 53300).
+fn full(place: &str, entrance: &Entrance<'_>, cause: &tokio_postgres::Error) -> Error {
+    let what =
+        format!("{} at {place} has no session left for {:?}", entrance.dialect.name, entrance.username);
+    let error = Error::new(Kind::Unreachable, what).remedy(
+        "the server's words name the limit that is reached: max_connections, or a CONNECTION LIMIT of the role or of the database; \
+         leave room for two sessions of the role",
+    );
+    match cause.as_db_error() {
+        Some(answer) => error.cause(format!("{}: {}", answer.code().code(), answer.message())),
+        None => error,
+    }
 }
 
 /// Sorts a refused login: a wrong password is a rejection, everything else an error.
@@ -171,7 +198,7 @@ fn refused_login(
         code if code.starts_with("57") || code.starts_with("53") => failed(
             Kind::Unreachable,
             format!("{name} at {place} takes no logins now"),
-            "the server is starting, stopping or full; Secrets Manager tries again by itself",
+            "the server is starting, stopping or short of resources; Secrets Manager tries again by itself",
         ),
         _ => failed(
             Kind::ServerRefused,

@@ -5,7 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
@@ -49,6 +49,8 @@ pub(crate) struct Watched<S> {
     /// How much the server has announced since it was ready last.
     said: usize,
     authenticated: bool,
+    /// Whether our side has said all that it will.
+    is_shut: bool,
 }
 
 impl<S> Watched<S> {
@@ -64,6 +66,7 @@ impl<S> Watched<S> {
             body_left: 0,
             said: 0,
             authenticated: false,
+            is_shut: false,
         }
     }
 
@@ -182,7 +185,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
@@ -191,8 +194,22 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
+    /// Ends with the server's own end, not with ours. The server closes a connection after it has let go of the session's locks and
+    /// of its place under a CONNECTION LIMIT, so a step that waits for this leaves no session for the next step to meet.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        if !self.is_shut {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            self.is_shut = true;
+        }
+        let mut scrap = [0; 512];
+        loop {
+            let mut last_words = ReadBuf::new(&mut scrap);
+            // A connection that breaks has ended, too.
+            let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut last_words));
+            if read.is_err() || last_words.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 }
 

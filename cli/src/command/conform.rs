@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
+use lab::proxy::Protocol;
 
 use crate::failure::{Exit, Failure};
 use crate::screen::Screen;
@@ -64,6 +65,16 @@ pub(crate) enum Engine {
     Postgres,
     Mysql,
     Mariadb,
+}
+
+impl Engine {
+    /// What is spoken with this database.
+    fn protocol(self) -> Protocol {
+        match self {
+            Engine::Postgres => Protocol::Postgres,
+            Engine::Mysql | Engine::Mariadb => Protocol::MySql,
+        }
+    }
 }
 
 /// How the secret is to be rotated.

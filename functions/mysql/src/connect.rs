@@ -9,6 +9,7 @@ use futures_util::{FutureExt, TryStreamExt};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, DriverError, IoError, Opts, OptsBuilder, Row, ServerError, SslOpts, Value};
 use rotation::database::account::{self, Tls};
+use rotation::database::place::{self, Entry};
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
 use rotation::net::{self, HANDSHAKE};
@@ -34,8 +35,8 @@ const ANSWER: usize = 16 << 20;
 pub struct Session {
     /// The connection, until the session is dropped.
     conn: Option<Conn>,
-    /// The task that then takes the connection and says goodbye to the server.
-    farewell: Option<oneshot::Sender<Conn>>,
+    /// The task that then takes the connection, gives its lock back if it holds one, and says goodbye to the server.
+    farewell: Option<oneshot::Sender<(Conn, Option<String>)>>,
     /// The account that the server matched, and the password that it accepted.
     pub login: Proof,
     /// The server's family and version.
@@ -44,6 +45,8 @@ pub struct Session {
     pub at: account::Server,
     /// Its host and port, for errors.
     pub place: String,
+    /// The secret whose lock the session has asked for, if any.
+    pub locked: Option<String>,
 }
 
 /// An account that a password opened.
@@ -64,8 +67,9 @@ impl Proof {
 impl Drop for Session {
     fn drop(&mut self) {
         if let (Some(conn), Some(farewell)) = (self.conn.take(), self.farewell.take()) {
+            let unlock = self.locked.as_deref().map(statement::unlock);
             // If the task has ended, the connection closes without a word.
-            let _ = farewell.send(conn);
+            let _ = farewell.send((conn, unlock));
         }
     }
 }
@@ -84,8 +88,12 @@ pub(crate) struct Who<'a> {
     pub dbname: Option<&'a str>,
 }
 
-/// Logs in on a server.
+/// Logs in on a server, as soon as it has a place for one more session.
 pub(crate) async fn login(job: &Job<'_>, server: &account::Server, who: Who<'_>) -> Result<Login<Session>> {
+    place::wait(job.deadline, async || enter(job, server, who).await).await
+}
+
+async fn enter(job: &Job<'_>, server: &account::Server, who: Who<'_>) -> Result<Entry<Login<Session>>> {
     let account::Server { host, port, .. } = server;
     let place = format!("{host}:{port}");
     let mut failure = None;
@@ -93,18 +101,22 @@ pub(crate) async fn login(job: &Job<'_>, server: &account::Server, who: Who<'_>)
         let opts = options(server, who, address.ip())?;
         let what = format!("the login of {:?} at {place}", who.user);
         match job.deadline.within(HANDSHAKE, what, converse(opts)).await {
-            Ok(Ok(conn)) => return greet(job, conn, server, who).await,
+            Ok(Ok(conn)) => return greet(job, conn, server, who).await.map(Entry::Answered),
             Ok(Err(mysql_async::Error::Io(IoError::Io(error)))) if is_tls(&error) => {
                 return Err(net::tls_error(host, *port, &error));
             }
             Ok(Err(mysql_async::Error::Io(error))) => failure = Some(broken(&place, &error)),
             Ok(Err(mysql_async::Error::Server(answer))) => {
-                return refusal::login(&place, who.user, &answer);
+                let refused = refusal::login(&place, who.user, &answer);
+                return match refused {
+                    Err(error) if refusal::is_full(&answer) => Ok(Entry::Full(error)),
+                    refused => refused.map(Entry::Answered),
+                };
             }
             Ok(Err(mysql_async::Error::Driver(DriverError::UnknownAuthPlugin { name })))
                 if name == PRETENDED =>
             {
-                return Ok(Login::Rejected(pretended(&place, who.user)));
+                return Ok(Entry::Answered(Login::Rejected(pretended(&place, who.user))));
             }
             Ok(Err(error)) => return Err(unspoken(&place, who.user, &error)),
             Err(silence) => failure = Some(silence.remedy(SILENCE)),
@@ -170,12 +182,15 @@ fn trusting(extra: &[&str]) -> Result<OptsBuilder> {
 /// Asks the server, after an accepted login, for the session's account and for its own version.
 async fn greet(job: &Job<'_>, conn: Conn, at: &account::Server, who: Who<'_>) -> Result<Login<Session>> {
     let place = format!("{}:{}", at.host, at.port);
-    let (farewell, goodbye) = oneshot::channel::<Conn>();
+    let (farewell, goodbye) = oneshot::channel::<(Conn, Option<String>)>();
     job.ends_with(tokio::spawn(async move {
-        if let Ok(conn) = goodbye.await {
-            // If this fails, the connection is closed all the same.
-            let _ = conn.disconnect().await;
+        let Ok((mut conn, unlock)) = goodbye.await else { return };
+        if let Some(unlock) = unlock {
+            // The server closes a connection before it gives the session's locks back, so the next step could still meet this one.
+            let _ = conn.query_drop(unlock).await;
         }
+        // A server that is gone already has been left as well.
+        let _ = conn.disconnect().await;
     }));
     let mut session = Session {
         conn: Some(conn),
@@ -184,6 +199,7 @@ async fn greet(job: &Job<'_>, conn: Conn, at: &account::Server, who: Who<'_>) ->
         server: Server::parse("", ""),
         at: at.clone(),
         place: place.clone(),
+        locked: None,
     };
     let rows = session.run(job, "say who is logged in", statement::WHO, refusal::statement).await?;
     let mut columns = rows.into_iter().next().unwrap_or_default().into_iter().map(Option::unwrap_or_default);

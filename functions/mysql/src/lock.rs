@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::digest;
-use rotation::encode::hex;
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
 
@@ -18,18 +16,12 @@ const IDLE: Duration = Duration::from_secs(20);
 
 /// Takes it.
 pub(crate) async fn take(job: &Job<'_>, session: &mut Session, secret_arn: &str) -> Result<()> {
-    let sql = statement::lock(&name(secret_arn), WAIT, IDLE);
+    session.locked = Some(secret_arn.to_owned());
+    let sql = statement::lock(secret_arn, WAIT, IDLE);
     let rows = session.run(job, "take this secret's lock", &sql, refusal::statement).await?;
     match rows.first().and_then(|row| row.first()?.as_deref()) {
         Some("1") => Ok(()),
         _ => Err(Error::new(Kind::Conflict, "another rotation of this secret is at work")
             .remedy("nothing to do: Secrets Manager tries again by itself")),
     }
-}
-
-/// The lock's name, which 64 characters are the limit of: from the ARN, so that every function that rotates this secret means
-/// the same lock.
-fn name(secret_arn: &str) -> String {
-    let hash = digest::digest(&digest::SHA256, secret_arn.as_bytes());
-    format!("turnlock:{}", hex(&hash.as_ref()[..20]))
 }

@@ -24,6 +24,16 @@ pub(crate) fn login<S>(place: &str, user: &str, answer: &ServerError) -> Result<
     Err(Error::new(kind, what).cause(words).remedy(remedy))
 }
 
+/// Whether the server, or the account, has no session left (ER_CON_COUNT_ERROR, ER_TOO_MANY_USER_CONNECTIONS, and of the limits
+/// that ER_USER_LIMIT_REACHED names the one on sessions at the same time).
+pub(crate) fn is_full(answer: &ServerError) -> bool {
+    match answer.code {
+        1040 | 1203 => true,
+        1226 => answer.message.contains("max_user_connections"),
+        _ => false,
+    }
+}
+
 /// ER_ACCESS_DENIED_NO_PASSWORD_ERROR. MariaDB answers with it in two cases: the password is wrong and the account may also log in
 /// by unix_socket, which MariaDB tries last; or the account has no password at all.
 const NO_PASSWORD: u16 = 1698;

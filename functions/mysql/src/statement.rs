@@ -3,6 +3,9 @@
 
 use std::time::Duration;
 
+use aws_lc_rs::digest;
+use rotation::encode::hex;
+
 use crate::account::Name;
 
 /// Sets the session's quoting rules, and asks for the session's account, the proxy user, and the server's version.
@@ -31,14 +34,25 @@ impl Name {
     }
 }
 
-/// Takes the lock. If the process dies without a word, the server ends its session soon, and the lock with it. Every function that
-/// rotates this secret uses the same name, of at most 64 characters.
-pub fn lock(name: &str, wait: Duration, idle: Duration) -> String {
+/// Takes the secret's lock. If the process dies without a word, the server ends its session soon, and the lock with it.
+pub fn lock(secret_arn: &str, wait: Duration, idle: Duration) -> String {
     let (wait, idle) = (wait.as_secs(), idle.as_secs());
     format!(
         "SET SESSION wait_timeout = {idle}, SESSION lock_wait_timeout = {wait}; SELECT GET_LOCK({}, {wait})",
-        literal(name)
+        lock_name(secret_arn)
     )
+}
+
+/// Gives the secret's lock back. A session that does not hold it changes nothing.
+pub fn unlock(secret_arn: &str) -> String {
+    format!("DO RELEASE_LOCK({})", lock_name(secret_arn))
+}
+
+/// The lock's name, which has at most 64 characters. It is made from the ARN, so that every function that rotates this secret means
+/// the same lock.
+fn lock_name(secret_arn: &str) -> String {
+    let hash = digest::digest(&digest::SHA256, secret_arn.as_bytes());
+    literal(&format!("turnlock:{}", hex(&hash.as_ref()[..20])))
 }
 
 /// What the server knows about the account of this session. Needs no privilege.

@@ -15,6 +15,7 @@ mod live {
     mod partners;
     mod plugins;
     mod rds;
+    mod sessions;
     mod strategies;
     mod sweep;
 }

@@ -16,6 +16,7 @@ mod live {
     mod pair_sweep;
     mod quoting;
     pub(crate) mod rds;
+    mod sessions;
     mod shapes;
     mod single_user;
     pub(crate) mod sweep;

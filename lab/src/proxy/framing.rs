@@ -15,6 +15,36 @@ pub enum Protocol {
     Opaque,
 }
 
+impl Protocol {
+    /// Whether a message only ends its connection: PostgreSQL's Terminate, MySQL's COM_QUIT.
+    pub(super) fn is_goodbye(self, direction: Direction, kind: u8, length: usize) -> bool {
+        direction == Direction::ToServer
+            && match self {
+                Protocol::Postgres => kind == b'X' && length == 5,
+                Protocol::MySql => kind == 1 && length == 5,
+                Protocol::Http | Protocol::Opaque => false,
+            }
+    }
+
+    /// Whether the client's first message asks for TLS.
+    pub(super) fn asks_for_tls(self, message: &[u8]) -> bool {
+        match self {
+            Protocol::Postgres => message.get(4..8) == Some(&ENCRYPTION_REQUESTS[0].to_be_bytes()),
+            Protocol::MySql => message.len() == SSL_REQUEST_LENGTH && message[5] & CLIENT_SSL != 0,
+            Protocol::Http | Protocol::Opaque => false,
+        }
+    }
+
+    /// Whether a message of this length can only be a request for encryption: a login is longer.
+    pub(super) fn has_length_of_tls_request(self, length: usize) -> bool {
+        match self {
+            Protocol::Postgres => length == ENCRYPTION_REQUEST_LENGTH,
+            Protocol::MySql => length == SSL_REQUEST_LENGTH,
+            Protocol::Http | Protocol::Opaque => false,
+        }
+    }
+}
+
 /// What of one connection is known so far: finds the messages in what either side sends.
 pub struct Framing {
     protocol: Protocol,
@@ -26,6 +56,7 @@ pub struct Framing {
 
 /// PostgreSQL's codes of requests that are answered with one byte: SSLRequest and GSSENCRequest.
 const ENCRYPTION_REQUESTS: [u32; 2] = [80_877_103, 80_877_104];
+pub(super) const ENCRYPTION_REQUEST_LENGTH: usize = 8;
 
 /// MySQL's CLIENT_SSL, a bit of the capability flags; and the length of a packet that says no more than them.
 const CLIENT_SSL: u8 = 0x08;
@@ -76,7 +107,7 @@ impl Framing {
         let message = bytes.get(..length)?;
         if direction == Direction::ToServer && self.is_starting {
             self.is_starting = false;
-            if length == SSL_REQUEST_LENGTH && message[5] & CLIENT_SSL != 0 {
+            if self.protocol.asks_for_tls(message) {
                 self.protocol = Protocol::Opaque;
             }
         }

@@ -7,18 +7,18 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::RwLockReadGuard;
 
 use super::framing::Framing;
-use super::{Direction, Message, Point, Shared, Trap};
+use super::tls::{Opened, Stream};
+use super::{Direction, Message, Place, Point, Shared, Trap};
 use crate::runtime::locked;
 
 /// Passes messages on until both sides have ended or a trap cuts; both sockets are closed then.
-pub(super) async fn connection(mut client: TcpStream, shared: Arc<Shared>) {
-    let Ok(mut server) = TcpStream::connect((&*shared.server.0, shared.server.1)).await else {
+pub(super) async fn connection(client: TcpStream, shared: Arc<Shared>) {
+    let Ok(server) = TcpStream::connect((&*shared.server.0, shared.server.1)).await else {
         return; // The client sees its connection close: what a proxy can say of a server that is not there.
     };
     // Each message leaves as it came, so that the other side meets the same packets as without the proxy.
@@ -30,13 +30,23 @@ pub(super) async fn connection(mut client: TcpStream, shared: Arc<Shared>) {
         log.connections += 1;
         log.connections
     };
+    let opened = match &shared.tls {
+        None => Opened { client: Box::new(client), server: Box::new(server), said: BytesMut::new() },
+        Some(ends) => match ends.open(shared.protocol, client, server).await {
+            Ok(opened) => opened,
+            Err(_) => return, // A side that broke off, or refused the certificate: its own words go to the other side.
+        },
+    };
     let framing = Mutex::new(Framing::new(shared.protocol));
-    let (client_reads, client_writes) = client.split();
-    let (server_reads, server_writes) = server.split();
+    let (client_reads, client_writes) = tokio::io::split(opened.client);
+    let (server_reads, server_writes) = tokio::io::split(opened.server);
     let way = |direction| Way { direction, connection: number, framing: &framing, shared: &shared };
     let (up, down) = (way(Direction::ToServer), way(Direction::ToClient));
     // An error is a cut or a side that broke off; the end of the connection is all there is to say about it.
-    let _ = tokio::try_join!(up.pass(client_reads, server_writes), down.pass(server_reads, client_writes));
+    let _ = tokio::try_join!(
+        up.pass(opened.said, client_reads, server_writes),
+        down.pass(BytesMut::new(), server_reads, client_writes)
+    );
 }
 
 /// One direction of a connection.
@@ -48,13 +58,14 @@ struct Way<'a> {
 }
 
 impl Way<'_> {
-    async fn pass(&self, mut from: ReadHalf<'_>, mut to: WriteHalf<'_>) -> io::Result<()> {
-        let mut bytes = BytesMut::new();
+    /// Passes on what has come already, and then what comes.
+    async fn pass(
+        &self,
+        mut bytes: BytesMut,
+        mut from: ReadHalf<Box<dyn Stream>>,
+        mut to: WriteHalf<Box<dyn Stream>>,
+    ) -> io::Result<()> {
         loop {
-            bytes.reserve(16 * 1024);
-            if from.read_buf(&mut bytes).await? == 0 {
-                break;
-            }
             loop {
                 let Some((length, kind)) = locked(self.framing).first_message(self.direction, &bytes) else {
                     break;
@@ -62,34 +73,39 @@ impl Way<'_> {
                 let message = bytes.split_to(length);
                 self.pass_message(&message, kind, &mut to).await?;
             }
+            bytes.reserve(16 * 1024);
+            if from.read_buf(&mut bytes).await? == 0 {
+                break;
+            }
         }
         to.write_all(&bytes).await?; // half a message, if the sender broke off in it
         to.shutdown().await
     }
 
-    async fn pass_message(&self, message: &[u8], kind: u8, to: &mut WriteHalf<'_>) -> io::Result<()> {
+    async fn pass_message(
+        &self,
+        message: &[u8],
+        kind: u8,
+        to: &mut WriteHalf<Box<dyn Stream>>,
+    ) -> io::Result<()> {
         let delay = self.shared.delay_micros.load(Ordering::SeqCst);
         if delay > 0 {
             tokio::time::sleep(Duration::from_micros(delay)).await;
         }
-        let number = self.record(kind, message.len());
-        self.spring(Point::before(self.direction, number), self.shared.under_way.read().await).await?;
+        let place = self.record(kind, message.len());
+        self.spring(Point::before(place), self.shared.under_way.read().await).await?;
         let under_way = self.shared.under_way.read().await;
         to.write_all(message).await?;
-        self.spring(Point::after(self.direction, number), under_way).await
+        to.flush().await?; // TLS keeps bytes back until it is told
+        self.spring(Point::after(place), under_way).await
     }
 
-    fn record(&self, kind: u8, length: usize) -> usize {
+    fn record(&self, kind: u8, length: usize) -> Place {
         let mut log = locked(&self.shared.log);
-        let Way { direction, connection, .. } = *self;
-        let count = match direction {
-            Direction::ToServer => &mut log.to_server,
-            Direction::ToClient => &mut log.to_client,
-        };
-        *count += 1;
-        let number = *count;
-        log.messages.push(Message { direction, number, connection, kind, length });
-        number
+        let is_goodbye = self.shared.protocol.is_goodbye(self.direction, kind, length);
+        let place = log.place(self.connection, self.direction, is_goodbye);
+        log.messages.push(Message { place, connection: self.connection, kind, length });
+        place
     }
 
     /// Does what is to be done at this point; an error is a cut. What is held is under way no more.

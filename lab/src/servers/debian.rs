@@ -3,6 +3,7 @@
 //! Nothing is installed, no right of root is needed, and the suite need not be this machine's: the programs run through
 //! the dynamic loader that was unpacked with them.
 
+use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -39,19 +40,24 @@ fn entry(suite: &str, package: &str, by: &[&str]) -> io::Result<PathBuf> {
     })
 }
 
-/// The words that start a program of an unpacked package.
+/// The words that start a program of an unpacked package. Debian 12 still has packages that unpack into `/lib`, later suites only such
+/// that unpack into `/usr/lib`.
 pub(super) fn command(root: &Path, program: &str) -> io::Result<Vec<OsString>> {
-    let missing = || io::Error::other(format!("{} holds no C library", root.display()));
-    let libraries = fs::read_dir(root.join("usr/lib"))?.flatten().map(|entry| entry.path());
-    let libraries = libraries
-        .into_iter()
-        .find(|path| path.to_string_lossy().ends_with("-linux-gnu"))
-        .ok_or_else(missing)?;
-    let files = fs::read_dir(&libraries)?.flatten().map(|entry| entry.path());
+    let folders = ["usr/lib", "lib"].into_iter().flat_map(|folder| files(&root.join(folder)));
+    let folders: Vec<PathBuf> =
+        folders.filter(|path| path.to_string_lossy().ends_with("-linux-gnu")).collect();
     let is_loader =
         |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("ld-linux"));
-    let loader = files.into_iter().find(is_loader).ok_or_else(missing)?;
-    Ok(vec![loader.into(), "--library-path".into(), libraries.into(), root.join(program).into()])
+    let loader = folders.iter().flat_map(|folder| files(folder)).find(is_loader);
+    let loader = loader.ok_or_else(|| io::Error::other(format!("{} holds no C library", root.display())))?;
+    let libraries = env::join_paths(folders).map_err(io::Error::other)?;
+    Ok(vec![loader.into(), "--library-path".into(), libraries, root.join(program).into()])
+}
+
+/// The files of a folder; none if there is no such folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
 }
 
 /// Where this machine gets its own packages from. Not all of them are Debian's; those that are have all suites.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::folder::Folder;
 use super::handed::Handed;
 use super::instance::{Instance, Plan};
-use crate::certs::Authority;
+use crate::certs::{Authority, Identity};
 
 /// A running server. Dropping it stops it and removes its data.
 pub struct Server {
@@ -17,6 +17,8 @@ pub struct Server {
     superuser: String,
     password: String,
     ca_pem: String,
+    /// None without TLS, and for a server that somebody else started.
+    identity: Option<Identity>,
     /// What it printed, unless it is not known where that is.
     log: Option<PathBuf>,
     /// None for a server that somebody else started.
@@ -29,6 +31,7 @@ pub(super) struct LaidOut {
     pub(super) superuser: &'static str,
     pub(super) password: String,
     pub(super) authority: Authority,
+    pub(super) identity: Option<Identity>,
     pub(super) plan: Plan,
     pub(super) folder: Folder,
 }
@@ -40,7 +43,7 @@ impl Server {
     ) -> io::Result<Server> {
         // Fetching, unpacking and copying would hold up everything else in an async task.
         let laid_out = tokio::task::spawn_blocking(prepare).await.map_err(io::Error::other)??;
-        let LaidOut { scheme, superuser, password, authority, plan, folder } = laid_out;
+        let LaidOut { scheme, superuser, password, authority, identity, plan, folder } = laid_out;
         let ca_pem = authority.pem();
         folder.write("ca.pem", &ca_pem)?;
         let mut instance = Instance::new(plan, folder);
@@ -52,6 +55,7 @@ impl Server {
             superuser: superuser.to_owned(),
             password,
             ca_pem,
+            identity,
             log: Some(instance.log()),
             instance: Some(instance),
         })
@@ -60,7 +64,7 @@ impl Server {
     /// A server that runs already.
     pub(super) fn handed(scheme: &'static str, handed: Handed) -> Server {
         let Handed { host, port, user, password, ca_pem, log } = handed;
-        Server { scheme, host, port, superuser: user, password, ca_pem, log, instance: None }
+        Server { scheme, host, port, superuser: user, password, ca_pem, identity: None, log, instance: None }
     }
 
     /// The name that the certificate is for.
@@ -86,6 +90,11 @@ impl Server {
     /// The authority that a client has to trust, PEM. (It did not sign the certificate of `UnknownAuthority`.)
     pub fn ca_pem(&self) -> &str {
         &self.ca_pem
+    }
+
+    /// Its certificate and key, for a proxy that opens its TLS; none without TLS, and none if it was handed over.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
     }
 
     /// All that the server printed until now; empty for one that was handed over without a log.

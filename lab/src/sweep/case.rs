@@ -1,5 +1,6 @@
 //! One case: cut, go on as the service would, and check the promises all along.
 
+use std::io;
 use std::sync::{Arc, Mutex};
 
 use super::plan::{Aftermath, Case, Cut, Recording};
@@ -35,20 +36,40 @@ pub async fn violation(secrets: &Secrets, secret: &str, accepts: &Accepts, overl
     Some("no stored version logs in".into())
 }
 
-pub(super) async fn record(stage: &Stage) -> Outcome<Recording> {
-    let watch = Watch::over(stage, true);
+/// Rotates once with every promise checked after every call, and once more as the cases will, to know where they can cut: what the
+/// checks themselves do (their logins fill the server's caches) must be the same in both.
+pub(super) async fn record<F, S>(make: &F) -> Outcome<Recording>
+where
+    F: Fn() -> S + Sync,
+    S: Future<Output = io::Result<Stage>> + Send,
+{
+    let stage = || async { make().await.map_err(|error| format!("no stage: {error}")) };
+    let strict = stage().await?;
+    walk(&strict, true).await?;
+    strict.world.function.kill();
+    let usual = stage().await?;
+    let recording = walk(&usual, false).await?;
+    usual.world.function.kill();
+    Ok(recording)
+}
+
+/// One rotation without a fault, recorded step by step.
+async fn walk(stage: &Stage, every_call: bool) -> Outcome<Recording> {
+    let watch = Watch::over(stage, every_call);
     let world = &stage.world;
-    world.lab.clear_calls();
-    if let Some(proxy) = &stage.proxy {
-        // As in `arm`: the goodbye of an earlier connection must not count as the first message.
-        proxy.cut_all().await;
-        proxy.clear();
+    let token = world.begin().map_err(|refusal| refusal.to_string())?;
+    let mut recording = Recording::default();
+    for step in Step::ALL {
+        world.lab.clear_calls();
+        stage.proxy.iter().for_each(|proxy| proxy.clear());
+        world.step(&token, step).await.map_err(|error| format!("{}: {error}", step.name()))?;
+        let messages = stage.proxy.as_ref().map(|proxy| proxy.messages()).unwrap_or_default();
+        recording.add(step, world.lab.calls().len() as u64, &messages);
     }
-    world.rotate().await?;
+    world.lab.secrets().end_rotation(&world.secret).map_err(|refusal| refusal.to_string())?;
     watch.verdict().await?;
-    finished(stage, None).await?;
-    let messages = stage.proxy.as_ref().map(|proxy| proxy.messages()).unwrap_or_default();
-    Ok(Recording::new(world.lab.calls().len() as u64, &messages))
+    finished(stage, Some(&token)).await?;
+    Ok(recording)
 }
 
 pub(super) async fn run(stage: &Stage, case: &Case) -> Outcome {
@@ -81,9 +102,8 @@ async fn crash(stage: &Stage, case: &Case, token: &str) -> Outcome<Option<String
 /// Runs the steps until the cut, and looks whether somebody can log in right after it. Whether it was reached.
 async fn cut(stage: &Stage, cut: Cut, kills: bool, token: &str) -> Outcome<bool> {
     let world = &stage.world;
-    arm(stage, cut, kills).await;
     // Every step runs until one fails, or none does because the loss could be made good.
-    let end = world.steps(token).await;
+    let end = steps_with(stage, token, cut.step(), || arm(stage, cut, kills)).await;
     let armed = match &stage.proxy {
         Some(proxy) => proxy.is_armed().await,
         None => false,
@@ -94,6 +114,18 @@ async fn cut(stage: &Stage, cut: Cut, kills: bool, token: &str) -> Outcome<bool>
         Some(broken) => Err(format!("right after the cut {cut} ({end:?}): {broken}")),
         None => Ok(reached),
     }
+}
+
+/// Runs the steps as the service does, and sets the trap just before the step that it is for.
+async fn steps_with(stage: &Stage, token: &str, trapped: Step, set: impl FnOnce()) -> Outcome {
+    let (world, mut set) = (&stage.world, Some(set));
+    for step in Step::ALL {
+        if let Some(set) = set.take_if(|_| step == trapped) {
+            set();
+        }
+        world.step(token, step).await.map_err(|error| format!("{}: {error}", step.name()))?;
+    }
+    world.lab.secrets().end_rotation(&world.secret).map_err(|refusal| refusal.to_string())
 }
 
 /// Tries again as the service does, with the same token. Once is enough, unless the function says that it clashed with what
@@ -131,18 +163,15 @@ async fn again(stage: &Stage) -> Outcome<String> {
 /// Holds the first process at the cut, lets a second one do everything, and then lets the first go on.
 async fn pause(stage: &Stage, case: &Case, token: &str) -> Outcome<Option<String>> {
     let world = &stage.world;
-    let Cut::Call { number, after } = case.cut else {
+    let Cut::Call { step, number, after } = case.cut else {
         return Err("only calls can be held".into());
     };
     let (hook, mut held) = Hook::hold();
     let what = if after { What::After(hook) } else { What::Before(hook) };
-    world.lab.faults().set(vec![Fault::new(At::Call(number), what)]);
+    let fault = Fault::new(At::Call(number), what);
     let slow = async {
-        for step in Step::ALL {
-            if world.step(token, step).await.is_err() {
-                break;
-            }
-        }
+        // How the slow process fares is seen by what is stored at the end.
+        let _ = steps_with(stage, token, step, || world.lab.faults().set(vec![fault])).await;
         // If the call never came, nobody need wait for it any more.
         world.lab.faults().clear();
     };
@@ -171,20 +200,18 @@ async fn pause(stage: &Stage, case: &Case, token: &str) -> Outcome<Option<String
     Ok(Some(token.to_owned()))
 }
 
-async fn arm(stage: &Stage, cut: Cut, kills: bool) {
+fn arm(stage: &Stage, cut: Cut, kills: bool) {
     let function = Arc::clone(&stage.world.function);
     match cut {
-        Cut::Call { number, after } => {
+        Cut::Call { number, after, .. } => {
             let hook = if kills { Hook::kill(&function) } else { Hook::new(|_| async { Verdict::Cut }) };
             let what = if after { What::After(hook) } else { What::Before(hook) };
             stage.world.lab.faults().set(vec![Fault::new(At::Call(number), what)]);
         }
-        Cut::Message { direction, number, after } => {
+        Cut::Message { place, after, .. } => {
             let Some(proxy) = &stage.proxy else { return };
-            // The goodbye of an earlier connection must not count as the first message.
-            proxy.cut_all().await;
             proxy.clear();
-            let at = if after { Point::after(direction, number) } else { Point::before(direction, number) };
+            let at = if after { Point::after(place) } else { Point::before(place) };
             proxy.cut_with(at, move || {
                 if kills {
                     function.kill();

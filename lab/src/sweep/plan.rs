@@ -6,27 +6,40 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 
-use crate::proxy::{Direction, Message};
+use crate::proxy::{Direction, Message, Place};
+use crate::rotation::Step;
 
-/// One place in a rotation.
+/// One place in a rotation, named by what is cut: the step, and the call or message within the step. So a second run has the
+/// same places, whatever overlapped in the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
     /// A call to Secrets Manager.
     Call {
-        /// Which, from 1.
+        /// In which step.
+        step: Step,
+        /// Which call of the step, from 1.
         number: u64,
         /// After its effect, or before.
         after: bool,
     },
     /// A message between function and target.
     Message {
-        /// Which way.
-        direction: Direction,
-        /// Which, from 1.
-        number: usize,
+        /// In which step.
+        step: Step,
+        /// Which message of the step.
+        place: Place,
         /// After it was passed on, or before.
         after: bool,
     },
+}
+
+impl Cut {
+    /// The step that is cut.
+    pub fn step(self) -> Step {
+        match self {
+            Cut::Call { step, .. } | Cut::Message { step, .. } => step,
+        }
+    }
 }
 
 /// What happens at the cut, and who goes on.
@@ -60,41 +73,36 @@ pub struct Case {
 /// Of the messages only those count after which the other side has its turn: one side's messages in a row, such as the rows of
 /// an answer, take effect together, and a cut in the middle of them is a cut before the last. The last message to the target on a
 /// connection is its goodbye, after which nothing happens there any more; it does not count either.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recording {
-    /// Calls to Secrets Manager.
-    pub calls: u64,
-    /// Messages from the function to the target, by their numbers.
-    pub to_server: Vec<usize>,
-    /// Messages back.
-    pub to_client: Vec<usize>,
+    /// Calls to Secrets Manager, step by step.
+    pub calls: Vec<(Step, u64)>,
+    /// Messages in either direction, each with its step.
+    pub messages: Vec<(Step, Place)>,
 }
 
 impl Recording {
-    pub(super) fn new(calls: u64, messages: &[Message]) -> Recording {
+    /// Adds what one step did.
+    pub(super) fn add(&mut self, step: Step, calls: u64, messages: &[Message]) {
         let ends_turn = |(at, message): (usize, &Message)| {
             let next = messages[at + 1..].iter().find(|next| next.connection == message.connection);
-            next.map_or(message.direction == Direction::ToClient, |next| next.direction != message.direction)
+            let direction = message.place.direction;
+            next.map_or(direction == Direction::ToClient, |next| next.place.direction != direction)
         };
-        let last = |direction| {
-            let all = messages.iter().enumerate().filter(|(_, message)| message.direction == direction);
-            all.filter(|found| ends_turn(*found)).map(|(_, message)| message.number).collect()
-        };
-        Recording { calls, to_server: last(Direction::ToServer), to_client: last(Direction::ToClient) }
+        self.calls.push((step, calls));
+        let turns = messages.iter().enumerate().filter(|found| ends_turn(*found));
+        self.messages.extend(turns.map(|(_, message)| (step, message.place)));
     }
 
     /// Every place, before and after.
     fn cuts(&self) -> impl Iterator<Item = Cut> {
         let both = [false, true];
-        let calls = (1..=self.calls).flat_map(move |number| both.map(|after| Cut::Call { number, after }));
-        let messages = [(Direction::ToServer, &self.to_server), (Direction::ToClient, &self.to_client)];
-        let messages = messages
-            .into_iter()
-            .flat_map(|(direction, numbers)| numbers.iter().map(move |number| (direction, *number)));
+        let calls =
+            self.calls.iter().flat_map(|(step, count)| (1..=*count).map(move |number| (*step, number)));
+        let calls = calls.flat_map(move |(step, number)| both.map(|after| Cut::Call { step, number, after }));
+        let messages = self.messages.iter();
         calls.chain(
-            messages.flat_map(move |(direction, number)| {
-                both.map(|after| Cut::Message { direction, number, after })
-            }),
+            messages.flat_map(move |&(step, place)| both.map(|after| Cut::Message { step, place, after })),
         )
     }
 
@@ -136,9 +144,12 @@ impl fmt::Display for Cut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let when = |after| if after { "after" } else { "before" };
         match *self {
-            Cut::Call { number, after } => write!(f, "{} call {number}", when(after)),
-            Cut::Message { direction, number, after } => {
-                write!(f, "{} message {number} {direction:?}", when(after))
+            Cut::Call { step, number, after } => {
+                write!(f, "{} call {number} of {}", when(after), step.name())
+            }
+            Cut::Message { step, place: Place { conversation, direction, number }, after } => {
+                let (when, step) = (when(after), step.name());
+                write!(f, "{when} message {number} {direction:?} on connection {conversation} of {step}")
             }
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use lab::proxy::{Protocol, Proxy};
+use lab::proxy::Proxy;
 use lab::rotation::Step;
 use lab::runtime::Function;
 use lab::secrets::Options;
@@ -119,13 +119,23 @@ impl Bench {
         Ok(Scene { world, server, user, overlaps: self.overlaps() })
     }
 
-    /// A new account behind a proxy that takes the traffic message by message.
+    /// A proxy in front of the bench's server, for traffic in clear text: it takes all of it message by message.
+    pub(super) async fn proxy(&self) -> io::Result<Proxy> {
+        Proxy::start(self.engine.protocol(), "127.0.0.1", self.server.port()).await
+    }
+
+    /// A proxy in front of another server, which opens that server's TLS if it has any.
+    pub(super) async fn proxy_of(&self, server: &Server) -> io::Result<Proxy> {
+        let (protocol, host, port) = (self.engine.protocol(), "127.0.0.1", server.port());
+        match server.identity() {
+            Some(identity) => Proxy::opening_tls(protocol, host, port, identity).await,
+            None => Proxy::start(protocol, host, port).await,
+        }
+    }
+
+    /// A new account behind a proxy.
     pub(super) async fn stage(&self) -> io::Result<Stage> {
-        let protocol = match self.engine {
-            Engine::Postgres => Protocol::Postgres,
-            Engine::Mysql | Engine::Mariadb => Protocol::MySql,
-        };
-        let proxy = Arc::new(Proxy::start(protocol, "127.0.0.1", self.server.port()).await?);
+        let proxy = Arc::new(self.proxy().await?);
         let scene = self.scene_on(&self.server, Way { port: Some(proxy.port()), ..PLAIN }).await?;
         let accepts = scene.login();
         Ok(Stage {

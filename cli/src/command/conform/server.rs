@@ -128,20 +128,6 @@ impl Server {
         }
     }
 
-    /// How many logins it has refused so far.
-    pub(super) async fn refused(&self) -> io::Result<u64> {
-        let (server, counter) = match self {
-            Server::Postgres(..) => {
-                return Ok(self.log().matches("password authentication failed").count() as u64);
-            }
-            Server::MySql(Release::MYSQL_9, server) => (server, "Aborted_connects"),
-            Server::MySql(_, server) => (server, "Access_denied_errors"),
-        };
-        let rows = server.query(&format!("SHOW GLOBAL STATUS LIKE '{counter}'")).await?;
-        let count = rows.into_iter().flatten().nth(1).flatten().and_then(|count| count.parse().ok());
-        count.ok_or_else(|| io::Error::other(format!("the server does not count {counter}")))
-    }
-
     /// Everything that it wrote down, log by log.
     pub(super) fn written(&self) -> Vec<String> {
         match self {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::Shared;
-use super::bench::Bench;
+use super::bench::{Bench, PLAIN, Way};
 use super::card::{Card, Flaw, Judged};
 
 /// Figures are taken where every check is wanted.
@@ -81,12 +81,12 @@ async fn keeps(bench: &Bench) -> Judged {
 }
 
 async fn unrefused(bench: &Bench) -> Judged {
-    let scene = bench.scene().await?;
-    let before = scene.server.refused().await?;
+    let proxy = bench.proxy().await?;
+    let scene = bench.scene_on(&bench.server, Way { port: Some(proxy.port()), ..PLAIN }).await?;
     for _ in 0..2 {
         scene.rotate().await?;
     }
-    match scene.server.refused().await? - before {
+    match proxy.logins_refused() {
         0 => Ok(String::new()),
         count => Err(format!("{count} logins were refused in two rotations").into()),
     }

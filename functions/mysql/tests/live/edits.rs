@@ -132,7 +132,7 @@ async fn whoever_has_lost_the_lock_promotes_nothing() {
 }
 
 /// Its name is a contract among all functions that rotate the secret.
-fn lock_name(world: &World) -> String {
+pub(crate) fn lock_name(world: &World) -> String {
     let arn = world.lab.secrets().arn(&world.secret).expect("an ARN");
     let hash = digest::digest(&digest::SHA256, arn.as_bytes());
     hash.as_ref()[..20].iter().fold("turnlock:".to_owned(), |name, byte| format!("{name}{byte:02x}"))

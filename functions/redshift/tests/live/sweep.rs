@@ -70,19 +70,20 @@ fn equal(app: Arc<App>) -> Epilogue {
 async fn survives(strategy: &'static str) {
     // What two live tokens can do to each other where there is no lock has a test of its own.
     let look = last_look(strategy).await;
-    let unlocked = Case { cut: Cut::Call { number: look, after: true }, aftermath: Aftermath::Overtaken };
+    let cut = Cut::Call { step: Step::SetSecret, number: look, after: true };
+    let unlocked = Case { cut, aftermath: Aftermath::Overtaken };
     let name = format!("{strategy} on Redshift's stand-in");
     let swept = sweep::check_all_but(|case| *case == unlocked, &name, move || stage(strategy), 4).await;
     swept.unwrap_or_else(|failures| panic!("{failures}"));
 }
 
-/// The number of the call in which setSecret looks at the labels for the last time.
+/// The number, among setSecret's own calls, of its last look at the labels.
 async fn last_look(strategy: &'static str) -> u64 {
     let stage = stage(strategy).await.expect("a stage");
     let world = &stage.world;
-    world.lab.clear_calls();
     let token = world.begin().expect("a rotation begins");
     for step in [Step::CreateSecret, Step::SetSecret] {
+        world.lab.clear_calls();
         world.step(&token, step).await.expect("a step without faults");
     }
     let calls = world.lab.calls();
@@ -97,11 +98,10 @@ async fn two_live_tokens_lock_nobody_out_and_the_next_rotation_mends_it() {
         let look = last_look(strategy).await;
         let stage = stage(strategy).await.unwrap();
         let (world, accepts) = (&stage.world, &stage.accepts);
-        world.lab.clear_calls();
-        let (hook, mut held) = Hook::hold();
-        world.lab.faults().set(vec![Fault::new(At::Call(look), What::After(hook))]);
         let slow = world.begin().unwrap();
         world.step(&slow, Step::CreateSecret).await.unwrap();
+        let (hook, mut held) = Hook::hold();
+        world.lab.faults().set(vec![Fault::new(At::Call(look), What::After(hook))]);
         let slow_one = world.step(&slow, Step::SetSecret);
         let fast_one = async {
             held.reached().await.expect("the slow one comes to its last look");

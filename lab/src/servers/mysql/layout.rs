@@ -19,8 +19,8 @@ pub(super) fn prepare(options: &MySqlOptions) -> io::Result<LaidOut> {
     let folder = Folder::new()?;
     folder.copy(&template.join("data"), "data")?;
     let authority = Authority::new();
-    if let Some(kind) = options.tls.certificate() {
-        let identity = authority.issue(kind);
+    let identity = options.tls.certificate().map(|kind| authority.issue(kind));
+    if let Some(identity) = &identity {
         folder.write("server.pem", &identity.certificate_pem)?;
         folder.write("server.key", &identity.key_pem)?;
     }
@@ -43,7 +43,7 @@ pub(super) fn prepare(options: &MySqlOptions) -> io::Result<LaidOut> {
         last_signal,
     };
     let password = fs::read_to_string(template.join("password"))?;
-    Ok(LaidOut { scheme: "mysql", superuser: "root", password, authority, plan, folder })
+    Ok(LaidOut { scheme: "mysql", superuser: "root", password, authority, identity, plan, folder })
 }
 
 /// The last thing that a server says of its start.

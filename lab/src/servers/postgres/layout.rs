@@ -18,8 +18,8 @@ pub(super) fn prepare(options: &PostgresOptions) -> io::Result<LaidOut> {
     let folder = Folder::new()?;
     let data = folder.copy(&template.join("data"), "data")?;
     let authority = Authority::new();
-    if let Some(kind) = options.tls.certificate() {
-        let identity = authority.issue(kind);
+    let identity = options.tls.certificate().map(|kind| authority.issue(kind));
+    if let Some(identity) = &identity {
         folder.write("data/server.crt", &identity.certificate_pem)?;
         folder.write("data/server.key", &identity.key_pem)?;
     }
@@ -43,7 +43,7 @@ pub(super) fn prepare(options: &PostgresOptions) -> io::Result<LaidOut> {
         last_signal: "QUIT", // as `-m immediate`
     };
     let password = fs::read_to_string(template.join("password"))?;
-    Ok(LaidOut { scheme: "postgres", superuser: "postgres", password, authority, plan, folder })
+    Ok(LaidOut { scheme: "postgres", superuser: "postgres", password, authority, identity, plan, folder })
 }
 
 /// The server writes its state into the last line of this file, where `pg_ctl` reads it.

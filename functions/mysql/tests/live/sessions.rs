@@ -1,0 +1,50 @@
+//! Sessions at the server: a step is over when its lock is free, and a login that finds no place waits for one.
+
+use std::time::Duration;
+
+use lab::proxy::{Protocol, Proxy};
+use lab::rotation::Step;
+use lab::servers::MySql;
+
+use super::app::{App, FIRST};
+use super::edits::lock_name;
+
+/// Far longer than a server needs to end a session, and far shorter than a step waits for it.
+const SLOW: Duration = Duration::from_millis(50);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_a_step_answers_its_lock_is_free() {
+    for release in MySql::releases().await.unwrap() {
+        let app = App::new(release).await;
+        let proxy = Proxy::start(Protocol::MySql, app.server.host(), app.server.port()).await.unwrap();
+        let world = app.world_with(&[], |secret| secret["port"] = proxy.port().into()).await;
+        // The goodbye is on its way for a while; a step that leaves it to the goodbye to free the lock answers meanwhile.
+        proxy.delay(SLOW);
+        let token = world.begin().unwrap();
+        let free = format!("SELECT IS_FREE_LOCK('{}')", lock_name(&world));
+        for step in Step::ALL {
+            world.step(&token, step).await.unwrap();
+            let rows = app.server.query(&free).await.unwrap();
+            assert_eq!(rows, [[Some("1".to_owned())]], "{release}, after {}", step.name());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_waits_for_a_session_of_the_step_before() {
+    for release in MySql::releases().await.unwrap() {
+        let app = App::new(release).await;
+        let world = app.world().await;
+        let token = world.begin().unwrap();
+        world.step(&token, Step::CreateSecret).await.unwrap();
+        let limit = format!("ALTER USER {} WITH MAX_USER_CONNECTIONS 1", app.account());
+        app.server.execute(&limit).await.unwrap();
+        let predecessor = app.server.connect(&app.user, FIRST, "").await.unwrap();
+        let leaves = async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            predecessor.disconnect().await.unwrap();
+        };
+        let (set, ()) = tokio::join!(world.step(&token, Step::SetSecret), leaves);
+        set.unwrap_or_else(|error| panic!("{release}: {error}"));
+    }
+}

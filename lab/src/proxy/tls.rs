@@ -1,0 +1,147 @@
+//! TLS that ends at the proxy. The proxy shows the client the server's own certificate, so a client that refuses that certificate
+//! refuses it here, and a login that is bound to the certificate (PostgreSQL's channel binding) still works.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use super::framing::{self, Protocol};
+use crate::certs::Identity;
+
+/// Either side of a connection, encrypted or not.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// A connection on which the next byte belongs to a message that is not encrypted any more, or never was.
+pub(super) struct Opened {
+    pub(super) client: Box<dyn Stream>,
+    pub(super) server: Box<dyn Stream>,
+    /// What the client has said already.
+    pub(super) said: BytesMut,
+}
+
+/// Both sides of TLS for one server.
+pub(super) struct Ends {
+    acceptor: TlsAcceptor,
+    connector: TlsConnector,
+}
+
+impl Ends {
+    pub(super) fn new(identity: &Identity) -> io::Result<Ends> {
+        let certificate = CertificateDer::from_pem_slice(identity.certificate_pem.as_bytes());
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let only =
+            Only { certificate: certificate.map_err(io::Error::other)?, provider: Arc::clone(&provider) };
+        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config =
+            config.map_err(io::Error::other)?.dangerous().with_custom_certificate_verifier(Arc::new(only));
+        let connector = TlsConnector::from(Arc::new(config.with_no_client_auth()));
+        Ok(Ends { acceptor: identity.acceptor()?, connector })
+    }
+
+    /// Passes on what comes before TLS, then ends TLS on both sides if client and server agreed on it.
+    pub(super) async fn open(
+        &self,
+        protocol: Protocol,
+        mut client: TcpStream,
+        mut server: TcpStream,
+    ) -> io::Result<Opened> {
+        if protocol == Protocol::MySql {
+            let greeting = packet(&mut server).await?;
+            client.write_all(&greeting).await?;
+        }
+        let said = match protocol {
+            Protocol::Postgres => exactly(&mut client, framing::ENCRYPTION_REQUEST_LENGTH).await?,
+            Protocol::MySql => packet(&mut client).await?,
+            Protocol::Http | Protocol::Opaque => BytesMut::new(),
+        };
+        if !protocol.asks_for_tls(&said) {
+            return Ok(Opened { client: Box::new(client), server: Box::new(server), said });
+        }
+        server.write_all(&said).await?;
+        if protocol == Protocol::Postgres {
+            let answer = server.read_u8().await?;
+            client.write_u8(answer).await?;
+            if answer != b'S' {
+                return Ok(Opened {
+                    client: Box::new(client),
+                    server: Box::new(server),
+                    said: BytesMut::new(),
+                });
+            }
+        }
+        let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
+        let client = self.acceptor.accept(client).await?;
+        let server = self.connector.connect(name, server).await?;
+        Ok(Opened { client: Box::new(client), server: Box::new(server), said: BytesMut::new() })
+    }
+}
+
+async fn exactly(from: &mut TcpStream, length: usize) -> io::Result<BytesMut> {
+    let mut bytes = BytesMut::zeroed(length);
+    from.read_exact(&mut bytes).await?;
+    Ok(bytes)
+}
+
+/// One packet of MySQL's.
+async fn packet(from: &mut TcpStream) -> io::Result<BytesMut> {
+    let mut bytes = exactly(from, 4).await?;
+    let length = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0]) as usize;
+    bytes.extend_from_slice(&exactly(from, length).await?);
+    Ok(bytes)
+}
+
+/// Trusts this one certificate, whatever is wrong with it: the proxy knows its server.
+#[derive(Debug)]
+struct Only {
+    certificate: CertificateDer<'static>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Only {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        match *end_entity == self.certificate {
+            true => Ok(ServerCertVerified::assertion()),
+            false => Err(CertificateError::ApplicationVerificationFailure.into()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
