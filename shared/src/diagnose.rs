@@ -6,67 +6,19 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use crate::credential::Credential;
 use crate::error::{Error, Kind, Result};
 use crate::event::Examination;
+use crate::finding::Finding;
 use crate::job::Job;
 use crate::ladder;
+use crate::parse;
 use crate::settings::Settings;
-use crate::target::{Held, Login, Target};
-use crate::version::{Labels, Stage, VersionId};
-
-/// One line of the report.
-pub struct Finding {
-    /// What was looked at.
-    pub check: &'static str,
-    /// How it stands.
-    pub verdict: Verdict,
-    /// What was seen.
-    pub detail: String,
-    /// What to do, where something is to be done.
-    pub hint: Option<String>,
-}
-
-/// How a check ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// As it should be.
-    Pass,
-    /// A rotation would fail, or clients do.
-    Fail,
-    /// Could not be looked at; the detail says why.
-    Skipped,
-}
-
-impl Verdict {
-    fn name(self) -> &'static str {
-        match self {
-            Verdict::Pass => "pass",
-            Verdict::Fail => "fail",
-            Verdict::Skipped => "skipped",
-        }
-    }
-}
-
-impl Finding {
-    /// Something is as it should be.
-    pub fn pass(check: &'static str, detail: impl Into<String>) -> Finding {
-        Finding { check, verdict: Verdict::Pass, detail: detail.into(), hint: None }
-    }
-
-    /// Something is not.
-    pub fn fail(check: &'static str, error: &Error) -> Finding {
-        let detail = format!("{}: {}", error.kind().name(), error.story());
-        Finding { check, verdict: Verdict::Fail, detail, hint: Some(error.advice().to_owned()) }
-    }
-
-    /// Something was not looked at.
-    pub fn skipped(check: &'static str, why: impl Into<String>) -> Finding {
-        Finding { check, verdict: Verdict::Skipped, detail: why.into(), hint: None }
-    }
-}
+use crate::target::{Diagnosis, Login, Target};
+use crate::version::{Labels, Parsed, Stage, VersionId};
 
 /// Looks, and reports. `function` is the ARN this process was invoked by.
-pub async fn run<T: Target>(
+pub async fn run<T: Diagnosis>(
     target: &T,
     job: &Job<'_>,
     examination: &Examination,
@@ -87,9 +39,9 @@ pub async fn run<T: Target>(
     }
     examine(target, job, &mut report, Stage::Pending, &labels).await;
     if let (true, Some(current)) = (examination.every_version, &current) {
-        older(target, job, &mut report, current, &labels).await;
+        older_logins(target, job, &mut report, current, &labels).await;
     }
-    let strategy = current.map(|held| target.strategy(&held.account).name());
+    let strategy = current.map(|parsed| parsed.account.strategy().name());
     let mut lines = report.lines;
     // Whatever a server said is in there.
     for line in &mut lines {
@@ -100,7 +52,7 @@ pub async fn run<T: Target>(
 }
 
 /// Looks at a provider file alone: the same report, for no secret.
-pub fn inspect<T: Target>(target: &T, settings: &Settings, provider: &str) -> Result<Value> {
+pub fn inspect<T: Diagnosis>(target: &T, settings: &Settings, provider: &str) -> Result<Value> {
     allowed(settings)?;
     let mut report = Report { started: Instant::now(), wanted: &[], lines: Vec::new() };
     report.add(target.inspect(provider));
@@ -161,13 +113,13 @@ fn rotation(labels: &Labels) -> Finding {
 }
 
 /// Shape and login of one version.
-async fn examine<T: Target>(
+async fn examine<T: Diagnosis>(
     target: &T,
     job: &Job<'_>,
     report: &mut Report<'_>,
     stage: Stage,
     labels: &Labels,
-) -> Option<Held<T::Account>> {
+) -> Option<Parsed<T::Account>> {
     let (shape, login) = match stage {
         Stage::Current => ("secret", "login-current"),
         Stage::Pending | Stage::Previous => ("secret-pending", "login-pending"),
@@ -176,39 +128,39 @@ async fn examine<T: Target>(
         report.add(Finding::skipped(login, format!("no version is labelled {}", stage.name())));
         return None;
     };
-    let held = match job.store.version(id).await.and_then(|version| {
+    let parsed = match job.store.version(id).await.and_then(|version| {
         let empty = || Error::new(Kind::NotRotatable, format!("version {id} has no value yet"));
-        job.hold(target, version.ok_or_else(empty)?)
+        parse::version(target, job, version.ok_or_else(empty)?)
     }) {
-        Ok(held) => held,
+        Ok(parsed) => parsed,
         Err(error) => {
             report.add(Finding::fail(shape, &error));
             return None;
         }
     };
     report.add(Finding::pass(shape, format!("version {id} is complete")));
-    match ladder::prove(target, job, &held).await {
+    match ladder::prove(target, job, &parsed).await {
         Ok((mut session, _)) => {
             report.add(Finding::pass(login, format!("version {id} logs in")));
             // What pending needs is the same, and has been looked at by then.
             if stage == Stage::Current {
-                for finding in target.examine(job, &mut session, &held.account).await {
+                for finding in target.examine(job, &mut session, &parsed.account).await {
                     report.add(finding);
                 }
             }
         }
         Err(error) => report.add(Finding::fail(login, &error)),
     }
-    Some(held)
+    Some(parsed)
 }
 
 /// The versions further down the ladder, each once, and none that may lock the account. That an old one is refused is nothing
 /// wrong; that one logs in may be what somebody looks for.
-async fn older<T: Target>(
+async fn older_logins<T: Target>(
     target: &T,
     job: &Job<'_>,
     report: &mut Report<'_>,
-    current: &Held<T::Account>,
+    current: &Parsed<T::Account>,
     labels: &Labels,
 ) {
     let versions = match job.store.all_versions().await {
@@ -243,17 +195,17 @@ async fn older<T: Target>(
 async fn attempt<T: Target>(
     target: &T,
     job: &Job<'_>,
-    current: &Held<T::Account>,
+    current: &Parsed<T::Account>,
     id: &VersionId,
 ) -> Result<Option<Login<T::Session>>> {
     let Some(version) = job.store.version(id).await? else { return Ok(None) };
-    let held = job.hold(target, version)?;
-    target.agree(&current.account, &held.account)?;
-    target.login(job, &held.account, None).await.map(Some)
+    let parsed = parse::version(target, job, version)?;
+    current.account.agree(&parsed.account)?;
+    target.login(job, &parsed.account, None).await.map(Some)
 }
 
-async fn admin<T: Target>(target: &T, job: &Job<'_>, held: &Held<T::Account>) -> Finding {
-    match target.admin(job, &held.account).await {
+async fn admin<T: Target>(target: &T, job: &Job<'_>, parsed: &Parsed<T::Account>) -> Finding {
+    match target.admin(job, &parsed.account).await {
         Ok(Some(_)) => Finding::pass("admin", "the admin secret can be read and is for the same server"),
         Ok(None) => Finding::skipped("admin", "this strategy needs no admin"),
         Err(error) => Finding::fail("admin", &error),
@@ -261,8 +213,8 @@ async fn admin<T: Target>(target: &T, job: &Job<'_>, held: &Held<T::Account>) ->
 }
 
 /// Whether a new credential could be made; where the service makes it, asking would make one.
-fn policy<T: Target>(target: &T, job: &Job<'_>, held: &Held<T::Account>) -> Finding {
-    match target.rehearse(job, &held.account) {
+fn policy<T: Diagnosis>(target: &T, job: &Job<'_>, parsed: &Parsed<T::Account>) -> Finding {
+    match target.rehearse(job, &parsed.account) {
         Ok(()) => Finding::pass("policy", "a password can be made that fits"),
         Err(error) => Finding::fail("policy", &error),
     }

@@ -3,7 +3,6 @@
 
 use std::fmt;
 
-use crate::event::Step;
 use crate::secret::Scrub;
 
 /// The kind of an error, which decides who must act. Lambda reports its name as `errorType`; alarms and runbooks use the same name.
@@ -101,7 +100,7 @@ impl Kind {
 #[derive(Debug)]
 pub struct Error {
     kind: Kind,
-    step: Option<Step>,
+    step: Option<&'static str>,
     what: String,
     causes: Vec<String>,
     remedy: Option<String>,
@@ -145,9 +144,9 @@ impl Error {
         self
     }
 
-    /// Says in which step the error happened. The first call wins.
+    /// Names the step in which the error happened, as Secrets Manager spells it. The first call wins.
     #[must_use]
-    pub fn during(mut self, step: Step) -> Error {
+    pub fn during(mut self, step: &'static str) -> Error {
         self.step.get_or_insert(step);
         self
     }
@@ -175,7 +174,7 @@ impl Error {
     pub fn story(&self) -> String {
         let mut text = String::new();
         if let Some(step) = self.step {
-            text.push_str(step.name());
+            text.push_str(step);
             text.push_str(": ");
         }
         text.push_str(&self.what);
@@ -215,8 +214,8 @@ mod tests {
         let error = Error::new(Kind::Unreachable, "no answer from db:5432")
             .because(&cause)
             .remedy("open the port")
-            .during(Step::SetSecret)
-            .during(Step::TestSecret);
+            .during("setSecret")
+            .during("testSecret");
         assert_eq!(
             error.report(),
             "setSecret: no answer from db:5432: connection reset. What to do: open the port"

@@ -1,33 +1,19 @@
-//! Which version of the secret logs in: the one place where passwords are tried, and the one place where proofs are made.
+//! Which version of the secret logs in: the one place where the steps try passwords.
 
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
-use crate::target::{Held, Login, Target};
-use crate::version::{Labels, Stage, Version, VersionId};
-
-/// Says that a version of the secret logged in during this invocation. Made here only, and demanded by every promotion.
-pub struct Proof(VersionId);
-
-impl Proof {
-    /// Which version logged in.
-    pub fn version(&self) -> &VersionId {
-        &self.0
-    }
-}
+use crate::login::Proof;
+use crate::parse;
+use crate::target::{Login, Target};
+use crate::version::{Labels, Parsed, Stage, VersionId};
 
 /// A login that has to succeed, such as pending's before its promotion.
 pub async fn prove<T: Target>(
     target: &T,
     job: &Job<'_>,
-    held: &Held<T::Account>,
+    parsed: &Parsed<T::Account>,
 ) -> Result<(T::Session, Proof)> {
-    match target.login(job, &held.account, None).await? {
-        Login::Accepted(session) => Ok((session, Proof(held.id.clone()))),
-        Login::Rejected(words) => {
-            let what = format!("the server refused the login with version {}", held.id);
-            Err(Error::new(Kind::CredentialRejected, what).cause(words))
-        }
-    }
+    target.login(job, &parsed.account, None).await?.proven(&parsed.id)
 }
 
 /// Where the ladder ended.
@@ -47,8 +33,8 @@ pub async fn climb<T: Target>(
     target: &T,
     job: &Job<'_>,
     labels: &Labels,
-    current: &Held<T::Account>,
-    pending: &Held<T::Account>,
+    current: &Parsed<T::Account>,
+    pending: &Parsed<T::Account>,
     admin: Option<&T::Admin>,
 ) -> Result<Rung<T::Session>> {
     let mut ladder = Ladder { target, job, admin, current, refused: Vec::new(), patience: None };
@@ -62,13 +48,13 @@ pub async fn climb<T: Target>(
     let mut tried = vec![current.id.clone(), pending.id.clone()];
     if let Some(previous) = labels.holder(Stage::Previous).filter(|id| !tried.contains(id)) {
         tried.push(previous.clone());
-        if let Some(session) = ladder.step(previous, "AWSPREVIOUS").await? {
+        if let Some(session) = ladder.attempt_version(previous, "AWSPREVIOUS").await? {
             return Ok(Rung::Proven(session));
         }
     }
     for version in ladder.unlabelled().await? {
         if !tried.contains(&version)
-            && let Some(session) = ladder.step(&version, "a version without a label").await?
+            && let Some(session) = ladder.attempt_version(&version, "a version without a label").await?
         {
             return Ok(Rung::Proven(session));
         }
@@ -80,56 +66,21 @@ pub async fn climb<T: Target>(
     Err(ladder.locked_out())
 }
 
-/// Understands another version than those that the step is about, as far as it can be read. One that is gone, empty, unreadable,
-/// or for another account or server is passed over: what is wrong with it must not stop the rotation.
-pub fn older<T: Target>(
-    target: &T,
-    job: &Job<'_>,
-    current: &Held<T::Account>,
-    read: Result<Option<Version>>,
-) -> Result<Option<Held<T::Account>>> {
-    let understood = match read {
-        Ok(None) => return Ok(None),
-        Ok(Some(version)) => understand(target, job, current, version),
-        // Binary, or encrypted with a key that is out of reach by now.
-        Err(error) if matches!(error.kind(), Kind::BadSecret | Kind::AccessDenied) => Err(error),
-        Err(error) => return Err(error),
-    };
-    Ok(understood
-        .inspect_err(|error| tracing::info!(reason = error.report(), "an older version was passed over"))
-        .ok())
-}
-
-fn understand<T: Target>(
-    target: &T,
-    job: &Job<'_>,
-    current: &Held<T::Account>,
-    version: Version,
-) -> Result<Held<T::Account>> {
-    let id = version.id.clone();
-    let agreed = job.hold(target, version).and_then(|mut held| {
-        target.agree(&current.account, &held.account)?;
-        target.align(&current.account, &mut held.account);
-        Ok(held)
-    });
-    agreed.map_err(|error| error.cause(format!("in version {id}")))
-}
-
 struct Ladder<'a, T: Target> {
     target: &'a T,
     job: &'a Job<'a>,
     admin: Option<&'a T::Admin>,
-    current: &'a Held<T::Account>,
+    current: &'a Parsed<T::Account>,
     refused: Vec<(VersionId, &'static str, String)>,
     patience: Option<u32>,
 }
 
 impl<T: Target> Ladder<'_, T> {
     /// Tries a version that has to be read first.
-    async fn step(&mut self, id: &VersionId, label: &'static str) -> Result<Option<T::Session>> {
+    async fn attempt_version(&mut self, id: &VersionId, label: &'static str) -> Result<Option<T::Session>> {
         let read = self.job.store.version(id).await;
-        let Some(held) = older(self.target, self.job, self.current, read)? else { return Ok(None) };
-        let session = self.attempt(&held.account, held.id, label).await?;
+        let Some(parsed) = parse::older(self.target, self.job, self.current, read)? else { return Ok(None) };
+        let session = self.attempt(&parsed.account, parsed.id, label).await?;
         if session.is_some() {
             tracing::warn!(
                 version = id.as_str(),

@@ -14,11 +14,11 @@ use crate::error::{Error, Kind, Result};
 use crate::rotate::{self, Process};
 use crate::secret::Scrub;
 use crate::settings::Settings;
-use crate::target::Target;
+use crate::target::Diagnosis;
 use crate::{aws, log, metrics, tls};
 
 /// Runs a function: the whole `main` of every target.
-pub fn main<T: Target>(target: T) -> ExitCode {
+pub fn main<T: Diagnosis>(target: T) -> ExitCode {
     log::start();
     // The message of a panic may hold anything; the place is enough, and the panic itself is answered below.
     std::panic::set_hook(Box::new(|panic| {
@@ -37,14 +37,14 @@ pub fn main<T: Target>(target: T) -> ExitCode {
     }
 }
 
-async fn serve<T: Target>(target: &T) -> Result<(), lambda_runtime::Error> {
+async fn serve<T: Diagnosis>(target: &T) -> Result<(), lambda_runtime::Error> {
     let process = OnceCell::new();
     let handler = service_fn(|event: LambdaEvent<Value>| answer(target, &process, event));
     Runtime::new(handler).run().await
 }
 
 /// Answers one event; whatever goes wrong becomes an error with its kind as `errorType`.
-async fn answer<T: Target>(
+async fn answer<T: Diagnosis>(
     target: &T,
     process: &OnceCell<Process>,
     event: LambdaEvent<Value>,
@@ -70,7 +70,7 @@ async fn answer<T: Target>(
     answer
 }
 
-async fn attempt<T: Target>(
+async fn attempt<T: Diagnosis>(
     target: &T,
     process: &OnceCell<Process>,
     event: Value,

@@ -11,13 +11,17 @@
 //!   event     what Secrets Manager sends, parsed once
 //!   gate      whether the step may run; the second look under the lock
 //!   step/     create_secret, set_secret, test_secret, finish_secret
-//!   ladder    which version logs in; where proofs are made
+//!   parse     versions become accounts, and what is secret in them is masked
+//!   ladder    which version logs in
+//!   login     the answer to a login, and the proof that an accepted one is
 //!   target    the one joint: what a database or service has to offer
+//!   database/ what databases share: a dialect of it is a target
 //!   store     Secrets Manager: labels, values, put, promote
 //!   diagnose  the same parts, looking only
 //! ```
 //!
-//! What they are made of: [`document`] and [`version`] (what a secret holds), [`secret`] (what must not be seen),
+//! What they are made of: [`document`] and [`version`] (what a secret holds), [`credential`] (what a version says, parsed), [`secret`]
+//! (what must not be seen),
 //! [`password`], [`strategy`], [`settings`] (the environment), [`job`] (one invocation), [`deadline`], [`error`], [`log`],
 //! [`metrics`], [`downtime`]; and for reaching anything: [`net`], [`tls`], [`http`], [`aws`].
 //!
@@ -44,10 +48,11 @@
 //! # Ok::<(), rotation::error::Error>(())
 //! ```
 //!
-//! What SQL targets have in common is under [`database`], and what RDS knows of their servers in [`rds`]; both are called by
-//! targets. The engine itself knows nothing of them, and no driver.
+//! What databases have in common is under [`database`]: a function for a database implements [`database::dialect::Dialect`], and is a
+//! target by that. What RDS knows of servers is in [`rds`]. The engine itself knows nothing of either, and no driver.
 
 pub mod aws;
+pub mod credential;
 pub mod database;
 pub mod deadline;
 pub mod diagnose;
@@ -56,14 +61,17 @@ pub mod downtime;
 pub mod encode;
 pub mod error;
 pub mod event;
+pub mod finding;
 pub mod gate;
 pub mod http;
 pub mod job;
 pub mod ladder;
 pub mod lambda;
 pub mod log;
+pub mod login;
 pub mod metrics;
 pub mod net;
+pub mod parse;
 pub mod password;
 pub mod rds;
 pub mod rotate;

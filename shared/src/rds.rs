@@ -6,13 +6,26 @@ use aws_sdk_rds::types::{DbCluster, DbInstance, DbProxyTarget};
 
 use crate::aws::answered;
 use crate::database::account::folded;
-use crate::database::admin::Endpoint;
+use crate::database::host::{Directory, Endpoint};
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
 use crate::version::Labels;
 
+/// RDS, which knows every name of its servers.
+pub struct Rds;
+
+impl Directory for Rds {
+    async fn endpoint(job: &Job<'_>, admin: &Labels) -> Result<Endpoint> {
+        endpoint(job, admin).await
+    }
+
+    async fn is_one_server(job: &Job<'_>, admin: &str, child: &str) -> Result<bool> {
+        one_server(job, admin, child).await
+    }
+}
+
 /// Finds the server for which RDS made this admin secret, by the tag that RDS put on the secret.
-pub async fn endpoint(job: &Job<'_>, admin: &Labels) -> Result<Endpoint> {
+async fn endpoint(job: &Job<'_>, admin: &Labels) -> Result<Endpoint> {
     let arn = admin.tag("aws:rds:primaryDBClusterArn").or_else(|| admin.tag("aws:rds:primaryDBInstanceArn"));
     let Some(arn) = arn else {
         return Err(Error::new(
@@ -47,7 +60,7 @@ pub async fn endpoint(job: &Job<'_>, admin: &Labels) -> Result<Endpoint> {
 /// Whether two host names are endpoints of one server: of one instance and its replicas, or of one cluster and its members,
 /// including a proxy in front of them. It compares the whole names that RDS lists, because anybody can have the same first label under
 /// a domain of their own.
-pub async fn one_server(job: &Job<'_>, a: &str, b: &str) -> Result<bool> {
+async fn one_server(job: &Job<'_>, a: &str, b: &str) -> Result<bool> {
     let client = Client::new(job.aws);
     let instances = client.describe_db_instances().into_paginator().items().send().collect();
     let clusters = client.describe_db_clusters().into_paginator().items().send().collect();

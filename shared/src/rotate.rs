@@ -17,7 +17,7 @@ use crate::secret::Scrub;
 use crate::settings::Settings;
 use crate::step::{create_secret, finish_secret, set_secret, test_secret};
 use crate::store::Store;
-use crate::target::Target;
+use crate::target::{Diagnosis, Target};
 use crate::version::VersionId;
 use crate::{diagnose, log, metrics};
 
@@ -34,7 +34,7 @@ pub struct Process {
 }
 
 /// Answers one event: null for a step, a report for `diagnose`.
-pub async fn run<T: Target>(
+pub async fn run<T: Diagnosis>(
     target: &T,
     process: &Process,
     event: &Value,
@@ -96,7 +96,7 @@ async fn step<T: Target>(
         Step::FinishSecret => Box::pin(finish_secret::run(target, &job)).await,
     };
     job.end().await;
-    outcome.map_err(|error| error.during(step))
+    outcome.map_err(|error| error.during(step.name()))
 }
 
 fn job<'a>(
@@ -115,6 +115,5 @@ fn job<'a>(
         token: VersionId::new(token),
         authority: None,
         endings: RefCell::default(),
-        begun: RefCell::default(),
     }
 }

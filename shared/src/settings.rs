@@ -154,6 +154,15 @@ mod tests {
     }
 
     #[test]
+    fn the_strategy_of_the_deployment_is_read() {
+        let strategy = |name| read(&[("ROTATION_STRATEGY", name)]).unwrap().strategy;
+        for known in Strategy::ALL {
+            assert_eq!(strategy(known.name()), Some(known));
+        }
+        assert_eq!(strategy(""), None);
+    }
+
+    #[test]
     fn booleans_are_read_as_aws_reads_them() {
         for (text, expected) in [
             ("true", true),

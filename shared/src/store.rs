@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use crate::deadline::Deadline;
 use crate::document::Document;
 use crate::error::{Error, Kind, Result};
-use crate::ladder::Proof;
+use crate::login::Proof;
 use crate::secret::Secret;
 use crate::version::{Labels, Stage, Version, VersionId};
 

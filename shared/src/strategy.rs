@@ -2,7 +2,6 @@
 
 use crate::document::Fields;
 use crate::error::{Error, Kind, Result};
-use crate::settings::Settings;
 
 /// Who acts on which account (docs/strategies.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,10 +59,10 @@ impl Strategy {
 
     /// The secret's own choice, else the deployment's, else what AWS's functions would do: two users where there is an
     /// admin, and otherwise the first that the target offers.
-    pub fn choose(fields: &Fields, settings: &Settings, offered: &[Strategy]) -> Result<Strategy> {
+    pub fn choose(fields: &Fields, deployment: Option<Strategy>, offered: &[Strategy]) -> Result<Strategy> {
         let own = fields.text("strategy")?;
         let alternates = offered.contains(&Strategy::AlternatingUsers);
-        let strategy = match (own, settings.strategy) {
+        let strategy = match (own, deployment) {
             (Some(name), _) => Strategy::parse(&name).ok_or_else(|| refused(&name, offered))?,
             (None, Some(strategy)) => strategy,
             (None, None) if alternates && fields.text("masterarn")?.is_some() => Strategy::AlternatingUsers,
@@ -86,15 +85,14 @@ mod tests {
     use crate::document::Document;
 
     #[track_caller]
-    fn check(secret: &str, env: Option<&str>, expected: Result<Strategy, ()>) {
+    fn check(secret: &str, deployment: Option<&str>, expected: Result<Strategy, ()>) {
         let Document::Object(fields) = Document::parse(secret) else { panic!("not an object") };
-        let settings =
-            Settings::read(&|name| env.filter(|_| name == "ROTATION_STRATEGY").map(str::to_owned)).unwrap();
+        let preset = deployment.map(|name| Strategy::parse(name).unwrap());
         let offered = [Strategy::SingleUser, Strategy::Admin, Strategy::AlternatingUsers];
         assert_eq!(
-            Strategy::choose(&fields, &settings, &offered).map_err(|_| ()),
+            Strategy::choose(&fields, preset, &offered).map_err(|_| ()),
             expected,
-            "{secret} {env:?}"
+            "{secret} {deployment:?}"
         );
     }
 

@@ -1,43 +1,30 @@
-//! The one joint: what the engine asks of a database or service. The engine owns order, labels, locks and errors; a target
-//! owns one server's language. docs/decisions/0001-the-joint.md says why it is cut here.
+//! The one joint: what the engine asks of a database or service. The engine owns order, labels and errors; a target owns one
+//! server's language. docs/decisions/0009-the-joint-again.md says why it is cut here.
 
-use crate::diagnose::Finding;
+use crate::credential::Credential;
 use crate::document::Document;
 use crate::error::Result;
+use crate::event::Step;
+use crate::finding::Finding;
 use crate::job::Job;
+pub use crate::login::Login;
 use crate::secret::Secret;
 use crate::settings::Settings;
-use crate::strategy::Strategy;
-use crate::version::{Labels, VersionId};
+use crate::version::{Labels, Parsed};
 
-/// The server's answer to a login. Not reaching the server is no answer but an error.
-pub enum Login<S> {
-    /// The server asked for the password, and took it.
-    Accepted(S),
-    /// The server said no; in its own words.
-    Rejected(String),
-}
-
-/// One version of the secret, read and understood.
-pub struct Held<A> {
-    /// Which version.
-    pub id: VersionId,
-    /// What it says, in the target's own terms.
-    pub account: A,
-    /// What it says, to the letter.
-    pub document: Document,
-}
-
-/// A system whose credentials can be rotated. Sibling targets have the same files (docs/contributing.md).
+/// A system whose credentials can be rotated: first what every credential needs, then what only some kinds have, with defaults
+/// that do nothing. A database implements `database::dialect::Dialect` instead, and is a target by that.
 #[expect(
     async_fn_in_trait,
     reason = "a function handles one event at a time on one thread, so no future has to be Send"
 )]
 pub trait Target {
     /// What one version of the secret says: who logs in, where, and how it is to be rotated.
-    type Account;
+    type Account: Credential;
     /// An accepted login, and the connection it was made on.
     type Session;
+    /// The session that makes changes.
+    type Writer;
     /// Who acts where the account cannot act for itself; `()` for targets without.
     type Admin;
 
@@ -47,45 +34,12 @@ pub trait Target {
     /// Reads a version's value, and refuses one that any later step would fail on.
     fn read(&self, document: &Document, settings: &Settings) -> Result<Self::Account>;
 
-    /// The strategy that the secret asks for.
-    fn strategy(&self, account: &Self::Account) -> Strategy;
-
     /// The secret parts of a value, to be masked wherever they turn up.
     fn secrets(&self, document: &Document) -> Vec<Secret>;
 
-    /// Refuses a version that is not for the same server and account (or pair of accounts) as the current one. Asked before
-    /// the version is tried anywhere.
-    fn agree(&self, current: &Self::Account, other: &Self::Account) -> Result<()>;
-
-    /// Lets an older version that agrees with the current one be tried as the current one is: whom it trusted when it was written may
-    /// be out of date.
-    fn align(&self, _current: &Self::Account, _other: &mut Self::Account) {}
-
-    /// Refuses a pending version that must not follow the current one.
-    fn succeeds(&self, current: &Self::Account, pending: &Self::Account) -> Result<()> {
-        self.agree(current, pending)
-    }
-
     /// createSecret: the value that will be AWSPENDING. Nothing is visible to anyone yet, except where the service makes the
     /// key itself.
-    async fn propose(&self, job: &Job<'_>, current: &Held<Self::Account>) -> Result<Document>;
-
-    /// Whether `propose` could work, without doing anything: for the diagnose event.
-    fn rehearse(&self, job: &Job<'_>, account: &Self::Account) -> Result<()>;
-
-    /// Takes back what `propose` made at the service, when the value could not be stored.
-    async fn withdraw(&self, _job: &Job<'_>, _proposed: &Document) -> Result<()> {
-        Ok(())
-    }
-
-    /// Finds who acts, for strategies in which somebody else than the account does, and refuses a server that is not the
-    /// account's.
-    async fn admin(&self, job: &Job<'_>, account: &Self::Account) -> Result<Option<Self::Admin>>;
-
-    /// Begins to reach the server for the next login, while Secrets Manager is waited for; says nothing yet about who comes, and may
-    /// fail without a word, because the login finds out. `None` where no version has been read: then towards where this process
-    /// last logged in for this secret.
-    fn approach(&self, _job: &Job<'_>, _account: Option<&Self::Account>) {}
+    async fn propose(&self, job: &Job<'_>, current: &Parsed<Self::Account>) -> Result<Document>;
 
     /// Logs in: on the server that an admin would change, where there is one, and else where the secret says.
     async fn login(
@@ -95,7 +49,51 @@ pub trait Target {
         on: Option<&Self::Admin>,
     ) -> Result<Login<Self::Session>>;
 
-    /// How many refused logins the account can still bear, where that can be known. Asked after the first one.
+    /// setSecret and finishSecret: the session that makes the step's changes. Where the server has locks, it holds the one that
+    /// lets one rotation of this secret at a time change anything, and the lock goes when the session goes. `proven` is the login
+    /// that the secret has shown for itself; `None` only when the deployment allows the admin to reset a lost account.
+    async fn writer(
+        &self,
+        job: &Job<'_>,
+        step: Step,
+        pending: &Parsed<Self::Account>,
+        admin: Option<&Self::Admin>,
+        proven: Option<Self::Session>,
+    ) -> Result<Self::Writer>;
+
+    /// setSecret: makes the server accept pending. Runs under the lock, after the second look; can run again at any time.
+    async fn apply(
+        &self,
+        job: &Job<'_>,
+        writer: Self::Writer,
+        admin: Option<&Self::Admin>,
+        current: &Parsed<Self::Account>,
+        pending: &Parsed<Self::Account>,
+    ) -> Result<()>;
+
+    /// testSecret: whether the session is who it should be and may do what it should.
+    async fn check(
+        &self,
+        job: &Job<'_>,
+        session: &mut Self::Session,
+        pending: &Parsed<Self::Account>,
+    ) -> Result<()>;
+
+    // Where connecting takes its time.
+
+    /// Begins to reach the server for the next login, while Secrets Manager is waited for; names nobody on that connection yet, and
+    /// may fail without a word, because the login finds out. Nothing that was begun outlives the returned value.
+    fn approach(&self, _job: &Job<'_>) -> impl Sized {}
+
+    // Where somebody else than the account acts, and where accounts lock themselves.
+
+    /// Finds who acts, for strategies in which somebody else than the account does, and refuses a server that is not the
+    /// account's.
+    async fn admin(&self, _job: &Job<'_>, _account: &Self::Account) -> Result<Option<Self::Admin>> {
+        Ok(None)
+    }
+
+    /// How many refused logins the account can still bear, where that can be known. Asked after the first refusal.
     async fn patience(
         &self,
         _job: &Job<'_>,
@@ -105,85 +103,53 @@ pub trait Target {
         None
     }
 
-    /// The session that will make changes and hold the lock. `proven` is the login that the secret has shown for itself;
-    /// `None` only when the deployment allows the admin to reset a lost account.
-    async fn writer(
-        &self,
-        job: &Job<'_>,
-        admin: Option<&Self::Admin>,
-        proven: Option<Self::Session>,
-    ) -> Result<Self::Session>;
+    // Where the service issues the credential itself.
 
-    /// Takes the lock that lets one rotation of this secret at a time change anything; it goes when the session goes.
-    /// Targets without locks do nothing, and their pages say what that costs.
-    async fn lock(&self, _job: &Job<'_>, _writer: &mut Self::Session, _secret_arn: &str) -> Result<()> {
+    /// createSecret: takes back what `propose` made at the service, when the value could not be stored.
+    async fn withdraw(&self, _job: &Job<'_>, _proposed: &Document) -> Result<()> {
         Ok(())
     }
 
-    /// setSecret, before anybody logs in: whether there is nothing to set, because the server itself has made the credential.
-    /// May wait until it is accepted.
-    async fn is_set(&self, _job: &Job<'_>, _pending: &Held<Self::Account>) -> Result<bool> {
+    /// setSecret, before anybody logs in: whether nothing is left to set, because the server itself has made the credential.
+    /// May wait until the credential is accepted.
+    async fn is_set(&self, _job: &Job<'_>, _pending: &Parsed<Self::Account>) -> Result<bool> {
         Ok(false)
     }
 
-    /// setSecret: makes the server accept pending. Runs under the lock, after the second look; can run again at any time.
-    async fn apply(
-        &self,
-        job: &Job<'_>,
-        writer: Self::Session,
-        admin: Option<&Self::Admin>,
-        current: &Held<Self::Account>,
-        pending: &Held<Self::Account>,
-    ) -> Result<()>;
+    // Around the promotion.
 
-    /// testSecret: whether the session is who it should be and may do what it should.
-    async fn check(
-        &self,
-        job: &Job<'_>,
-        session: &mut Self::Session,
-        pending: &Held<Self::Account>,
-    ) -> Result<()>;
-
-    /// finishSecret, before the second look: what has to be seen at the server before the labels are seen.
-    async fn survey(
+    /// finishSecret, right before the labels move: whether the lock is still held, and whatever a crash after the move must not
+    /// skip. `labels` are those of the second look; newer ones could already be another rotation's.
+    async fn before_promotion(
         &self,
         _job: &Job<'_>,
-        _writer: &mut Self::Session,
-        _pending: &Held<Self::Account>,
-    ) -> Result<()> {
-        Ok(())
-    }
-
-    /// finishSecret, before the labels move: what must not be skipped by a crash after it. `labels` are those of the second
-    /// look; newer ones could already be another rotation's.
-    async fn retire(
-        &self,
-        _job: &Job<'_>,
-        _writer: &mut Self::Session,
+        _writer: &mut Self::Writer,
         _labels: &Labels,
-        _pending: &Held<Self::Account>,
+        _pending: &Parsed<Self::Account>,
     ) -> Result<()> {
         Ok(())
     }
 
-    /// Whether anything follows a promotion of this account (`settle`).
-    fn settles(&self, _account: &Self::Account) -> bool {
-        false
-    }
-
-    /// finishSecret, after the labels have moved, and again whenever it is called for a token that is already current. `labels`
-    /// are those of the second look.
-    async fn settle(
+    /// finishSecret, after the labels have moved, and again whenever the step is called for a token that is already current: for
+    /// accounts that settle (`Credential::settles`). `labels` are those of the second look.
+    async fn after_promotion(
         &self,
         _job: &Job<'_>,
-        _writer: &mut Self::Session,
+        _writer: &mut Self::Writer,
         _labels: &Labels,
-        _current: &Held<Self::Account>,
+        _current: &Parsed<Self::Account>,
     ) -> Result<()> {
         Ok(())
     }
+}
 
-    /// What an accepted login lacks for its strategy, for the diagnose event.
+/// What the diagnose event asks of a target; the four steps never do.
+#[expect(async_fn_in_trait, reason = "as for `Target`")]
+pub trait Diagnosis: Target {
+    /// Whether `propose` could work, without doing anything.
+    fn rehearse(&self, job: &Job<'_>, account: &Self::Account) -> Result<()>;
+
+    /// What an accepted login lacks for its strategy.
     async fn examine(
         &self,
         _job: &Job<'_>,
@@ -193,7 +159,7 @@ pub trait Target {
         Vec::new()
     }
 
-    /// Whether a provider file can be used, without calling anything; for the diagnose event.
+    /// Whether a provider file can be used, without calling anything.
     fn inspect(&self, _provider: &str) -> Finding {
         Finding::skipped("provider", "this function has no provider files")
     }

@@ -60,6 +60,16 @@ pub struct Version {
     pub created: Option<SystemTime>,
 }
 
+/// One version of the secret, parsed.
+pub struct Parsed<A> {
+    /// Which version.
+    pub id: VersionId,
+    /// What it says, in the target's own terms.
+    pub account: A,
+    /// What it says, to the letter.
+    pub document: Document,
+}
+
 /// What DescribeSecret says.
 #[derive(Debug, Default)]
 pub struct Labels {

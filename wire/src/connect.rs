@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use rotation::database::account::Server;
+use rotation::database::dialect;
 use rotation::database::place::{self, Entry};
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
@@ -15,9 +16,10 @@ use tokio_postgres::config::{SslMode, SslNegotiation};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, SimpleQueryMessage};
 
+use crate::ahead::Ahead;
 use crate::stream::{Stream, reach};
 use crate::watch::{CleartextRefused, DigestUnspoken, Established, Watched};
-use crate::{ahead, binding, statement};
+use crate::{binding, statement};
 
 /// What differs between the servers that speak this protocol.
 pub struct Dialect {
@@ -63,16 +65,24 @@ pub struct Entrance<'a> {
     pub dbname: &'a str,
 }
 
-/// A refusal of the server, sorted by its SQLSTATE: who must act, and what to do.
+impl<'a> Entrance<'a> {
+    /// The same login, at a server of this kind.
+    pub fn of(entrance: &dialect::Entrance<'a>, dialect: &'static Dialect) -> Entrance<'a> {
+        let dialect::Entrance { server, username, password, dbname } = *entrance;
+        Entrance { dialect, server, username, password, dbname: dbname.unwrap_or_default() }
+    }
+}
+
+/// Explains a refused statement by its SQLSTATE: which kind of error it is, and what to do.
 pub type Explain<'a> = &'a dyn Fn(&str) -> Option<(Kind, String)>;
 
 /// Logs in, over the early connection if there is one to this server, as soon as the server has a place for one more session.
-pub async fn login(job: &Job<'_>, entrance: &Entrance<'_>) -> Result<Login<Session>> {
-    place::wait(job.deadline, async || enter(job, entrance).await).await
+pub async fn login(job: &Job<'_>, ahead: &Ahead, entrance: &Entrance<'_>) -> Result<Login<Session>> {
+    place::wait(job.deadline, async || enter(job, ahead, entrance).await).await
 }
 
-async fn enter(job: &Job<'_>, entrance: &Entrance<'_>) -> Result<Entry<Login<Session>>> {
-    let stream = match ahead::take(job, entrance.server).await {
+async fn enter(job: &Job<'_>, ahead: &Ahead, entrance: &Entrance<'_>) -> Result<Entry<Login<Session>>> {
+    let stream = match ahead.take(entrance.server).await {
         Some(reached) => reached?,
         None => reach(job.deadline, entrance.server).await?,
     };

@@ -12,5 +12,5 @@ mod binding;
 pub mod connect;
 pub mod password;
 pub mod statement;
-mod stream;
+pub mod stream;
 mod watch;

@@ -9,8 +9,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// A connection on which nobody has begun to log in.
-pub(crate) enum Stream {
+pub enum Stream {
+    /// Without TLS.
     Plaintext(TcpStream),
+    /// With TLS.
     Encrypted(Box<TlsStream<TcpStream>>),
 }
 

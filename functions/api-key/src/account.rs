@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use rotation::credential::Credential;
 use rotation::document::{Document, Fields, missing};
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
@@ -55,7 +56,7 @@ impl Account {
                 (provider, fields, true)
             }
         };
-        Strategy::choose(&fields, settings, &[Strategy::TwoKeys])?;
+        Strategy::choose(&fields, settings.strategy, &[Strategy::TwoKeys])?;
         let shape = &provider.secret;
         let admin = fields.text("masterarn")?;
         let own = if admin.is_some() { &[][..] } else { &shape.admin };
@@ -108,8 +109,19 @@ impl Account {
         Account { provider: Rc::clone(&self.provider), fields, key, id, site, admin, plain: self.plain }
     }
 
-    /// Whether another version is for the same service and account there: every field that a new key does not bring along.
-    pub fn agree(&self, other: &Account) -> Result<()> {
+    /// Whether another version holds the same key, by value or by the service's name for it.
+    pub fn same_key(&self, other: &Account) -> bool {
+        self.key.same_as(&other.key) || (self.id.is_some() && self.id == other.id)
+    }
+}
+
+impl Credential for Account {
+    fn strategy(&self) -> Strategy {
+        Strategy::TwoKeys
+    }
+
+    /// Compares every field that a new key does not bring along.
+    fn agree(&self, other: &Account) -> Result<()> {
         let same = |what: &str, a: Option<&str>, b: Option<&str>| {
             if a == b { Ok(()) } else { Err(differing(what)) }
         };
@@ -128,9 +140,8 @@ impl Account {
         Ok(())
     }
 
-    /// Whether another version holds the same key, by value or by the service's name for it.
-    pub fn same_key(&self, other: &Account) -> bool {
-        self.key.same_as(&other.key) || (self.id.is_some() && self.id == other.id)
+    fn settles(&self) -> bool {
+        self.provider.sweeps()
     }
 }
 

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use rotation::credential::Credential;
 use rotation::document::Fields;
 use rotation::error::{Error, Kind, Result};
 use rotation::gate;
 use rotation::job::Job;
+use rotation::parse;
 use rotation::target::Login;
 use rotation::version::{Labels, Stage, VersionId};
 
@@ -340,7 +342,7 @@ impl<'a> Keys<'a> {
             return Ok(Some(Rc::clone(known)));
         }
         let Some(version) = self.job.store.version(id).await? else { return Ok(None) };
-        match self.job.hold(self.target, version) {
+        match parse::version(self.target, self.job, version) {
             Ok(held) => {
                 let account = Rc::new(held.account);
                 survey.read.borrow_mut().insert(id.clone(), Rc::clone(&account));

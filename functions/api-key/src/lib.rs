@@ -18,16 +18,17 @@ mod unstored;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rotation::diagnose::Finding;
 use rotation::document::{Document, Fields};
 use rotation::error::{Error, Kind, Result};
+use rotation::event::Step;
+use rotation::finding::Finding;
 use rotation::job::Job;
+use rotation::parse;
 use rotation::password::{PUNCTUATION, Policy, Rules};
 use rotation::secret::Secret;
 use rotation::settings::{PasswordSettings, Settings};
-use rotation::strategy::Strategy;
-use rotation::target::{Held, Login, Target};
-use rotation::version::{Labels, Stage};
+use rotation::target::{Diagnosis, Login, Target};
+use rotation::version::{Labels, Parsed, Stage};
 use tokio::time::Instant;
 
 use crate::account::Account;
@@ -51,10 +52,15 @@ pub struct ApiKey {
     unstored: Unstored,
 }
 
-/// An accepted key, or none where the provider has nothing to ask; and, once it acts, by whose authority and on which keys.
+/// An accepted key, or none where the provider has nothing to ask.
 #[derive(Default)]
 pub struct Session {
+    /// What the service calls the key.
     id: Option<String>,
+}
+
+/// By whose authority changes are made, and on which keys.
+pub struct Writer {
     admin: Option<Fields>,
     access: Access,
     survey: Option<Survey>,
@@ -68,7 +74,7 @@ impl ApiKey {
         ApiKey { providers: Providers::new(folder.into(), set("PROVIDER")), unstored: Unstored::default() }
     }
 
-    async fn issued(&self, job: &Job<'_>, current: &Held<Account>) -> Result<NewFields> {
+    async fn issued(&self, job: &Job<'_>, current: &Parsed<Account>) -> Result<NewFields> {
         let account = &current.account;
         let provider = &account.provider;
         let Some(issue) = &provider.calls.issue else {
@@ -108,7 +114,7 @@ impl ApiKey {
         };
         let names = Names::default();
         Ok(match Service::new(job, &names, account, &account.fields).test(test).await? {
-            Ok(accepted) => Login::Accepted(Session { id: accepted.id, ..Session::default() }),
+            Ok(accepted) => Login::Accepted(Session { id: accepted.id }),
             Err(words) => Login::Rejected(words),
         })
     }
@@ -117,11 +123,11 @@ impl ApiKey {
         &'a self,
         job: &'a Job<'a>,
         names: &'a Names,
-        writer: &'a Session,
-        held: &'a Held<Account>,
+        writer: &'a Writer,
+        parsed: &'a Parsed<Account>,
     ) -> Keys<'a> {
-        let admin = writer.admin.as_ref().unwrap_or(&held.account.fields);
-        Keys { target: self, job, names, account: &held.account, admin, access: Rc::clone(&writer.access) }
+        let admin = writer.admin.as_ref().unwrap_or(&parsed.account.fields);
+        Keys { target: self, job, names, account: &parsed.account, admin, access: Rc::clone(&writer.access) }
     }
 
     /// Waits until a new key is accepted, for services that take a moment. What comes of one that had its moment, testSecret says.
@@ -166,6 +172,7 @@ fn policy(asked: &PasswordSettings, make: Make) -> Result<Policy> {
 impl Target for ApiKey {
     type Account = Account;
     type Session = Session;
+    type Writer = Writer;
     type Admin = Fields;
 
     const NAME: &'static str = "api-key";
@@ -174,28 +181,13 @@ impl Target for ApiKey {
         Account::read(document, settings, &self.providers)
     }
 
-    fn strategy(&self, _: &Account) -> Strategy {
-        Strategy::TwoKeys
-    }
-
     fn secrets(&self, document: &Document) -> Vec<Secret> {
         account::secrets(document, &self.providers)
     }
 
-    fn agree(&self, current: &Account, other: &Account) -> Result<()> {
-        current.agree(other)
-    }
-
-    async fn propose(&self, job: &Job<'_>, current: &Held<Account>) -> Result<Document> {
+    async fn propose(&self, job: &Job<'_>, current: &Parsed<Account>) -> Result<Document> {
         let new = self.issued(job, current).await?;
         Ok(current.account.renewed(&new))
-    }
-
-    fn rehearse(&self, job: &Job<'_>, account: &Account) -> Result<()> {
-        match account.provider.calls.issue {
-            Some(_) => Ok(()),
-            None => policy(&job.settings.password, account.provider.make).map(drop),
-        }
     }
 
     async fn withdraw(&self, job: &Job<'_>, proposed: &Document) -> Result<()> {
@@ -207,7 +199,7 @@ impl Target for ApiKey {
             return Ok(());
         }
         if let Some(stored) = job.store.version(&job.token).await? {
-            let stored = job.hold(self, stored)?;
+            let stored = parse::version(self, job, stored)?;
             // A service that knows idempotency keys has answered both tries with one key.
             if stored.account.same_key(&proposed) {
                 return Ok(());
@@ -216,7 +208,7 @@ impl Target for ApiKey {
             // The next try is answered with this same key, so it has to live.
             return Ok(());
         }
-        let current = job.hold_current(self, job.store.labelled(Stage::Current).await)?;
+        let current = parse::current(self, job, job.store.labelled(Stage::Current).await)?;
         let (names, admin) = (names(job).await?, account::authority(job, &current.account).await?);
         let (account, access) = (&current.account, Access::default());
         let keys = Keys { target: self, job, names: &names, account, admin: &admin, access };
@@ -234,11 +226,25 @@ impl Target for ApiKey {
         self.accepted(job, account).await
     }
 
-    async fn writer(&self, _: &Job<'_>, admin: Option<&Fields>, proven: Option<Session>) -> Result<Session> {
-        Ok(Session { admin: admin.map(Fields::copy), ..proven.unwrap_or_default() })
+    /// There is no lock. What finishSecret does to keys rests on a list that is seen before the labels are looked at again.
+    async fn writer(
+        &self,
+        job: &Job<'_>,
+        step: Step,
+        pending: &Parsed<Account>,
+        admin: Option<&Fields>,
+        _: Option<Session>,
+    ) -> Result<Writer> {
+        let mut writer = Writer { admin: admin.map(Fields::copy), access: Access::default(), survey: None };
+        if step == Step::FinishSecret && pending.account.provider.revoke == Revoke::Previous {
+            let names = names(job).await?;
+            let survey = self.keys(job, &names, &writer, pending).survey().await?;
+            writer.survey = Some(survey);
+        }
+        Ok(writer)
     }
 
-    async fn is_set(&self, job: &Job<'_>, pending: &Held<Account>) -> Result<bool> {
+    async fn is_set(&self, job: &Job<'_>, pending: &Parsed<Account>) -> Result<bool> {
         self.unstored.forget(&names(job).await?.label(&job.token));
         if pending.account.provider.calls.put.is_some() {
             return Ok(false);
@@ -249,10 +255,10 @@ impl Target for ApiKey {
     async fn apply(
         &self,
         job: &Job<'_>,
-        writer: Session,
+        writer: Writer,
         _: Option<&Fields>,
-        current: &Held<Account>,
-        pending: &Held<Account>,
+        current: &Parsed<Account>,
+        pending: &Parsed<Account>,
     ) -> Result<()> {
         if let Some(put) = &pending.account.provider.calls.put {
             let names = names(job).await?;
@@ -263,7 +269,7 @@ impl Target for ApiKey {
         self.ready(job, &pending.account).await
     }
 
-    async fn check(&self, job: &Job<'_>, session: &mut Session, pending: &Held<Account>) -> Result<()> {
+    async fn check(&self, job: &Job<'_>, session: &mut Session, pending: &Parsed<Account>) -> Result<()> {
         let account = &pending.account;
         if let (Some(named), Some(stored)) = (&session.id, &account.id)
             && named != stored
@@ -301,40 +307,37 @@ impl Target for ApiKey {
         }
     }
 
-    async fn survey(&self, job: &Job<'_>, writer: &mut Session, pending: &Held<Account>) -> Result<()> {
-        if pending.account.provider.revoke == Revoke::Previous {
-            let names = names(job).await?;
-            writer.survey = Some(self.keys(job, &names, writer, pending).survey().await?);
-        }
-        Ok(())
-    }
-
-    async fn retire(
+    async fn before_promotion(
         &self,
         job: &Job<'_>,
-        writer: &mut Session,
+        writer: &mut Writer,
         labels: &Labels,
-        pending: &Held<Account>,
+        pending: &Parsed<Account>,
     ) -> Result<()> {
         let Some(survey) = &writer.survey else { return Ok(()) };
         let names = Names::new(&labels.arn);
         self.keys(job, &names, writer, pending).retire(survey, labels).await
     }
 
-    fn settles(&self, account: &Account) -> bool {
-        account.provider.sweeps()
-    }
-
-    async fn settle(
+    async fn after_promotion(
         &self,
         job: &Job<'_>,
-        writer: &mut Session,
+        writer: &mut Writer,
         labels: &Labels,
-        current: &Held<Account>,
+        current: &Parsed<Account>,
     ) -> Result<()> {
         let Some(survey) = &writer.survey else { return Ok(()) };
         let names = Names::new(&labels.arn);
         self.keys(job, &names, writer, current).settle(survey, labels).await
+    }
+}
+
+impl Diagnosis for ApiKey {
+    fn rehearse(&self, job: &Job<'_>, account: &Account) -> Result<()> {
+        match account.provider.calls.issue {
+            Some(_) => Ok(()),
+            None => policy(&job.settings.password, account.provider.make).map(drop),
+        }
     }
 
     async fn examine(&self, _: &Job<'_>, _: &mut Session, account: &Account) -> Vec<Finding> {

@@ -1,10 +1,13 @@
 //! What a secret says about an account of MySQL or MariaDB, beyond the fields that all databases share. An account's name is a user
 //! *and* a host part: `app`@`10.0.%` is another account than `app`@`%`.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::ops::Deref;
 
-use rotation::database::account::{self, Engine};
+use rotation::credential::Credential;
+use rotation::database::account::{self, DatabaseAccount};
+use rotation::database::family::Family;
 use rotation::document::{Document, missing};
 use rotation::error::{Error, Kind, Result};
 use rotation::password::Rules;
@@ -12,9 +15,10 @@ use rotation::settings::Settings;
 use rotation::strategy::Strategy;
 
 /// What MySQL and MariaDB fix for every account.
-pub const ENGINE: Engine = Engine {
+pub(crate) const FAMILY: Family = Family {
     names: &["mysql", "aurora-mysql", "mariadb"],
     port: 3306,
+    database: None,
     strategies: &[Strategy::SingleUser, Strategy::Admin, Strategy::AlternatingUsers, Strategy::DualPassword],
     // MariaDB takes 80 characters of up to four bytes. `Account::read` counts the characters.
     username_limit: 320,
@@ -38,10 +42,15 @@ impl Deref for Account {
     }
 }
 
-impl Account {
-    /// Reads and checks an account.
-    pub fn read(document: &Document, settings: &Settings) -> Result<Account> {
-        let common = account::Account::read(document, settings, &ENGINE)?;
+impl Borrow<account::Account> for Account {
+    fn borrow(&self) -> &account::Account {
+        &self.common
+    }
+}
+
+impl DatabaseAccount for Account {
+    fn read(document: &Document, settings: &Settings, family: &Family) -> Result<Account> {
+        let common = account::Account::read(document, settings, family)?;
         let fields = document.fields()?;
         let limit = if common.engine == "mariadb" { 80 } else { 32 };
         for user in common.users() {
@@ -66,14 +75,33 @@ impl Account {
         }
         Ok(Account { hosts, discard_old: fields.flag("discard_old")?.unwrap_or(false), common })
     }
+}
 
-    /// Reaches an older version as the current one is reached.
-    pub fn align(&mut self, current: &Account) {
-        self.common.server = current.server.clone();
+impl Credential for Account {
+    fn strategy(&self) -> Strategy {
+        self.common.strategy
     }
 
-    /// The accounts of this user that are changed: the one that `proven` says logged in comes last, because the ladder judges by
-    /// it whether all of them were changed.
+    fn agree(&self, other: &Account) -> Result<()> {
+        self.common.agree(&other.common)
+    }
+
+    fn may_be_followed_by(&self, pending: &Account) -> Result<()> {
+        self.common.may_be_followed_by(&pending.common)
+    }
+
+    fn align_with(&mut self, current: &Account) {
+        self.common.align_with(&current.common);
+    }
+
+    fn settles(&self) -> bool {
+        self.common.strategy == Strategy::DualPassword
+    }
+}
+
+impl Account {
+    /// The accounts of this user to change. The proven account, which has logged in, comes last: the ladder takes its login as a sign
+    /// that all of them were changed.
     pub fn names(&self, user: &str, proven: &Name) -> Vec<Name> {
         let listed = self.hosts.clone().unwrap_or_else(|| vec![proven.host.clone()]);
         let mut names: Vec<Name> = listed.iter().map(|host| Name::new(user, host)).collect();

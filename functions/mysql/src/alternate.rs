@@ -11,7 +11,8 @@ use rotation::secret::Secret;
 use rotation::settings::PasswordForm;
 use serde_json::json;
 
-use crate::account::{ENGINE, Name};
+use crate::Writer;
+use crate::account::{FAMILY, Name};
 use crate::assign;
 use crate::connect::Session;
 use crate::grants::{self, Change, Difference, Grant, Grants};
@@ -38,8 +39,8 @@ pub(crate) struct Plan<'a> {
     pub password: &'a Secret,
 }
 
-/// Makes the account equal and opens it with its new password.
-pub(crate) async fn apply(job: &Job<'_>, admin: &mut Session, plan: &Plan<'_>) -> Result<()> {
+/// Makes the alternate equal to the original, and opens it with its new password.
+pub(crate) async fn apply(job: &Job<'_>, admin: &mut Writer, plan: &Plan<'_>) -> Result<()> {
     let Plan { original, alternate, pair, .. } = plan;
     let truth = Profile::of(job, admin, original).await?;
     let unfinished = plan.found.is_none_or(|found| found.is_unfinished(&admin.secret_arn, alternate));
@@ -61,8 +62,8 @@ pub(crate) async fn apply(job: &Job<'_>, admin: &mut Session, plan: &Plan<'_>) -
     open(job, admin, alternate, &truth, plan.password, &last).await
 }
 
-/// Makes an account that nobody can log in to, with this secret's mark on it, and that it is not finished.
-async fn create(job: &Job<'_>, admin: &mut Session, plan: &Plan<'_>, truth: &Profile) -> Result<()> {
+/// Creates an account that nobody can log in to, with this secret's mark and a note that the account is not finished.
+async fn create(job: &Job<'_>, admin: &mut Writer, plan: &Plan<'_>, truth: &Profile) -> Result<()> {
     let name = plan.alternate;
     if !plan.pair.create {
         return Err(Error::new(
@@ -81,7 +82,7 @@ async fn create(job: &Job<'_>, admin: &mut Session, plan: &Plan<'_>, truth: &Pro
     } else {
         // A password that nobody knows, and that the policies accept as they accept the real one.
         let unknown =
-            Policy::new(&job.settings.password, &ENGINE.rules)?.generate(&mut rand::rngs::SysRng)?;
+            Policy::new(&job.settings.password, &FAMILY.rules)?.generate(&mut rand::rngs::SysRng)?;
         job.scrub.learn(&unknown);
         let mark = json!({ MARK: admin.secret_arn, UNFINISHED: true }).to_string();
         let mark = if admin.server.has_attributes() {

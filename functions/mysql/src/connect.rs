@@ -45,12 +45,8 @@ pub struct Session {
     pub at: account::Server,
     /// Its host and port, for errors.
     pub place: String,
-    /// Whether this is an admin's.
-    pub is_admin: bool,
-    /// The login that the secret has shown for itself, where somebody else acts for it.
-    pub proven: Option<Proof>,
-    /// The secret's ARN, from the moment on that its lock is held.
-    pub secret_arn: String,
+    /// The secret whose lock the session has asked for, if any.
+    pub locked: Option<String>,
 }
 
 /// An account that a password opened.
@@ -71,9 +67,9 @@ impl Proof {
 impl Drop for Session {
     fn drop(&mut self) {
         if let (Some(conn), Some(farewell)) = (self.conn.take(), self.farewell.take()) {
-            let lock = (!self.secret_arn.is_empty()).then(|| statement::unlock(&self.secret_arn));
+            let unlock = self.locked.as_deref().map(statement::unlock);
             // If the task has ended, the connection closes without a word.
-            let _ = farewell.send((conn, lock));
+            let _ = farewell.send((conn, unlock));
         }
     }
 }
@@ -194,6 +190,7 @@ async fn greet(job: &Job<'_>, conn: Conn, at: &account::Server, who: Who<'_>) ->
             // The server closes a connection before it gives the session's locks back, so the next step could still meet this one.
             let _ = conn.query_drop(unlock).await;
         }
+        // A server that is gone already has been left as well.
         let _ = conn.disconnect().await;
     }));
     let mut session = Session {
@@ -203,9 +200,7 @@ async fn greet(job: &Job<'_>, conn: Conn, at: &account::Server, who: Who<'_>) ->
         server: Server::parse("", ""),
         at: at.clone(),
         place: place.clone(),
-        is_admin: false,
-        proven: None,
-        secret_arn: String::new(),
+        locked: None,
     };
     let rows = session.run(job, "say who is logged in", statement::WHO, refusal::statement).await?;
     let mut columns = rows.into_iter().next().unwrap_or_default().into_iter().map(Option::unwrap_or_default);

@@ -6,16 +6,17 @@
 //! authentications, which the function writes as a whole.
 
 use mysql_async::ServerError;
+use rotation::database::dialect::Change;
 use rotation::document::missing;
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
-use rotation::ladder;
+use rotation::parse;
 use rotation::secret::Secret;
-use rotation::target::{Held, Login};
-use rotation::version::{Stage, VersionId};
+use rotation::target::Login;
+use rotation::version::{Parsed, Stage, VersionId};
 
-use crate::Mysql;
 use crate::account::{Account, Name};
+use crate::acting;
 use crate::assign;
 use crate::connect::{self, Session, Who};
 use crate::own::CURRENT_REQUIRED;
@@ -23,6 +24,7 @@ use crate::profile::Profile;
 use crate::refusal;
 use crate::statement;
 use crate::stored::{self, Method, NATIVE};
+use crate::{Mysql, Writer};
 
 /// The password history forbids the password.
 const IN_HISTORY: u16 = 3638;
@@ -39,13 +41,40 @@ pub(crate) async fn can_keep_two_passwords(job: &Job<'_>, session: &mut Session)
     Ok(global.any(|line| line.contains("APPLICATION_PASSWORD_ADMIN") || line.contains("CREATE USER")))
 }
 
+/// Makes pending valid beside current in these accounts; all are looked at before the first is changed.
+pub(crate) async fn apply_to_all(
+    change: &Change<'_, Mysql>,
+    writer: &mut Writer,
+    names: &[Name],
+) -> Result<()> {
+    acting::tell_of_others(change.job, writer, names).await?;
+    for name in names {
+        acting::guard_if_other(change, writer, name).await?;
+    }
+    for name in names {
+        apply(change.job, writer, name, change.current, change.pending).await?;
+    }
+    Ok(())
+}
+
+/// After the promotion, in every account that is known to have the new password.
+pub(crate) async fn settle_all(job: &Job<'_>, writer: &mut Writer, current: &Parsed<Account>) -> Result<()> {
+    let proven = acting::proven(job, writer, &current.account).await?;
+    for name in current.account.names(&current.account.username, &proven) {
+        if name == proven || acting::is_known_to_have(job, writer, &name, &current.account.password).await? {
+            settle(job, writer, &name, current).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Makes pending valid beside current.
-pub(crate) async fn apply(
+async fn apply(
     job: &Job<'_>,
-    writer: &mut Session,
+    writer: &mut Writer,
     name: &Name,
-    current: &Held<Account>,
-    pending: &Held<Account>,
+    current: &Parsed<Account>,
+    pending: &Parsed<Account>,
 ) -> Result<()> {
     if !writer.server.has_two_passwords() {
         let what = format!("{} has no accounts with two passwords", writer.server.name());
@@ -73,14 +102,9 @@ pub(crate) async fn apply(
     answer.map_err(|answer| refusal::of(&writer.place, doing, &answer, explain))
 }
 
-/// After the promotion: the second password goes if the secret says so; on MariaDB the new one moves to the front, because some
-/// clients follow only one switch of authentication.
-pub(crate) async fn settle(
-    job: &Job<'_>,
-    writer: &mut Session,
-    name: &Name,
-    current: &Held<Account>,
-) -> Result<()> {
+/// After the promotion: discards the second password if the secret says so. On MariaDB the new password also moves to the front,
+/// because some clients follow only one switch of authentication.
+async fn settle(job: &Job<'_>, writer: &mut Writer, name: &Name, current: &Parsed<Account>) -> Result<()> {
     let discard = current.account.discard_old;
     if writer.server.is_mariadb() {
         let first = native(job, current)?;
@@ -116,12 +140,12 @@ enum Primary {
 /// Makes a version's password the primary one, if it is not yet. The password works all the time.
 async fn make_primary(
     job: &Job<'_>,
-    writer: &mut Session,
+    writer: &mut Writer,
     name: &Name,
-    held: &Held<Account>,
+    parsed: &Parsed<Account>,
 ) -> Result<Primary> {
     let doing = "put the current password in front";
-    let (password, replace) = (&held.account.password, writer.login.password.share());
+    let (password, replace) = (&parsed.account.password, writer.login.password.share());
     let answer = match change(job, writer, name, doing, password, &replace, false).await? {
         Ok(()) => return Ok(Primary::Asked),
         Err(answer) => answer,
@@ -130,7 +154,7 @@ async fn make_primary(
     if ![IN_HISTORY, NOT_PRIMARY].contains(&answer.code) {
         return Err(error);
     }
-    match newer(job, writer, name, held).await? {
+    match newer(job, writer, name, parsed).await? {
         Search::Found(id) => Ok(Primary::Newer(id, error)),
         Search::Nothing => Ok(Primary::Asked),
         Search::GivenUp => {
@@ -147,22 +171,22 @@ enum Search {
     GivenUp,
 }
 
-/// If no newer version logs in, none can be in front. AWSPREVIOUS is older, even where the dates are the same.
-async fn newer(job: &Job<'_>, writer: &mut Session, name: &Name, held: &Held<Account>) -> Result<Search> {
-    // Where the user acts for itself it may not see its own limit.
+/// Looks for a newer version that logs in; only such a version can be in front. AWSPREVIOUS is older, even if the dates are the same.
+async fn newer(job: &Job<'_>, writer: &mut Writer, name: &Name, parsed: &Parsed<Account>) -> Result<Search> {
+    // A user that acts for itself may be unable to see its own limit.
     let profile = Profile::read(job, writer, name).await.ok().flatten();
     let mut patience = profile.and_then(|profile| profile.bears).map(|limit| limit.saturating_sub(1));
     let previous = job.store.labelled(Stage::Previous).await?.map(|version| version.id);
     for id in job.store.all_versions().await? {
-        if id == held.id {
+        if id == parsed.id {
             break;
         }
         if Some(&id) == previous.as_ref() {
             continue;
         }
         let read = job.store.version(&id).await;
-        let Some(newer) = ladder::older(&Mysql, job, held, read)? else { continue };
-        if newer.account.username != held.account.username {
+        let Some(newer) = parse::older(&Mysql, job, parsed, read)? else { continue };
+        if newer.account.username != parsed.account.username {
             continue;
         }
         if patience == Some(0) {
@@ -184,7 +208,7 @@ async fn newer(job: &Job<'_>, writer: &mut Session, name: &Name, held: &Held<Acc
 )]
 async fn change(
     job: &Job<'_>,
-    writer: &mut Session,
+    writer: &mut Writer,
     name: &Name,
     doing: &str,
     password: &Secret,
@@ -201,15 +225,15 @@ async fn change(
     }
 }
 
-/// Whom the writer changes: itself, or the account that has shown itself to be the secret's.
-fn target(writer: &Session, name: &Name) -> String {
+/// The account to change, in SQL: the session's own, or the one that was proven to be the secret's.
+fn target(writer: &Writer, name: &Name) -> String {
     if !writer.is_admin && *name == writer.login.name { "USER()".to_owned() } else { name.sql() }
 }
 
 /// A version's password as MariaDB stores it.
 #[expect(clippy::disallowed_methods, reason = "exposes a hash to the list of authentications")]
-fn native(job: &Job<'_>, held: &Held<Account>) -> Result<Method> {
-    let hash = stored::known_hash(NATIVE, &held.account.password)?;
+fn native(job: &Job<'_>, parsed: &Parsed<Account>) -> Result<Method> {
+    let hash = stored::known_hash(NATIVE, &parsed.account.password)?;
     job.scrub.learn(&hash);
     Ok(Method::native(hash.expose()))
 }
@@ -219,7 +243,7 @@ fn native(job: &Job<'_>, held: &Held<Account>) -> Result<Method> {
 /// authentication: a client reaches the first without a switch, and the second with one.
 async fn rewrite(
     job: &Job<'_>,
-    writer: &mut Session,
+    writer: &mut Writer,
     name: &Name,
     natives: impl FnOnce(Vec<Method>) -> Vec<Method>,
     stays: impl Fn(&Method) -> bool,

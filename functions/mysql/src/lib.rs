@@ -1,186 +1,111 @@
 //! Rotates MySQL, Aurora MySQL and MariaDB accounts. The files of every target: `connect` (driver errors become verdicts),
 //! `statement` (SQL texts and their quoting). Here also: `account` (what a secret says; users and host parts), `refusal` (what
-//! the servers' errors mean), `server` (which one it is and what it can do); what servers keep of accounts: `profile`, `stored`,
-//! `grants`; who acts: `acting`; whose turn it is: `turn`; and a file for each way to change a password: `own`, `assign`, `alternate`,
-//! `dual`.
+//! the servers' errors mean), `server` (which one it is and what it can do), `lock`; what servers keep of accounts: `profile`,
+//! `stored`, `grants`; whose account it is: `acting`, `subject`; whose turn it is: `turn`; `checks` (testSecret); and a file for
+//! each way to change a password: `own`, `assign`, `alternate`, `dual`.
 
 pub mod account;
 mod acting;
 mod alternate;
 mod assign;
+mod checks;
 mod connect;
 mod dual;
 mod grants;
+mod lock;
 mod own;
 mod profile;
 mod refusal;
 mod server;
 pub mod statement;
 mod stored;
+mod subject;
 mod turn;
 
-use std::time::Duration;
-
-use rotation::database::account::secrets;
-use rotation::document::Document;
+use rotation::database::admin;
+use rotation::database::dialect::{Change, Dialect, Entrance};
+use rotation::database::family::Family;
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
-use rotation::password::Policy;
-use rotation::secret::Secret;
-use rotation::settings::Settings;
+use rotation::rds::Rds;
 use rotation::strategy::Strategy;
-use rotation::target::{Held, Login, Target};
-use rotation::version::Labels;
+use rotation::target::Login;
+use rotation::version::Parsed;
 
-use crate::account::{Account, ENGINE};
-use crate::acting::Admin;
-use crate::connect::{Session, Who};
-
-/// How long a rotation waits for another one of the same secret.
-const WAIT: Duration = Duration::from_secs(5);
-
-/// A writer whose process is gone without a word is dropped by the server after this long.
-const IDLE: Duration = Duration::from_secs(20);
+use crate::account::{Account, FAMILY};
+use crate::connect::{Proof, Session, Who};
 
 /// The target.
 pub struct Mysql;
 
-impl Target for Mysql {
+/// Who acts for an account, and what the secret has proven on the admin's server.
+type Admin = admin::Admin<Proof>;
+
+/// A session that makes changes.
+type Writer = rotation::database::dialect::Writer<Mysql>;
+
+impl Dialect for Mysql {
     type Account = Account;
     type Session = Session;
-    type Admin = Admin;
+    type Identity = Proof;
+    type Lock = ();
+    type Directory = Rds;
 
     const NAME: &'static str = "mysql";
+    const FAMILY: Family = FAMILY;
 
-    fn read(&self, document: &Document, settings: &Settings) -> Result<Account> {
-        Account::read(document, settings)
+    async fn enter(&self, job: &Job<'_>, entrance: &Entrance<'_>) -> Result<Login<Session>> {
+        let Entrance { server, username: user, password, dbname } = *entrance;
+        connect::login(job, server, Who { user, password, dbname }).await
     }
 
-    fn strategy(&self, account: &Account) -> Strategy {
-        account.strategy
+    fn identity(&self, session: &Session) -> Proof {
+        session.login.share()
     }
 
-    fn secrets(&self, document: &Document) -> Vec<Secret> {
-        secrets(document)
+    async fn lock(&self, job: &Job<'_>, session: &mut Session, secret_arn: &str) -> Result<()> {
+        lock::take(job, session, secret_arn).await
     }
 
-    fn agree(&self, current: &Account, other: &Account) -> Result<()> {
-        current.agree(other, &current.users())
+    async fn still_locked(&self, job: &Job<'_>, session: &mut Session) -> Result<()> {
+        let doing = "still hold the lock of this secret";
+        session.run(job, doing, statement::CHECK, refusal::statement).await.map(drop)
     }
 
-    fn align(&self, current: &Account, other: &mut Account) {
-        other.align(current);
-    }
-
-    fn succeeds(&self, current: &Account, pending: &Account) -> Result<()> {
-        current.is_followed_by(pending)
-    }
-
-    async fn propose(&self, job: &Job<'_>, current: &Held<Account>) -> Result<Document> {
-        current.account.renewed(&current.document, job.settings, &ENGINE.rules)
-    }
-
-    fn rehearse(&self, job: &Job<'_>, _: &Account) -> Result<()> {
-        Policy::new(&job.settings.password, &ENGINE.rules).map(drop)
-    }
-
-    async fn admin(&self, job: &Job<'_>, account: &Account) -> Result<Option<Admin>> {
-        Admin::find(job, account).await
-    }
-
-    async fn login(&self, job: &Job<'_>, account: &Account, on: Option<&Admin>) -> Result<Login<Session>> {
-        let server = on.map_or(&account.server, |admin| &admin.identity.server);
-        let who =
-            Who { user: &account.username, password: &account.password, dbname: account.dbname.as_deref() };
-        let login = connect::login(job, server, who).await?;
-        if let (Some(admin), Login::Accepted(session)) = (on, &login) {
-            admin.proofs.borrow_mut().push(session.login.share());
-        }
-        Ok(login)
-    }
-
-    async fn patience(&self, job: &Job<'_>, account: &Account, admin: Option<&Admin>) -> Option<u32> {
-        acting::patience(job, account, admin?).await
-    }
-
-    async fn writer(&self, job: &Job<'_>, admin: Option<&Admin>, proven: Option<Session>) -> Result<Session> {
-        match (admin, proven) {
-            (None, Some(proven)) => Ok(proven),
-            (None, None) => Err(Error::new(Kind::Bug, "nobody is there to write")),
-            (Some(admin), proven) => admin.session(job, proven).await,
-        }
-    }
-
-    async fn lock(&self, job: &Job<'_>, writer: &mut Session, secret_arn: &str) -> Result<()> {
-        writer.secret_arn = secret_arn.to_owned();
-        let sql = statement::lock(secret_arn, WAIT, IDLE);
-        let rows = writer.run(job, "take this secret's lock", &sql, refusal::statement).await?;
-        match rows.first().and_then(|row| row.first()?.as_deref()) {
-            Some("1") => Ok(()),
-            _ => Err(Error::new(Kind::Conflict, "another rotation of this secret is at work")
-                .remedy("nothing to do: Secrets Manager tries again by itself")),
-        }
-    }
-
-    async fn apply(
+    /// With two passwords the account acts itself where it can and may.
+    async fn acts_itself(
         &self,
         job: &Job<'_>,
-        mut writer: Session,
-        admin: Option<&Admin>,
-        current: &Held<Account>,
-        pending: &Held<Account>,
-    ) -> Result<()> {
-        let names = acting::names(job, &mut writer, &pending.account).await?;
-        match (pending.account.strategy, admin) {
-            (Strategy::SingleUser, _) => own::set_password(job, &mut writer, &pending.account.password).await,
-            (Strategy::DualPassword, admin) => {
-                acting::tell_of_others(job, &mut writer, &names).await?;
-                for name in &names {
-                    acting::guard_if_other(job, &mut writer, admin, [current, pending], name).await?;
-                }
-                for name in &names {
-                    dual::apply(job, &mut writer, name, current, pending).await?;
-                }
-                Ok(())
-            }
-            (_, Some(admin)) => turn::apply(job, &mut writer, admin, [current, pending], &names).await,
+        account: &Account,
+        admin: &Admin,
+        own: &mut Session,
+    ) -> Result<bool> {
+        let is_here = own.at.host == admin.server.host && own.at.port == admin.server.port;
+        Ok(account.strategy == Strategy::DualPassword
+            && is_here
+            && dual::can_keep_two_passwords(job, own).await?)
+    }
+
+    async fn bears(&self, job: &Job<'_>, account: &Account, admin: &Admin) -> Option<u32> {
+        acting::bears(self, job, account, admin).await
+    }
+
+    async fn change(&self, change: &Change<'_, Mysql>, mut writer: Writer) -> Result<()> {
+        let (job, account, writer) = (change.job, &change.pending.account, &mut writer);
+        let names = acting::names(job, writer, account).await?;
+        match (account.strategy, change.admin) {
+            (Strategy::SingleUser, _) => own::set_password(job, writer, &account.password).await,
+            (Strategy::DualPassword, _) => dual::apply_to_all(change, writer, &names).await,
+            (_, Some(admin)) => turn::apply(change, writer, admin, &names).await,
             (_, None) => Err(Error::new(Kind::Bug, "nobody is there to act")),
         }
     }
 
-    async fn check(&self, job: &Job<'_>, session: &mut Session, pending: &Held<Account>) -> Result<()> {
-        let check = pending.account.statement.as_deref().unwrap_or(statement::CHECK);
-        session.run(job, "run the test statement", check, refusal::statement).await?;
-        match &pending.account.alternation {
-            Some(pair) if pair.alternate == pending.account.username => {
-                acting::compare(job, pair, &pending.account, &session.login.name).await
-            }
-            _ => Ok(()),
-        }
+    async fn test(&self, job: &Job<'_>, session: &mut Session, pending: &Parsed<Account>) -> Result<()> {
+        checks::check(self, job, session, &pending.account).await
     }
 
-    async fn retire(&self, job: &Job<'_>, writer: &mut Session, _: &Labels, _: &Held<Account>) -> Result<()> {
-        let doing = "still hold the lock of this secret";
-        writer.run(job, doing, statement::CHECK, refusal::statement).await.map(drop)
-    }
-
-    fn settles(&self, account: &Account) -> bool {
-        account.strategy == Strategy::DualPassword
-    }
-
-    async fn settle(
-        &self,
-        job: &Job<'_>,
-        writer: &mut Session,
-        _: &Labels,
-        current: &Held<Account>,
-    ) -> Result<()> {
-        let proven = acting::proven(job, writer, &current.account).await?;
-        for name in current.account.names(&current.account.username, &proven) {
-            if name == proven || acting::holds(job, writer, &name, &current.account.password).await? {
-                dual::settle(job, writer, &name, current).await?;
-            }
-        }
-        Ok(())
+    async fn settle(&self, job: &Job<'_>, writer: &mut Writer, current: &Parsed<Account>) -> Result<()> {
+        dual::settle_all(job, writer, current).await
     }
 }

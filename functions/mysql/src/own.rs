@@ -5,6 +5,7 @@ use rotation::job::Job;
 use rotation::secret::Secret;
 use rotation::settings::PasswordForm;
 
+use crate::Writer;
 use crate::connect::Session;
 use crate::refusal;
 use crate::statement;
@@ -14,7 +15,7 @@ use crate::stored::{self, Method};
 pub(crate) const CURRENT_REQUIRED: u16 = 3892;
 
 /// Sets the password of the account that the session is logged in as.
-pub(crate) async fn set_password(job: &Job<'_>, session: &mut Session, password: &Secret) -> Result<()> {
+pub(crate) async fn set_password(job: &Job<'_>, session: &mut Writer, password: &Secret) -> Result<()> {
     if session.is_admin {
         return Err(Error::new(Kind::Bug, "the admin's own password was to be set"));
     }

@@ -1,17 +1,17 @@
 //! An admin acts on a user's accounts, one for each host part. The admin looks at all of them before it changes the first.
 
 use rotation::database::alternation::Equality;
-use rotation::database::guard;
+use rotation::database::dialect::Change;
+use rotation::database::guard::{self, Guard, Subject as _};
 use rotation::error::{Error, Kind, Result};
-use rotation::job::Job;
-use rotation::target::Held;
 
-use crate::account::{Account, Name};
-use crate::acting::{self, Admin};
+use crate::account::Name;
+use crate::acting;
 use crate::alternate::{self, Plan};
 use crate::assign;
-use crate::connect::Session;
 use crate::profile::Profile;
+use crate::subject::Subject;
+use crate::{Admin, Mysql, Writer};
 
 /// What the admin does to one account.
 enum Action {
@@ -21,20 +21,20 @@ enum Action {
     MakeEqual(Name, Option<Profile>),
 }
 
-/// Makes the server accept pending. The versions are current and pending.
+/// Makes the server accept pending.
 pub(crate) async fn apply(
-    job: &Job<'_>,
-    writer: &mut Session,
+    change: &Change<'_, Mysql>,
+    writer: &mut Writer,
     admin: &Admin,
-    versions: [&Held<Account>; 2],
     names: &[Name],
 ) -> Result<()> {
+    let Change { job, current, pending, .. } = *change;
     acting::tell_of_others(job, writer, names).await?;
     let mut actions = Vec::new();
     for name in names {
-        actions.push((name, decide(job, writer, admin, versions, name).await?));
+        actions.push((name, decide(change, writer, admin, name).await?));
     }
-    let [current, pending] = versions.map(|held| &held.account);
+    let (current, pending) = (&current.account, &pending.account);
     for (name, action) in &actions {
         match (action, &current.alternation) {
             (Action::MakeEqual(original, found), Some(pair)) => {
@@ -55,17 +55,17 @@ pub(crate) async fn apply(
 
 /// Chooses what to do, and refuses an account that is not the secret's.
 async fn decide(
-    job: &Job<'_>,
-    writer: &mut Session,
+    change: &Change<'_, Mysql>,
+    writer: &mut Writer,
     admin: &Admin,
-    versions: [&Held<Account>; 2],
     name: &Name,
 ) -> Result<Action> {
+    let job = change.job;
     let found = Profile::read(job, writer, name).await?;
     if let Some(found) = &found {
-        acting::guard(job, writer, admin, versions, name, found).await?;
+        Guard::new(change, admin, writer).demand(&Subject::new(writer, name, found)).await?;
     }
-    let pair = versions[0].account.alternation.as_ref().filter(|pair| pair.alternate == name.user);
+    let pair = change.current.account.alternation.as_ref().filter(|pair| pair.alternate == name.user);
     let is_left_alone = |found: &Profile| {
         let is_ready = !found.is_unfinished(&writer.secret_arn, name);
         pair.is_none_or(|pair| pair.sync == Equality::Untouched && is_ready)
@@ -74,7 +74,7 @@ async fn decide(
         (_, Some(found)) if is_left_alone(&found) => Ok(Action::SetPassword(found)),
         (Some(pair), found) => {
             let original = Name::new(&pair.original, &name.host);
-            decide_to_copy(job, writer, admin, versions, name, original, found).await
+            decide_to_copy(change, writer, admin, name, original, found).await
         }
         (None, _) => Profile::of(job, writer, name).await.map(Action::SetPassword),
     }
@@ -83,23 +83,24 @@ async fn decide(
 /// Copies from an original only if both accounts are the secret's own. In a normal rotation AWSCURRENT names the original, and its
 /// password has just been accepted. After a reset no password was accepted; then `ADMIN_RESET` allows the copy.
 async fn decide_to_copy(
-    job: &Job<'_>,
-    writer: &mut Session,
+    change: &Change<'_, Mysql>,
+    writer: &mut Writer,
     admin: &Admin,
-    versions: [&Held<Account>; 2],
     name: &Name,
     original: Name,
     found: Option<Profile>,
 ) -> Result<Action> {
-    let source = Profile::of(job, writer, &original).await?;
-    if writer.proven.is_none() || acting::is_ours(job, writer, admin, versions, &original, &source).await? {
+    let source = Profile::of(change.job, writer, &original).await?;
+    let subject = Subject::new(writer, &original, &source);
+    if Guard::new(change, admin, writer).may_share(&subject).await? {
+        drop(subject);
         return Ok(Action::MakeEqual(original, found));
     }
     let has_logged_in = writer.proven.as_ref().is_some_and(|proof| proof.name.user == name.user);
     // An unfinished account stays closed, because every account that can log in has to be complete.
     let is_ready = |found: &Profile| has_logged_in && !found.is_unfinished(&writer.secret_arn, name);
     if let Some(found) = found.filter(is_ready) {
-        guard::password_alone("account", &original.to_string());
+        guard::warn_of_password_alone("account", &original.to_string());
         return Ok(Action::SetPassword(found));
     }
     let what = format!(
@@ -108,7 +109,7 @@ async fn decide_to_copy(
     let way = if writer.server.is_mariadb() {
         "give it the password that AWSCURRENT holds".to_owned()
     } else {
-        format!("let an admin say so: {}", acting::marking(writer, &original))
+        format!("let an admin say so: {}", subject.marking())
     };
     Err(Error::new(Kind::NotOurs, what)
         .remedy(format!("if it is meant, {way}; if it is not, take its host part out of \"hosts\"")))

@@ -4,61 +4,58 @@
 
 use rotation::database::account::Account;
 use rotation::database::admin::Admin;
-use rotation::database::alternation::Equality;
-use rotation::database::guard::{self, Standing};
+use rotation::database::alternation::{Alternation, Equality};
+use rotation::database::dialect::Change;
+use rotation::database::guard::{self, Guard, Named, Standing};
 use rotation::error::{Error, Kind, Result};
-use rotation::job::Job;
-use rotation::target::Held;
 
 use crate::role::{ATTRIBUTES, Role, Roles};
 use crate::statement::catalog;
 use crate::turn::Turn;
-use crate::writer::{Writer, explain, explain_admin};
-use crate::{Postgres, memberships, ownership, settings, statement};
+use crate::writer::{self, explain, explain_admin};
+use crate::{Postgres, Writer, memberships, ownership, parameters, statement};
 
 /// Makes the server accept pending.
 pub(crate) async fn apply(
-    job: &Job<'_>,
+    change: &Change<'_, Postgres>,
     writer: &Writer,
     admin: &Admin,
-    current: &Held<Account>,
-    pending: &Held<Account>,
+    pair: &Alternation,
 ) -> Result<()> {
-    let pair = current.account.alternation.as_ref().ok_or_else(|| {
-        Error::new(Kind::Bug, "two users were to take turns, and the secret was not read for two")
-    })?;
-    let roles = Roles::read(job, &writer.session, &pair.original, &pair.alternate).await?;
-    let turn = Turn { job, writer, admin, pair, roles };
-    turn.guard(current, &pending.account.username).await?;
-    let together = turn.belong_together(current).await?;
-    if pending.account.username == pair.original {
+    let (job, pending) = (change.job, &change.pending.account);
+    let roles = Roles::read(job, writer, &pair.original, &pair.alternate).await?;
+    let turn = Turn { change, job, writer, admin, pair, roles };
+    turn.guard().demand(&turn.subject(&pending.username)).await?;
+    let together = turn.belong_together().await?;
+    if pending.username == pair.original {
         if together {
             ownership::bring_home(&turn).await?;
         }
-        return turn.set_password(&pending.account, statement::set_password).await;
+        return turn.set_password(pending, statement::set_password).await;
     }
     if together {
         turn.equalize().await?;
     }
-    turn.set_password(&pending.account, statement::open_alternate).await
+    turn.set_password(pending, statement::open_alternate).await
 }
 
 impl Turn<'_> {
-    /// Refuses an account that is not the secret's own.
-    async fn guard(&self, current: &Held<Account>, account: &str) -> Result<()> {
-        let (proven, asked) = (self.writer.proven.as_deref(), (account, self.standing(account)));
-        if guard::is_ours(&Postgres, self.job, self.admin, current, proven, asked).await?
-            || guard::may_reset(self.job, account)
-        {
-            return Ok(());
-        }
-        let comment = guard::mark(&self.writer.secret_arn);
-        Err(guard::not_ours(account, &statement::comment_on_role(account, &comment)))
+    fn guard(&self) -> Guard<'_, Postgres> {
+        Guard::new(self.change, self.admin, self.writer)
     }
 
-    async fn belong_together(&self, current: &Held<Account>) -> Result<bool> {
-        let (proven, standing) = (self.writer.proven.as_deref(), self.standing(&current.account.username));
-        guard::belong_together(&Postgres, self.job, self.admin, current, proven, ("account", standing)).await
+    fn subject<'a>(&self, name: &'a str) -> Named<'a> {
+        let mark = guard::mark(&self.writer.secret_arn);
+        Named { name, standing: self.standing(name), marking: statement::comment_on_role(name, &mark) }
+    }
+
+    async fn belong_together(&self) -> Result<bool> {
+        let current = self.change.current.account.username.as_str();
+        let together = self.guard().may_share(&self.subject(current)).await?;
+        if !together {
+            guard::warn_of_password_alone("account", current);
+        }
+        Ok(together)
     }
 
     fn standing(&self, account: &str) -> Standing {
@@ -74,7 +71,7 @@ impl Turn<'_> {
 
     async fn set_password(&self, pending: &Account, statement: fn(&str, &str) -> String) -> Result<()> {
         let explain = |code: &str| explain_admin(code, &pending.username, &self.admin.username);
-        self.writer.set_password(self.job, pending, statement, &explain).await
+        writer::set_password(self.job, self.writer, pending, statement, &explain).await
     }
 
     /// Creates the alternate if it does not exist, and makes it equal to the original.
@@ -111,7 +108,7 @@ impl Turn<'_> {
         }
         memberships::equalize(self).await?;
         self.attributes(alternate).await?;
-        settings::equalize(self).await?;
+        parameters::equalize(self).await?;
         self.labels().await?;
         if self.pair.sync == Equality::Exact {
             ownership::here(self).await?;
@@ -128,7 +125,7 @@ impl Turn<'_> {
     async fn labels(&self) -> Result<()> {
         let take = self.pair.sync == Equality::Exact;
         let sql = catalog::labels(&self.pair.original, &self.pair.alternate, take);
-        let rows = self.writer.session.run(self.job, "compare security labels", &sql, &explain).await?;
+        let rows = self.writer.run(self.job, "compare security labels", &sql, &explain).await?;
         for sql in rows.into_iter().flatten().flatten() {
             if let Some(words) = self.may("copy a security label", &sql).await? {
                 tracing::warn!(

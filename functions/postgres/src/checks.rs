@@ -4,8 +4,8 @@ use rotation::database::account::Account;
 use rotation::database::alternation::{Alternation, Equality};
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
-use rotation::target::Held;
-use rotation::version::Stage;
+use rotation::parse;
+use rotation::version::{Parsed, Stage};
 use wire_postgres::connect::Session;
 
 use crate::Postgres;
@@ -13,8 +13,13 @@ use crate::role::not_understood;
 use crate::statement::{self, catalog};
 use crate::writer::explain;
 
-/// Looks at who a session is, and runs the check statement.
-pub(crate) async fn check(job: &Job<'_>, session: &Session, pending: &Held<Account>) -> Result<()> {
+/// Checks the session's user and role, and runs the test statement.
+pub(crate) async fn check(
+    dialect: &Postgres,
+    job: &Job<'_>,
+    session: &Session,
+    pending: &Parsed<Account>,
+) -> Result<()> {
     let account = &pending.account;
     let other = account.alternation.as_ref().map_or("", |pair| pair.after(&account.username));
     let rows =
@@ -40,7 +45,7 @@ pub(crate) async fn check(job: &Job<'_>, session: &Session, pending: &Held<Accou
         }
         if let Some(theirs) = other_acts_as.filter(|theirs| *theirs != acts_as) {
             let replicates = replicates.as_deref() == Some("t");
-            compare(job, session, pending, pair, [other, &theirs, &acts_as], replicates).await?;
+            compare(dialect, job, session, pending, pair, [other, &theirs, &acts_as], replicates).await?;
         }
     }
     let check = account.statement.as_deref().unwrap_or(statement::CHECK);
@@ -55,14 +60,15 @@ fn explain_test(code: &str) -> Option<(Kind, String)> {
 
 /// For two users that act as different roles: if clients use the other one now, pending must not be able to do less.
 async fn compare(
+    dialect: &Postgres,
     job: &Job<'_>,
     session: &Session,
-    pending: &Held<Account>,
+    pending: &Parsed<Account>,
     pair: &Alternation,
     [other, other_acts_as, acts_as]: [&str; 3],
     replicates: bool,
 ) -> Result<()> {
-    let current = job.hold_current(&Postgres, job.store.labelled(Stage::Current).await)?;
+    let current = parse::current(dialect, job, job.store.labelled(Stage::Current).await)?;
     if current.account.username != other {
         return Ok(());
     }

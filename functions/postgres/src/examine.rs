@@ -3,22 +3,38 @@
 
 use rotation::database::account::Account;
 use rotation::database::admin::Admin;
-use rotation::diagnose::Finding;
+use rotation::database::session::of_admin;
 use rotation::error::{Error, Kind, Result};
+use rotation::finding::Finding;
 use rotation::job::Job;
+use rotation::target::Target;
 use wire_postgres::connect::Session;
 
-use crate::DBNAME;
+use crate::Postgres;
 use crate::statement::{self, catalog};
-use crate::writer::{admin_session, explain};
+use crate::writer::explain;
 
 /// The name in the report.
 const CHECK: &str = "privileges";
 
-/// Looks at what a user that has just logged in may do to its own password, or what its admin may do.
-pub(crate) async fn run(job: &Job<'_>, own: &Session, account: &Account, admin: Option<&Admin>) -> Finding {
+/// Reports whether the user may change its own password, or whether its admin may do what the strategy needs.
+pub(crate) async fn run(dialect: &Postgres, job: &Job<'_>, own: &Session, account: &Account) -> Vec<Finding> {
+    match dialect.admin(job, account).await {
+        Ok(admin) => vec![privileges(dialect, job, own, account, admin.as_ref()).await],
+        // The report has a line of its own for that.
+        Err(_) => Vec::new(),
+    }
+}
+
+async fn privileges(
+    dialect: &Postgres,
+    job: &Job<'_>,
+    own: &Session,
+    account: &Account,
+    admin: Option<&Admin>,
+) -> Finding {
     let who = admin.map_or(&account.username, |admin| &admin.username);
-    match lacking(job, own, account, admin).await {
+    match lacking(dialect, job, own, account, admin).await {
         Ok(lacking) if lacking.is_empty() => {
             Finding::pass(CHECK, format!("{who:?} may do what the strategy needs"))
         }
@@ -32,6 +48,7 @@ pub(crate) async fn run(job: &Job<'_>, own: &Session, account: &Account, admin: 
 }
 
 async fn lacking(
+    dialect: &Postgres,
     job: &Job<'_>,
     own: &Session,
     account: &Account,
@@ -41,8 +58,7 @@ async fn lacking(
     let rows = match admin {
         None => own.run(job, doing, &statement::reading(catalog::LACKS_FOR_PASSWORDS), &explain).await?,
         Some(admin) => {
-            let database = admin.dbname.as_deref().unwrap_or(DBNAME);
-            let session = admin_session(job, admin, database).await?;
+            let session = of_admin(dialect, job, admin, None).await?;
             let copied = account.alternation.as_ref().map(|pair| pair.original.as_str());
             let sql = statement::reading(&catalog::lacks_as_admin(&account.users(), copied));
             session.run(job, doing, &sql, &explain).await?

@@ -24,7 +24,7 @@ struct Membership {
 pub(crate) async fn equalize(turn: &Turn<'_>) -> Result<()> {
     let (original, alternate) = (&turn.pair.original, &turn.pair.alternate);
     let sql = catalog::memberships(alternate, original);
-    let rows = turn.writer.session.run(turn.job, "list memberships", &sql, &explain).await?;
+    let rows = turn.writer.run(turn.job, "list memberships", &sql, &explain).await?;
     let held = rows.into_iter().map(membership).collect::<Option<Vec<_>>>().ok_or_else(not_understood)?;
     let of_original = || held.iter().filter(|held| held.role == *original);
     // From PostgreSQL 16 on several grantors may have granted the membership, each with other options.
@@ -60,7 +60,7 @@ async fn grant(turn: &Turn<'_>) -> Result<()> {
         other => explain_admin(other, original, &turn.admin.username),
     };
     let doing = "make the alternate a member of the original";
-    turn.writer.session.run(turn.job, doing, &sql, &explain).await.map(drop)
+    turn.writer.run(turn.job, doing, &sql, &explain).await.map(drop)
 }
 
 /// Refuses to hand anything to a role that the original is set to act as and may not. Any account may set `role` for itself, and a
@@ -91,7 +91,7 @@ pub(crate) async fn must_inherit(turn: &Turn<'_>, member: &str, role: &str) -> R
 }
 
 async fn says_yes(turn: &Turn<'_>, sql: &str) -> Result<bool> {
-    let rows = turn.writer.session.run(turn.job, "compare two roles", sql, &explain).await?;
+    let rows = turn.writer.run(turn.job, "compare two roles", sql, &explain).await?;
     Ok(rows.first().and_then(|row| row.first()?.as_deref()) == Some("t"))
 }
 

@@ -2,13 +2,14 @@
 //! the original. A clone that AWS's function made owns whatever it created, and the original cannot use that; so it is handed over.
 
 use rotation::database::alternation::Equality;
+use rotation::database::session::of_admin;
 use rotation::error::{Error, Kind, Result};
 use wire_postgres::connect::Session;
 
 use crate::memberships;
 use crate::statement::{self, catalog};
 use crate::turn::Turn;
-use crate::writer::{IDLE, PATIENCE, admin_session, explain, explain_admin};
+use crate::writer::{IDLE, PATIENCE, explain, explain_admin};
 
 /// What the alternate holds in one database. The database without a name stands for what all databases share.
 struct Holdings {
@@ -38,7 +39,7 @@ pub(crate) async fn bring_home(turn: &Turn<'_>) -> Result<()> {
         visit(turn, held, false).await?;
     }
     if held.iter().any(|held| !held.is_elsewhere()) {
-        hand_over(turn, &turn.writer.session, "").await?;
+        hand_over(turn, turn.writer, "").await?;
     }
     Ok(())
 }
@@ -63,10 +64,10 @@ pub(crate) async fn here(turn: &Turn<'_>) -> Result<()> {
     let held = holdings(turn).await?;
     let held: Vec<_> = held.iter().filter(|held| !held.is_elsewhere()).collect();
     if held.iter().any(|held| held.owned > 0) {
-        hand_over(turn, &turn.writer.session, "").await?;
+        hand_over(turn, turn.writer, "").await?;
     }
     if held.iter().any(|held| held.given > 0) {
-        take_back(turn, &turn.writer.session).await?;
+        take_back(turn, turn.writer).await?;
     }
     Ok(())
 }
@@ -79,7 +80,7 @@ impl Holdings {
 
 async fn holdings(turn: &Turn<'_>) -> Result<Vec<Holdings>> {
     let sql = catalog::holdings(&turn.pair.alternate);
-    let rows = turn.writer.session.run(turn.job, "list what the alternate owns", &sql, &explain).await?;
+    let rows = turn.writer.run(turn.job, "list what the alternate owns", &sql, &explain).await?;
     let parse = |row: Vec<Option<String>>| {
         let [database, is_here, owned, given] = row.try_into().ok()?;
         Some(Holdings {
@@ -96,7 +97,7 @@ async fn holdings(turn: &Turn<'_>) -> Result<Vec<Holdings>> {
 /// the rotation; privileges that it was granted there do not.
 async fn visit(turn: &Turn<'_>, held: &Holdings, take: bool) -> Result<()> {
     let database = held.database.as_str();
-    let session = match admin_session(turn.job, turn.admin, database).await {
+    let session = match of_admin(turn.change.dialect, turn.job, turn.admin, Some(database)).await {
         Ok(session) => session,
         Err(error) if held.owned > 0 => return Err(by_hand(turn, database).cause(error.report())),
         Err(error) => {

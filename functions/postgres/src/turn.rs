@@ -2,14 +2,17 @@
 
 use rotation::database::admin::Admin;
 use rotation::database::alternation::Alternation;
+use rotation::database::dialect::Change;
 use rotation::error::Result;
 use rotation::job::Job;
 
 use crate::role::Roles;
-use crate::writer::{Writer, explain_admin};
+use crate::writer::explain_admin;
+use crate::{Postgres, Writer};
 
 /// What every part of a turn needs.
 pub(crate) struct Turn<'a> {
+    pub(crate) change: &'a Change<'a, Postgres>,
     pub(crate) job: &'a Job<'a>,
     pub(crate) writer: &'a Writer,
     pub(crate) admin: &'a Admin,
@@ -26,13 +29,13 @@ impl Turn<'_> {
     /// Runs a statement that has to succeed. The admin needs power over `account` for it.
     pub(crate) async fn must(&self, doing: &str, account: &str, sql: &str) -> Result<()> {
         let explain = |code: &str| explain_admin(code, account, &self.admin.username);
-        self.writer.session.run(self.job, doing, sql, &explain).await.map(drop)
+        self.writer.run(self.job, doing, sql, &explain).await.map(drop)
     }
 
     /// Runs a statement that the server may refuse, and returns the server's words if it does.
     pub(crate) async fn may(&self, doing: &str, sql: &str) -> Result<Option<String>> {
         let explain = |code: &str| explain_admin(code, &self.pair.alternate, &self.admin.username);
-        Ok(self.writer.session.attempt(self.job, doing, sql, &explain).await?.err())
+        Ok(self.writer.attempt(self.job, doing, sql, &explain).await?.err())
     }
 
     /// Takes away something that the original does not have. If the server refuses, a log line names the statement and the turn

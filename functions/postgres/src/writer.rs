@@ -1,17 +1,15 @@
-//! The session that makes changes, the secret's own or an admin's: its transaction, its lock, and how it sets a password.
+//! What the session that makes changes does: its transaction, its lock, how it sets a password, and what refusals mean.
 
 use std::time::Duration;
 
 use aws_lc_rs::digest;
 use rotation::database::account::Account;
-use rotation::database::admin::Admin;
-use rotation::error::{Error, Kind, Result};
+use rotation::error::{Kind, Result};
 use rotation::job::Job;
-use rotation::target::Login;
-use wire_postgres::connect::{self, Entrance, Session};
+use wire_postgres::connect::{Explain, Session};
 use wire_postgres::password::{self, StoredAs};
 
-use crate::{DBNAME, statement};
+use crate::{Writer, statement};
 
 /// How long a rotation waits for another one of the same secret. Shorter than the driver is waited for, so that the server's
 /// answer is heard, which says what the wait was for.
@@ -23,79 +21,40 @@ pub(crate) const IDLE: Duration = Duration::from_secs(20);
 /// How long a transaction waits for something in use, such as a table. Everybody who wants the table later waits behind it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
 
-/// A session, and what it has learned.
-pub struct Writer {
-    pub(crate) session: Session,
-    /// The user that proved the secret by logging in, if an admin makes the changes.
-    pub(crate) proven: Option<String>,
-    /// The secret whose lock the session holds.
-    pub(crate) secret_arn: String,
-    /// How the server stores passwords; known once the lock is held.
+/// What taking the lock has shown.
+pub struct Lock {
+    /// How the server stores passwords.
     stored_as: StoredAs,
 }
 
-impl Writer {
-    /// A session that the secret's own credential has opened.
-    pub(crate) fn own(session: Session) -> Writer {
-        Writer { session, proven: None, secret_arn: String::new(), stored_as: StoredAs::Scram }
-    }
-
-    /// The admin's session, in the secret's own database.
-    pub(crate) async fn of_admin(job: &Job<'_>, admin: &Admin, proven: Option<Writer>) -> Result<Writer> {
-        let session = admin_session(job, admin, admin.dbname.as_deref().unwrap_or(DBNAME)).await?;
-        Ok(Writer { proven: proven.map(|proven| proven.session.user), ..Writer::own(session) })
-    }
-
-    /// Opens the transaction and takes the secret's lock.
-    pub(crate) async fn lock(&mut self, job: &Job<'_>, secret_arn: &str) -> Result<()> {
-        let sql = statement::begin_locked(lock_key(secret_arn), WAIT, PATIENCE, job.deadline.left(), IDLE);
-        let rows = self.session.run(job, "take the lock of this secret", &sql, &explain_lock).await?;
-        // The last row is the setting `password_encryption`. Its values "md5" and "on" (the older spelling) mean MD5, all others SCRAM.
-        let setting = rows.last().and_then(|row| row.first()?.as_deref());
-        self.stored_as = if matches!(setting, Some("md5" | "on")) { StoredAs::Md5 } else { StoredAs::Scram };
-        self.secret_arn = secret_arn.to_owned();
-        Ok(())
-    }
-
-    /// Fails if the session, and the lock with it, has been lost since it was taken.
-    pub(crate) async fn still_holds(&self, job: &Job<'_>) -> Result<()> {
-        self.session
-            .run(job, "still hold the lock of this secret", statement::CHECK, &explain)
-            .await
-            .map(drop)
-    }
-
-    /// Gives an account its password with the transaction's last statement, which a function of `statement` makes.
-    pub(crate) async fn set_password(
-        &self,
-        job: &Job<'_>,
-        pending: &Account,
-        statement: fn(&str, &str) -> String,
-        explain: connect::Explain<'_>,
-    ) -> Result<()> {
-        let sql = |sent: &str| statement(&pending.username, sent);
-        password::set(job, &self.session, pending, self.stored_as, sql, explain).await
+impl Default for Lock {
+    fn default() -> Lock {
+        Lock { stored_as: StoredAs::Scram }
     }
 }
 
-/// Logs the admin in, in one of the server's databases.
-pub(crate) async fn admin_session(job: &Job<'_>, admin: &Admin, dbname: &str) -> Result<Session> {
-    let entrance = Entrance {
-        dialect: &connect::POSTGRES,
-        server: &admin.server,
-        username: &admin.username,
-        password: &admin.password,
-        dbname,
-    };
-    match connect::login(job, &entrance).await? {
-        Login::Accepted(session) => Ok(session),
-        Login::Rejected(words) => {
-            let what = format!("the admin secret {} does not log in", admin.secret_name);
-            Err(Error::new(Kind::CredentialRejected, what).cause(words).remedy(
-                "if the admin's secret is being rotated this very moment, Secrets Manager's next try works; if not, correct it",
-            ))
-        }
+impl Lock {
+    /// Opens the transaction and takes the secret's lock.
+    pub(crate) async fn take(job: &Job<'_>, session: &Session, secret_arn: &str) -> Result<Lock> {
+        let sql = statement::begin_locked(lock_key(secret_arn), WAIT, PATIENCE, job.deadline.left(), IDLE);
+        let rows = session.run(job, "take the lock of this secret", &sql, &explain_lock).await?;
+        // The last row is the setting `password_encryption`. Its values "md5" and "on" (the older spelling) mean MD5, all others SCRAM.
+        let setting = rows.last().and_then(|row| row.first()?.as_deref());
+        let is_md5 = matches!(setting, Some("md5" | "on"));
+        Ok(Lock { stored_as: if is_md5 { StoredAs::Md5 } else { StoredAs::Scram } })
     }
+}
+
+/// Gives an account its password with the transaction's last statement, which a function of `statement` makes.
+pub(crate) async fn set_password(
+    job: &Job<'_>,
+    writer: &Writer,
+    pending: &Account,
+    statement: fn(&str, &str) -> String,
+    explain: Explain<'_>,
+) -> Result<()> {
+    let sql = |sent: &str| statement(&pending.username, sent);
+    password::set(job, writer, pending, writer.lock.stored_as, sql, explain).await
 }
 
 /// The advisory lock's number: from the ARN, so that every function that rotates this secret means the same lock.

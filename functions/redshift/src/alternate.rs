@@ -2,27 +2,28 @@
 //! first, in every database. No transaction spans the databases: each statement commits by itself, and the password comes last. The
 //! next try repeats whatever a crash cut off.
 
-use rotation::database::account::Account;
 use rotation::database::admin::Admin;
 use rotation::database::alternation::{Alternation, Equality};
-use rotation::database::guard::{self, Standing};
+use rotation::database::dialect::Change;
+use rotation::database::guard::{self, Guard, Named, Standing};
+use rotation::database::session::of_admin;
 use rotation::error::{Error, Kind, Result};
 use rotation::gate::{self, Gate};
 use rotation::job::Job;
-use rotation::target::Held;
 use rotation::version::Stage;
 use wire_postgres::connect::Session;
 
-use crate::Redshift;
 use crate::catalog::{self, Seen};
-use crate::connect::{self, explain};
+use crate::connect::explain;
 use crate::right::{Difference, Frame, Right, Rights, Terms, Verb, queries};
 use crate::statement::{self, identifier};
 use crate::user::{self, User};
-use crate::writer::Writer;
+use crate::writer;
+use crate::{Redshift, Writer};
 
 /// One turn: who acts, and for whom.
 struct Turn<'a> {
+    change: &'a Change<'a, Redshift>,
     job: &'a Job<'a>,
     admin: &'a Admin,
     writer: &'a Writer,
@@ -32,31 +33,28 @@ struct Turn<'a> {
 
 /// Makes the server accept pending.
 pub(crate) async fn apply(
-    job: &Job<'_>,
+    change: &Change<'_, Redshift>,
     writer: &Writer,
     admin: &Admin,
-    current: &Held<Account>,
-    pending: &Held<Account>,
+    pair: &Alternation,
 ) -> Result<()> {
-    let pair = current.account.alternation.as_ref().ok_or_else(|| {
-        Error::new(Kind::Bug, "two users were to take turns, and the secret was not read for two")
-    })?;
-    let turn = Turn { job, admin, writer, pair, mark: user::mark(&writer.secret_arn) };
+    let (job, current, pending) = (change.job, change.current, &change.pending.account);
+    let turn = Turn { change, job, admin, writer, pair, mark: user::mark(&writer.secret_arn) };
     turn.must_be_superuser().await?;
     let names = [&*pair.original, &*pair.alternate];
-    let mut users = user::read(job, &writer.session, names, &turn.mark).await?;
+    let mut users = user::read(job, writer, names, &turn.mark).await?;
     let original = users.iter().position(|user| user.name == pair.original).map(|at| users.swap_remove(at));
     let (Some(original), alternate) = (original, users.pop()) else {
         let what = format!("the original user {:?} does not exist", pair.original);
         return Err(Error::new(Kind::BadSecret, what)
             .remedy("it is what the other user is made equal to: make it, or name the pair with \"alternate_username\""));
     };
-    if pending.account.username == pair.original {
-        turn.guard(current, Some(&original), &pair.original).await?;
-        return writer.set_password(job, &pending.account, None).await;
+    if pending.username == pair.original {
+        turn.guard().demand(&turn.subject(Some(&original), &pair.original)).await?;
+        return writer::set_password(job, writer, pending, None).await;
     }
-    turn.guard(current, alternate.as_ref(), &pair.alternate).await?;
-    let together = turn.belong_together(current, &original).await?;
+    turn.guard().demand(&turn.subject(alternate.as_ref(), &pair.alternate)).await?;
+    let together = turn.belong_together(&original).await?;
     let is_equal = together && turn.equalize(&original, alternate).await?;
     // Copying can take long, and Redshift has no lock. A rotation that another one has overtaken must not change the password.
     let labels = job.store.describe().await?;
@@ -66,14 +64,20 @@ pub(crate) async fn apply(
     if labels.holder(Stage::Current) != Some(&current.id) {
         return Err(Error::new(Kind::Conflict, "AWSCURRENT moved while privileges were copied"));
     }
-    writer.set_password(job, &pending.account, is_equal.then_some(&*original.valid_until)).await
+    let until = is_equal.then_some(&*original.valid_until);
+    writer::set_password(job, writer, pending, until).await
 }
 
-/// What the alternate lacks, in every database, as statements that would give it.
-pub(crate) async fn lacking(job: &Job<'_>, admin: &Admin, pair: &Alternation) -> Result<Vec<String>> {
-    let session = connect::admin(job, admin, None).await?;
+/// What the alternate lacks in every database, as statements that would grant it.
+pub(crate) async fn lacking(
+    dialect: &Redshift,
+    job: &Job<'_>,
+    admin: &Admin,
+    pair: &Alternation,
+) -> Result<Vec<String>> {
+    let session = of_admin(dialect, job, admin, None).await?;
     let mut lacking = Vec::new();
-    for (_, seen) in everywhere(job, admin, &session, pair).await? {
+    for (_, seen) in everywhere(dialect, job, admin, &session, pair).await? {
         let difference = Difference::between(&wanted(&seen, pair), &seen.alternate.rights);
         let firm = difference.missing.into_iter().filter(|(_, terms)| !terms.by_owning);
         lacking.extend(queries(firm.map(|(right, _)| right), Verb::Grant, &pair.alternate));
@@ -83,6 +87,7 @@ pub(crate) async fn lacking(job: &Job<'_>, admin: &Admin, pair: &Alternation) ->
 
 /// The cluster's own privileges, and those of every database that the admin can log in to.
 async fn everywhere(
+    dialect: &Redshift,
     job: &Job<'_>,
     admin: &Admin,
     session: &Session,
@@ -92,7 +97,7 @@ async fn everywhere(
     let databases = catalog::databases(job, session).await?;
     let mut all = vec![(None, catalog::of_cluster(job, session, users, &databases).await?)];
     for database in &databases {
-        let there = match connect::admin(job, admin, Some(database)).await {
+        let there = match of_admin(dialect, job, admin, Some(database)).await {
             Ok(session) => session,
             Err(error) if matches!(error.kind(), Kind::BadSecret | Kind::ServerRefused) => {
                 let reason = error.report();
@@ -145,7 +150,7 @@ impl Turn<'_> {
     /// privileges for others.
     async fn must_be_superuser(&self) -> Result<()> {
         let doing = "say whether the admin is a superuser";
-        let rows = self.writer.session.run(self.job, doing, statement::IS_SUPERUSER, &explain).await?;
+        let rows = self.writer.run(self.job, doing, statement::IS_SUPERUSER, &explain).await?;
         if rows.into_iter().flatten().flatten().next().as_deref() == Some("t") {
             return Ok(());
         }
@@ -154,22 +159,23 @@ impl Turn<'_> {
             .remedy("only superusers see all privileges and may copy them: name another admin in \"masterarn\", or ALTER USER ... CREATEUSER"))
     }
 
-    /// Refuses a user that is not the secret's own.
-    async fn guard(&self, current: &Held<Account>, user: Option<&User>, name: &str) -> Result<()> {
-        let (proven, asked) = (self.writer.proven.as_deref(), (name, standing(user)));
-        if guard::is_ours(&Redshift, self.job, self.admin, current, proven, asked).await?
-            || guard::may_reset(self.job, name)
-        {
-            return Ok(());
-        }
-        let marking =
-            format!("{}; {};", statement::create_mark(&self.mark), statement::mark(name, &self.mark));
-        Err(guard::not_ours(name, &marking))
+    fn guard(&self) -> Guard<'_, Redshift> {
+        Guard::new(self.change, self.admin, self.writer)
     }
 
-    async fn belong_together(&self, current: &Held<Account>, original: &User) -> Result<bool> {
-        let (proven, standing) = (self.writer.proven.as_deref(), standing(Some(original)));
-        guard::belong_together(&Redshift, self.job, self.admin, current, proven, ("user", standing)).await
+    fn subject<'a>(&self, user: Option<&User>, name: &'a str) -> Named<'a> {
+        let marking =
+            format!("{}; {};", statement::create_mark(&self.mark), statement::mark(name, &self.mark));
+        Named { name, standing: standing(user), marking }
+    }
+
+    async fn belong_together(&self, original: &User) -> Result<bool> {
+        let current = self.change.current.account.username.as_str();
+        let together = self.guard().may_share(&self.subject(Some(original), current)).await?;
+        if !together {
+            guard::warn_of_password_alone("user", current);
+        }
+        Ok(together)
     }
 
     /// Creates the alternate if it does not exist, and makes it equal to the original unless the secret wants an existing one left alone.
@@ -184,10 +190,10 @@ impl Turn<'_> {
             self.make_mark().await?;
             self.must("mark the alternate", &statement::mark(&alternate.name, &self.mark)).await?;
         }
-        let all = everywhere(self.job, self.admin, &self.writer.session, self.pair).await?;
+        let all = everywhere(self.change.dialect, self.job, self.admin, self.writer, self.pair).await?;
         self.refuse_other_policies(&all)?;
         for (session, seen) in &all {
-            self.equalize_rights(session.as_ref().unwrap_or(&self.writer.session), seen).await?;
+            self.equalize_rights(session.as_ref().unwrap_or(self.writer), seen).await?;
         }
         for option in alternate.options_to_become(original, sync) {
             self.must("copy a user's option", &statement::alter_user(&alternate.name, &option)).await?;
@@ -219,7 +225,7 @@ impl Turn<'_> {
     /// Creates the mark, unless an earlier rotation has.
     async fn make_mark(&self) -> Result<()> {
         let sql = format!("SELECT groname FROM pg_group WHERE groname = {}", statement::literal(&self.mark));
-        let found = self.writer.session.run(self.job, "look for the mark", &sql, &explain).await?;
+        let found = self.writer.run(self.job, "look for the mark", &sql, &explain).await?;
         if found.is_empty() {
             self.must("make the mark", &statement::create_mark(&self.mark)).await?;
         }
@@ -301,7 +307,7 @@ impl Turn<'_> {
     }
 
     async fn must(&self, doing: &str, sql: &str) -> Result<()> {
-        self.writer.session.run(self.job, doing, sql, &explain).await.map(drop)
+        self.writer.run(self.job, doing, sql, &explain).await.map(drop)
     }
 
     /// Runs a statement that the server may refuse, and logs a refusal.

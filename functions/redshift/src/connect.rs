@@ -2,20 +2,15 @@
 
 use std::time::Duration;
 
-use rotation::database::account::Account;
-use rotation::database::admin::Admin;
-use rotation::error::{Error, Kind, Result};
+use rotation::database::dialect::Entrance;
+use rotation::error::{Kind, Result};
 use rotation::job::Job;
 use rotation::target::Login;
-use wire_postgres::connect::{self, Dialect, Entrance, Session};
+use wire_postgres::ahead::Ahead;
+use wire_postgres::connect::{self, Dialect, Session};
 
-use crate::statement;
-
-/// The database where the secret names none: AWS's default.
-const DBNAME: &str = "dev";
-
-/// Redshift still has PostgreSQL 8.0's codes: a wrong password is told from a closed door by the words only. Its leader
-/// node takes its time with grants.
+/// Redshift still has PostgreSQL 8.0's error codes: only the words tell a wrong password from a user that may not log in at all. A
+/// statement gets longer than on PostgreSQL, because Redshift's leader node is slow with grants.
 static DIALECT: Dialect = Dialect {
     name: "Redshift",
     is_wrong_password: |code, words| {
@@ -25,41 +20,12 @@ static DIALECT: Dialect = Dialect {
     statement: Duration::from_secs(25),
 };
 
-/// Logs in with what an account says: on the server that an admin would change, or where the secret says.
-pub(crate) async fn login(job: &Job<'_>, account: &Account, on: Option<&Admin>) -> Result<Login<Session>> {
-    let entrance = Entrance {
-        dialect: &DIALECT,
-        server: on.map_or(&account.server, |admin| &admin.server),
-        username: &account.username,
-        password: &account.password,
-        dbname: account.dbname.as_deref().unwrap_or(DBNAME),
-    };
-    connect::login(job, &entrance).await
+/// Logs in.
+pub(crate) async fn login(job: &Job<'_>, ahead: &Ahead, entrance: &Entrance<'_>) -> Result<Login<Session>> {
+    connect::login(job, ahead, &connect::Entrance::of(entrance, &DIALECT)).await
 }
 
-/// Logs the admin in, in a database or in the secret's own.
-pub(crate) async fn admin(job: &Job<'_>, admin: &Admin, dbname: Option<&str>) -> Result<Session> {
-    let entrance = Entrance {
-        dialect: &DIALECT,
-        server: &admin.server,
-        username: &admin.username,
-        password: &admin.password,
-        dbname: dbname.or(admin.dbname.as_deref()).unwrap_or(DBNAME),
-    };
-    let session = match connect::login(job, &entrance).await? {
-        Login::Accepted(session) => session,
-        Login::Rejected(words) => {
-            let what = format!("the admin secret {} does not log in", admin.secret_name);
-            return Err(Error::new(Kind::CredentialRejected, what).cause(words).remedy(
-                "if the admin's secret is being rotated this very moment, Secrets Manager's next try works; if not, correct it",
-            ));
-        }
-    };
-    session.run(job, "begin the admin's session", statement::BEGIN, &explain).await?;
-    Ok(session)
-}
-
-/// What the refusals mean that users of this target meet.
+/// What a refused statement means: whose fault it is, and what to do.
 pub(crate) fn explain(code: &str) -> Option<(Kind, String)> {
     let (kind, remedy) = match code {
         "42501" => (

@@ -2,13 +2,27 @@
 //! its tags name the cluster or namespace.
 
 use rotation::aws::answered;
-use rotation::database::admin::Endpoint;
+use rotation::database::host::{Directory, Endpoint};
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
 use rotation::version::Labels;
 
-/// Finds it by the tag that Redshift put on the admin secret.
-pub(crate) async fn of_managed(job: &Job<'_>, admin: &Labels) -> Result<Endpoint> {
+/// Redshift's own list of clusters and workgroups.
+pub struct Clusters;
+
+impl Directory for Clusters {
+    /// Finds the address by the tag that Redshift put on the admin secret.
+    async fn endpoint(job: &Job<'_>, admin: &Labels) -> Result<Endpoint> {
+        of_managed(job, admin).await
+    }
+
+    /// A cluster has one name: there are no replicas, and this function knows no other names for it.
+    async fn is_one_server(_: &Job<'_>, _: &str, _: &str) -> Result<bool> {
+        Ok(false)
+    }
+}
+
+async fn of_managed(job: &Job<'_>, admin: &Labels) -> Result<Endpoint> {
     if let Some(namespace) = admin.tag("aws:redshift-serverless:namespaceArn") {
         return workgroup(job, namespace).await;
     }

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    rotation::lambda::main(rotate_redshift::Redshift)
+    rotation::lambda::main(rotate_redshift::Redshift::default())
 }

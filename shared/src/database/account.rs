@@ -1,6 +1,10 @@
 //! A database account as a secret describes it: AWS's own JSON structure, read once into types.
 
+use std::borrow::Borrow;
+
 use super::alternation::Alternation;
+use super::family::{Family, fits};
+use crate::credential::Credential;
 use crate::document::{Document, Fields};
 use crate::error::{Error, Kind, Result};
 use crate::net;
@@ -9,20 +13,6 @@ use crate::secret::Secret;
 use crate::settings::Settings;
 use crate::strategy::Strategy;
 use crate::tls;
-
-/// What one kind of database fixes for all its accounts.
-pub struct Engine {
-    /// The values of "engine" that this target rotates.
-    pub names: &'static [&'static str],
-    /// The port where the secret names none.
-    pub port: u16,
-    /// The strategies, the default first.
-    pub strategies: &'static [Strategy],
-    /// The longest user name, in bytes; the server cuts or refuses longer ones.
-    pub username_limit: usize,
-    /// What passwords the server takes.
-    pub rules: Rules,
-}
 
 /// Where an account lives.
 #[derive(Clone, PartialEq, Eq)]
@@ -69,6 +59,14 @@ pub struct Account {
     pub alternation: Option<Alternation>,
 }
 
+/// What a dialect reads from a secret: an `Account`, or that and more.
+pub trait DatabaseAccount: Credential + Borrow<Account> {
+    /// Reads and checks an account.
+    fn read(document: &Document, settings: &Settings, family: &Family) -> Result<Self>
+    where
+        Self: Sized;
+}
+
 /// The keys that hold nothing secret; every other text is masked in errors and logs.
 const PUBLIC: &[&str] = &[
     "engine",
@@ -92,30 +90,29 @@ const PUBLIC: &[&str] = &[
     "discard_old",
 ];
 
-impl Account {
-    /// Reads and checks an account.
-    pub fn read(document: &Document, settings: &Settings, engine: &Engine) -> Result<Account> {
+impl DatabaseAccount for Account {
+    fn read(document: &Document, settings: &Settings, family: &Family) -> Result<Account> {
         let fields = document.fields()?;
         let name = fields.required("engine")?;
-        if !engine.names.contains(&name.as_str()) {
+        if !family.names.contains(&name.as_str()) {
             return Err(Error::new(
                 Kind::BadSecret,
                 format!("the secret's engine {name:?} is not one of this function's"),
             )
             .remedy(format!(
                 "this function rotates {}; attach the function for this engine",
-                engine.names.join(", ")
+                family.names.join(", ")
             )));
         }
         let username = fields.required("username")?;
-        let strategy = Strategy::choose(fields, settings, engine.strategies)?;
+        let strategy = Strategy::choose(fields, settings.strategy, family.strategies)?;
         let alternation = match strategy {
-            Strategy::AlternatingUsers => Some(Alternation::read(fields, &username, engine.username_limit)?),
+            Strategy::AlternatingUsers => Some(Alternation::read(fields, &username, family.username_limit)?),
             _ => None,
         };
         let account = Account {
             engine: name,
-            server: server(fields, settings, engine.port)?,
+            server: server(fields, settings, family.port)?,
             dbname: fields.text("dbname")?,
             username,
             password: fields.secret("password")?,
@@ -124,7 +121,7 @@ impl Account {
             statement: fields.text("test_statement")?,
             alternation,
         };
-        fits(&account.username, engine.username_limit)?;
+        fits(&account.username, family.username_limit)?;
         if account.dbname.as_deref().is_some_and(|name| name.contains('\0')) {
             return Err(Error::new(Kind::BadSecret, "the secret's \"dbname\" has a NUL character"));
         }
@@ -137,9 +134,33 @@ impl Account {
         }
         Ok(account)
     }
+}
 
-    /// Whether another version is for the same server and database, and its user one of these.
-    pub fn agree(&self, other: &Account, users: &[&str]) -> Result<()> {
+impl Credential for Account {
+    fn strategy(&self) -> Strategy {
+        self.strategy
+    }
+
+    fn agree(&self, other: &Account) -> Result<()> {
+        self.belongs_with(other, &self.users())
+    }
+
+    /// Pending is for the user whose turn it is, and was made to be rotated in the same way. Who acts, and for which users, is
+    /// decided by the current version.
+    fn may_be_followed_by(&self, pending: &Account) -> Result<()> {
+        differs("strategy", self.strategy.name(), pending.strategy.name())?;
+        differs("alternate_username", self.other_user(), pending.other_user())?;
+        self.belongs_with(pending, &[self.next_user()])
+    }
+
+    fn align_with(&mut self, current: &Account) {
+        self.server = current.server.clone();
+    }
+}
+
+impl Account {
+    /// Refuses another version that is not for the same server and database, or whose user is none of these.
+    fn belongs_with(&self, other: &Account, users: &[&str]) -> Result<()> {
         differs("engine", &self.engine, &other.engine)?;
         differs("host", &folded(&self.server.host), &folded(&other.server.host))?;
         differs("port", &self.server.port.to_string(), &other.server.port.to_string())?;
@@ -161,14 +182,6 @@ impl Account {
         } else {
             Err(differing("username", &users.join(" or "), &other.username))
         }
-    }
-
-    /// Whether a pending version may follow this one: it is for the user whose turn it is, and was made to be rotated in the same
-    /// way. Who acts, and for which users, is decided by this one.
-    pub fn is_followed_by(&self, pending: &Account) -> Result<()> {
-        differs("strategy", self.strategy.name(), pending.strategy.name())?;
-        differs("alternate_username", self.other_user(), pending.other_user())?;
-        self.agree(pending, &[self.next_user()])
     }
 
     fn other_user(&self) -> &str {
@@ -249,20 +262,6 @@ pub(super) fn server(fields: &Fields, settings: &Settings, port: u16) -> Result<
         }
     };
     Ok(Server { host, port: fields.port(port)?, tls })
-}
-
-pub(super) fn fits(username: &str, limit: usize) -> Result<()> {
-    if username.contains('\0') {
-        return Err(Error::new(Kind::BadSecret, "the secret's \"username\" has a NUL character"));
-    }
-    if username.len() > limit {
-        let what = format!(
-            "the user name {username:?} is {} bytes long, and the server's limit is {limit}",
-            username.len()
-        );
-        return Err(Error::new(Kind::BadSecret, what));
-    }
-    Ok(())
 }
 
 fn differs(key: &str, ours: &str, theirs: &str) -> Result<()> {

@@ -1,15 +1,18 @@
 //! The admin: whose secret `masterarn` names, read as AWS's functions read it.
 
-use super::account::{Account, Engine, Server, Tls, secrets, server};
-use super::host::same_server;
+use std::cell::RefCell;
+
+use super::account::{Account, Server, Tls, secrets, server};
+use super::family::Family;
+use super::host::{Directory, Endpoint, same_server};
 use crate::document::Fields;
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
 use crate::secret::Secret;
-use crate::version::{Labels, Stage};
+use crate::version::Stage;
 
 /// Who acts where a user cannot act for itself, and where.
-pub struct Admin {
+pub struct Admin<I = String> {
     /// The admin's own secret.
     pub secret_name: String,
     /// The server that will be changed.
@@ -20,43 +23,29 @@ pub struct Admin {
     pub password: Secret,
     /// The database of the secret that is rotated, where the admin works; `None` is the target's default.
     pub dbname: Option<String>,
+    /// What the secret's own logins on the admin's server have proven so far.
+    pub accepted: RefCell<Vec<I>>,
 }
 
-/// Where a server is, for admin secrets that do not say so themselves.
-pub struct Endpoint {
-    /// The host's name.
-    pub host: String,
-    /// The port.
-    pub port: u16,
-    /// The kind of database.
-    pub engine: String,
-}
-
-impl Admin {
+impl<I> Admin<I> {
     /// The admin who acts for an account, if one does; the account's host has to be the admin's server.
-    pub async fn find(
+    pub async fn find<D: Directory>(
         job: &Job<'_>,
         account: &Account,
-        engine: &Engine,
-        managed: impl AsyncFnOnce(&Labels) -> Result<Endpoint>,
-        one_server: impl AsyncFnOnce(&str, &str) -> Result<bool>,
-    ) -> Result<Option<Admin>> {
+        family: &Family,
+    ) -> Result<Option<Admin<I>>> {
         if !account.is_acted_for() {
             return Ok(None);
         }
-        let admin = Admin::read(job, account, engine, managed).await?;
+        let admin = Admin::read::<D>(job, account, family).await?;
+        let one_server = async |admin: &str, child: &str| D::is_one_server(job, admin, child).await;
         same_server(&account.server, &admin.server, one_server).await?;
         Ok(Some(admin))
     }
 
     /// Reads the admin that an account's secret names. A secret of exactly `username` and `password` was made by RDS or
-    /// Redshift; then `managed` finds the server, from the labels and tags of the admin's secret.
-    async fn read(
-        job: &Job<'_>,
-        account: &Account,
-        engine: &Engine,
-        managed: impl AsyncFnOnce(&Labels) -> Result<Endpoint>,
-    ) -> Result<Admin> {
+    /// Redshift; then the directory finds the server, from the labels and tags of the admin's secret.
+    async fn read<D: Directory>(job: &Job<'_>, account: &Account, family: &Family) -> Result<Admin<I>> {
         let name = account.admin.as_deref().ok_or_else(|| crate::document::missing("masterarn"))?;
         let version = job.store.labelled_other(name, Stage::Current).await?.ok_or_else(|| {
             Error::new(Kind::BadSecret, format!("the admin secret {name} has no current version"))
@@ -68,13 +57,14 @@ impl Admin {
         let of_admin = |error: Error| error.cause(format!("in the admin secret {name}"));
         let fields = version.document.fields().map_err(of_admin)?;
         let (server, found) = if is_managed(fields) {
-            let Endpoint { host, port, engine } = managed(&job.store.describe_other(name).await?).await?;
+            let Endpoint { host, port, engine } =
+                D::endpoint(job, &job.store.describe_other(name).await?).await?;
             let roots = job.settings.extra_roots.iter().cloned().collect();
             (Server { host, port, tls: Tls::Verified { roots } }, Some(engine))
         } else {
-            (server(fields, job.settings, engine.port).map_err(of_admin)?, fields.text("engine")?)
+            (server(fields, job.settings, family.port).map_err(of_admin)?, fields.text("engine")?)
         };
-        if let Some(found) = found.filter(|found| !engine.names.contains(&found.as_str())) {
+        if let Some(found) = found.filter(|found| !family.names.contains(&found.as_str())) {
             let what = format!("the admin secret {name} is for {found:?}, and not for {}", account.engine);
             return Err(Error::new(Kind::BadSecret, what).remedy("correct \"masterarn\""));
         }
@@ -84,6 +74,7 @@ impl Admin {
             username: fields.required("username").map_err(of_admin)?,
             password: fields.secret("password").map_err(of_admin)?,
             dbname: account.dbname.clone(),
+            accepted: RefCell::default(),
         };
         if account.users().contains(&admin.username.as_str()) {
             let what = format!("the secret's user {:?} is the admin itself", admin.username);

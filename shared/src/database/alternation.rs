@@ -1,6 +1,6 @@
 //! Two users of one secret that take turns: their names, and what the secret allows to be done with them.
 
-use super::account::fits;
+use super::family::fits;
 use crate::document::{Fields, missing};
 use crate::error::{Error, Kind, Result};
 

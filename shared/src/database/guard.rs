@@ -1,12 +1,17 @@
 //! Guard, third part: the account that is about to be changed is the secret's own. The first part, a login with the secret's
 //! own credential on the admin's server, is the ladder's; the second is in `host`. docs/decisions/0003-guard.md has the reasons.
 
+use std::borrow::Borrow;
+
 use super::account::Account;
+use super::admin::Admin;
+use super::dialect::{Change, Dialect, Writer};
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
-use crate::ladder;
-use crate::target::{Held, Login, Target};
-use crate::version::{Stage, Version, VersionId};
+use crate::parse;
+use crate::secret::Secret;
+use crate::target::{Login, Target};
+use crate::version::{Parsed, Stage, Version, VersionId};
 
 /// What the server says about the account that is to be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,45 +40,150 @@ pub fn marked(comment: &str, secret_arn: &str) -> String {
     format!("{comment}\n{}", mark(secret_arn)).trim_start().to_owned()
 }
 
-/// Whether an account is the secret's own: it does not exist yet, an admin has marked it, it is the one that has logged in
-/// (`proven`), or some other version of the secret logs in as it.
-///
-/// Asked of the account that gets a password, and of the other one of its pair before anything is copied or handed over between
-/// the two: a secret that proves one account only must not get what another has.
-pub async fn is_ours<T: Target<Account = Account>>(
-    target: &T,
-    job: &Job<'_>,
-    admin: &T::Admin,
-    current: &Held<Account>,
-    proven: Option<&str>,
-    (name, standing): (&str, Standing),
-) -> Result<bool> {
-    if standing != Standing::Unmarked || proven == Some(name) {
-        return Ok(true);
+/// An account on the server that is about to be changed, or whose powers are about to be given to the other one of its pair.
+pub trait Subject<I> {
+    /// The user whose versions can open it.
+    fn user(&self) -> &str;
+
+    /// What the server says about it.
+    fn standing(&self) -> Standing;
+
+    /// Whether this login has opened it.
+    fn is_opened_by(&self, proof: &I) -> bool;
+
+    /// The account in errors.
+    fn name(&self) -> String;
+
+    /// The statement with which an admin marks it.
+    fn marking(&self) -> String;
+
+    /// Whether a version for its user could still open it. `proven` is the login that the secret has shown.
+    fn could_be_opened(&self, _proven: Option<&I>) -> bool {
+        true
     }
-    some_version_opens(target, job, admin, current, |account| account.username == name).await
+
+    /// Whether the server shows what it stores of this account's password, so that no login is needed.
+    fn shows_what_is_stored(&self) -> bool {
+        false
+    }
+
+    /// Whether the server stores this password for it.
+    fn stores(&self, _password: &Secret) -> bool {
+        false
+    }
 }
 
-/// Whether what one of two users has may be given to the other: only if the account that AWSCURRENT names is the secret's own as
-/// well. In a normal rotation that one has just logged in. (After a reset nothing has; then the deployment has spoken.)
-pub async fn belong_together<T: Target<Account = Account>>(
-    target: &T,
-    job: &Job<'_>,
-    admin: &T::Admin,
-    current: &Held<Account>,
-    proven: Option<&str>,
-    (kind, standing): (&str, Standing),
-) -> Result<bool> {
-    let name = current.account.username.as_str();
-    let together = proven.is_none() || is_ours(target, job, admin, current, proven, (name, standing)).await?;
-    if !together {
-        password_alone(kind, name);
-    }
-    Ok(together)
+/// A subject on servers where an account is a name and nothing else.
+pub struct Named<'a> {
+    /// The name.
+    pub name: &'a str,
+    /// What the server says about it.
+    pub standing: Standing,
+    /// The statement that marks it.
+    pub marking: String,
 }
 
-/// Says what becomes of a pair of which only the one that gets a password is the secret's own; `kind` is what the server calls them.
-pub fn password_alone(kind: &str, other: &str) {
+impl Subject<String> for Named<'_> {
+    fn user(&self) -> &str {
+        self.name
+    }
+
+    fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    fn is_opened_by(&self, proof: &String) -> bool {
+        proof == self.name
+    }
+
+    fn name(&self) -> String {
+        self.name.to_owned()
+    }
+
+    fn marking(&self) -> String {
+        self.marking.clone()
+    }
+}
+
+/// The guard over one change.
+pub struct Guard<'a, D: Dialect> {
+    change: &'a Change<'a, D>,
+    admin: &'a Admin<D::Identity>,
+    proven: Option<&'a D::Identity>,
+}
+
+impl<'a, D: Dialect> Guard<'a, D> {
+    /// Over a change that an admin makes with this writer.
+    pub fn new(change: &'a Change<'a, D>, admin: &'a Admin<D::Identity>, writer: &'a Writer<D>) -> Self {
+        Guard { change, admin, proven: writer.proven.as_ref() }
+    }
+
+    /// Refuses an account that is not the secret's own, unless the deployment lets the admin set its password without any proof. Of
+    /// two users whose passwords are lost the second is reset by the next rotation, in which the first logs in.
+    pub async fn demand(&self, subject: &impl Subject<D::Identity>) -> Result<()> {
+        if self.is_ours(subject).await? {
+            return Ok(());
+        }
+        let account = subject.name();
+        if !self.change.job.settings.admin_reset {
+            return Err(not_ours(&account, &subject.marking()));
+        }
+        tracing::warn!(account, "ADMIN_RESET lets the admin set this account's password without any proof");
+        Ok(())
+    }
+
+    /// Whether an account is the secret's own: it does not exist yet, an admin has marked it, it has been logged in to, some other
+    /// version of the secret logs in as it, or the server stores a version's password for it.
+    ///
+    /// Asked of the account that gets a password, and of the other one of its pair before anything is copied or handed over between
+    /// the two: a secret that proves one account only must not get what another has.
+    pub async fn is_ours(&self, subject: &impl Subject<D::Identity>) -> Result<bool> {
+        if subject.standing() != Standing::Unmarked || self.has_been_opened(subject) {
+            return Ok(true);
+        }
+        if subject.could_be_opened(self.proven) {
+            let Change { dialect, job, current, .. } = *self.change;
+            let is_the_account = |account: &D::Account| user(account) == subject.user();
+            some_version_opens(dialect, job, self.admin, current, is_the_account).await?;
+        }
+        Ok(self.has_been_opened(subject)
+            || (subject.shows_what_is_stored() && self.is_stored(subject).await?))
+    }
+
+    /// Whether what one of two users has may be given to the other: only if the account that AWSCURRENT names is the secret's own as
+    /// well. In a normal rotation that account has just logged in. (After a reset no account has; then the deployment has spoken.)
+    pub async fn may_share(&self, current: &impl Subject<D::Identity>) -> Result<bool> {
+        Ok(self.proven.is_none() || self.is_ours(current).await?)
+    }
+
+    fn has_been_opened(&self, subject: &impl Subject<D::Identity>) -> bool {
+        self.admin.accepted.borrow().iter().chain(self.proven).any(|proof| subject.is_opened_by(proof))
+    }
+
+    /// Whether the server stores the password of some version, which takes no login to see: a rotation that broke off between two
+    /// accounts of one user has left its own password in the first.
+    async fn is_stored(&self, subject: &impl Subject<D::Identity>) -> Result<bool> {
+        let Change { dialect, job, current, pending, .. } = *self.change;
+        let is_it = |parsed: &Parsed<D::Account>| {
+            let account: &Account = parsed.account.borrow();
+            account.username == subject.user() && subject.stores(&account.password)
+        };
+        if is_it(current) || is_it(pending) {
+            return Ok(true);
+        }
+        for id in job.store.all_versions().await? {
+            let read = job.store.version(&id).await;
+            if parse::older(dialect, job, current, read)?.is_some_and(|parsed| is_it(&parsed)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Says what becomes of a pair of which only the account that gets a password is the secret's own; `kind` is what the server calls
+/// accounts.
+pub fn warn_of_password_alone(kind: &str, other: &str) {
     tracing::warn!(
         account = other,
         "AWSCURRENT does not log in, and nothing proves its {kind} to be this secret's: the other one of the two gets its password \
@@ -81,17 +191,8 @@ pub fn password_alone(kind: &str, other: &str) {
     );
 }
 
-/// Whether the admin may set this account's password without any proof, because the deployment says so. Of two users whose
-/// passwords are lost the second is reset by the next rotation, in which the first logs in.
-pub fn may_reset(job: &Job<'_>, account: &str) -> bool {
-    if job.settings.admin_reset {
-        tracing::warn!(account, "ADMIN_RESET lets the admin set this account's password without any proof");
-    }
-    job.settings.admin_reset
-}
-
 /// The refusal of an account that nothing proves to be the secret's, with the statement that would mark it.
-pub fn not_ours(account: &str, marking: &str) -> Error {
+fn not_ours(account: &str, marking: &str) -> Error {
     let what = format!("nothing proves that the account {account:?} is this secret's");
     Error::new(Kind::NotOurs, what)
         .cause("it exists, no version of the secret for this server logs in as it, and no admin has marked it")
@@ -100,54 +201,60 @@ pub fn not_ours(account: &str, marking: &str) -> Error {
         ))
 }
 
-/// Whether some version of the secret logs in as the account that is to be changed, on the admin's server: AWSPREVIOUS first
-/// (in a normal rotation it is this one), then all others, newest first. The current version is for the other account;
-/// versions for other servers or accounts are never sent anywhere.
-pub async fn some_version_opens<T: Target>(
-    target: &T,
+fn user<A: Borrow<Account>>(account: &A) -> &str {
+    &account.borrow().username
+}
+
+/// Tries the versions of the secret that are for the account that is to be changed, on the admin's server, until one logs in:
+/// AWSPREVIOUS first (in a normal rotation it is this one), then all others, newest first. The current version is for the other
+/// account; versions for other servers or accounts are never sent anywhere.
+async fn some_version_opens<D: Dialect>(
+    dialect: &D,
     job: &Job<'_>,
-    admin: &T::Admin,
-    current: &Held<T::Account>,
-    is_the_account: impl Fn(&T::Account) -> bool,
-) -> Result<bool> {
-    let mut search = Search { target, job, admin, current, tried: vec![current.id.clone()], patience: None };
+    admin: &Admin<D::Identity>,
+    current: &Parsed<D::Account>,
+    is_the_account: impl Fn(&D::Account) -> bool,
+) -> Result<()> {
+    let tried = vec![current.id.clone()];
+    let mut search = Search { dialect, job, admin, current, tried, patience: None };
     if search.opens(job.store.labelled(Stage::Previous).await, &is_the_account).await? {
-        return Ok(true);
+        return Ok(());
     }
     for id in job.store.all_versions().await? {
         if !search.tried.contains(&id) && search.opens(job.store.version(&id).await, &is_the_account).await? {
-            return Ok(true);
+            break;
         }
     }
-    Ok(false)
+    Ok(())
 }
 
-struct Search<'a, T: Target> {
-    target: &'a T,
+struct Search<'a, D: Dialect> {
+    dialect: &'a D,
     job: &'a Job<'a>,
-    admin: &'a T::Admin,
-    current: &'a Held<T::Account>,
+    admin: &'a Admin<D::Identity>,
+    current: &'a Parsed<D::Account>,
     tried: Vec<VersionId>,
     /// How many refusals the account can still bear, where that is known.
     patience: Option<u32>,
 }
 
-impl<T: Target> Search<'_, T> {
+impl<D: Dialect> Search<'_, D> {
     async fn opens(
         &mut self,
         read: Result<Option<Version>>,
-        is_the_account: &impl Fn(&T::Account) -> bool,
+        is_the_account: &impl Fn(&D::Account) -> bool,
     ) -> Result<bool> {
-        let Some(held) = ladder::older(self.target, self.job, self.current, read)? else { return Ok(false) };
-        self.tried.push(held.id);
-        if !is_the_account(&held.account) || self.patience == Some(0) {
+        let (target, job, admin) = (self.dialect, self.job, Some(self.admin));
+        let Some(parsed) = parse::older(target, job, self.current, read)? else { return Ok(false) };
+        self.tried.push(parsed.id);
+        if !is_the_account(&parsed.account) || self.patience == Some(0) {
             return Ok(false);
         }
-        if let Login::Accepted(_) = self.target.login(self.job, &held.account, Some(self.admin)).await? {
+        if let Login::Accepted(_) = target.login(job, &parsed.account, admin).await? {
             return Ok(true);
         }
         self.patience = match self.patience {
-            None => self.target.patience(self.job, &held.account, Some(self.admin)).await,
+            None => target.patience(job, &parsed.account, admin).await,
             Some(left) => Some(left.saturating_sub(1)),
         };
         Ok(false)

@@ -2,6 +2,40 @@
 
 use super::account::{Server, folded};
 use crate::error::{Error, Kind, Result};
+use crate::job::Job;
+use crate::version::Labels;
+
+/// Where a server is, for admin secrets that do not say so themselves.
+pub struct Endpoint {
+    /// The host's name.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// The kind of database.
+    pub engine: String,
+}
+
+/// Who knows servers by more than one name.
+#[expect(async_fn_in_trait, reason = "as for `Target`")]
+pub trait Directory {
+    /// Where the server is that an admin secret without a host is for, by the labels and tags of that secret.
+    async fn endpoint(job: &Job<'_>, admin: &Labels) -> Result<Endpoint>;
+
+    /// Whether two host names lead to one server.
+    async fn is_one_server(job: &Job<'_>, admin: &str, child: &str) -> Result<bool>;
+}
+
+/// Nobody knows.
+impl Directory for () {
+    async fn endpoint(_: &Job<'_>, admin: &Labels) -> Result<Endpoint> {
+        let what = format!("the admin secret {} names no host", admin.arn);
+        Err(Error::new(Kind::BadSecret, what).remedy("add host, port and engine to the admin secret"))
+    }
+
+    async fn is_one_server(_: &Job<'_>, _: &str, _: &str) -> Result<bool> {
+        Ok(false)
+    }
+}
 
 /// Refuses a secret whose host is not the admin's server: neither by name nor, as `one_server` is asked only then, as another
 /// endpoint of it. Ports are not compared: a pooler or proxy listens on another, and what is changed is decided by the proof.

@@ -3,6 +3,7 @@
 use crate::error::{Kind, Result};
 use crate::gate::{self, Gate};
 use crate::job::Job;
+use crate::parse;
 use crate::store::Put;
 use crate::target::Target;
 use crate::version::Stage;
@@ -15,10 +16,10 @@ pub async fn run<T: Target>(target: &T, job: &Job<'_>) -> Result<()> {
         return Ok(());
     }
     let created = current.as_ref().ok().and_then(|version| version.as_ref()?.created);
-    let current = job.hold_current(target, current)?;
+    let current = parse::current(target, job, current)?;
     crate::metrics::password_age(created);
     if let Some(pending) = pending? {
-        job.hold(target, pending)?;
+        parse::version(target, job, pending)?;
         tracing::info!("this token already has a value; it is used again");
         return Ok(());
     }

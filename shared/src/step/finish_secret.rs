@@ -1,37 +1,37 @@
 //! finishSecret: AWSCURRENT moves to the token, after pending has logged in once more under the lock. What must follow a
 //! promotion is done again whenever the step is called for a token that is current already, so no crash can skip it.
 
+use crate::credential::Credential;
 use crate::downtime;
 use crate::error::Result;
+use crate::event::Step;
 use crate::gate::{self, Gate};
 use crate::job::Job;
 use crate::ladder;
-use crate::target::{Held, Target};
-use crate::version::{Labels, Stage};
+use crate::parse;
+use crate::target::Target;
+use crate::version::{Labels, Parsed, Stage};
 
 /// Runs the step.
 pub async fn run<T: Target>(target: &T, job: &Job<'_>) -> Result<()> {
-    target.approach(job, None);
+    let _approach = target.approach(job);
     let (labels, pending) = tokio::join!(job.store.describe(), job.store.version(&job.token));
     let labels = labels?;
     let gate = gate::check(&labels, &job.token)?;
-    let pending = job.hold_pending(target, pending).await?;
-    if gate == Gate::Promoted && !target.settles(&pending.account) {
+    let pending = parse::pending(target, job, pending).await?;
+    if gate == Gate::Promoted && !pending.account.settles() {
         return Ok(());
     }
     let admin = target.admin(job, &pending.account).await?;
     let (session, _) = ladder::prove(target, job, &pending).await?;
-    let mut writer = target.writer(job, admin.as_ref(), Some(session)).await?;
-    target.lock(job, &mut writer, &labels.arn).await?;
-    // For the login that proves pending, once the labels have been seen.
-    target.approach(job, Some(&pending.account));
-    target.survey(job, &mut writer, &pending).await?;
+    let step = Step::FinishSecret;
+    let mut writer = target.writer(job, step, &pending, admin.as_ref(), Some(session)).await?;
     let (gate, labels) = gate::second_look(job, &labels).await?;
     if gate == Gate::Open {
         promote(target, job, &mut writer, &labels, &pending).await?;
     }
-    if target.settles(&pending.account) {
-        target.settle(job, &mut writer, &labels, &pending).await?;
+    if pending.account.settles() {
+        target.after_promotion(job, &mut writer, &labels, &pending).await?;
     }
     Ok(())
 }
@@ -40,15 +40,15 @@ pub async fn run<T: Target>(target: &T, job: &Job<'_>) -> Result<()> {
 async fn promote<T: Target>(
     target: &T,
     job: &Job<'_>,
-    writer: &mut T::Session,
+    writer: &mut T::Writer,
     labels: &Labels,
-    pending: &Held<T::Account>,
+    pending: &Parsed<T::Account>,
 ) -> Result<()> {
     let (_, proof) = ladder::prove(target, job, pending).await?;
-    target.retire(job, writer, labels, pending).await?;
+    target.before_promotion(job, writer, labels, pending).await?;
     job.store.promote(&proof, labels.holder(Stage::Current)).await?;
     crate::metrics::rotated();
-    if !target.strategy(&pending.account).overlaps() {
+    if !pending.account.strategy().overlaps() {
         downtime::ends(&job.token);
     }
     Ok(())

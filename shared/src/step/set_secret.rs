@@ -1,28 +1,31 @@
 //! setSecret: the server learns the pending credential, from a session that the secret itself has opened, under the lock.
 
+use crate::credential::Credential;
 use crate::downtime;
 use crate::error::{Error, Kind, Result};
+use crate::event::Step;
 use crate::gate::{self, Gate};
 use crate::job::Job;
 use crate::ladder::{self, Rung};
+use crate::parse;
 use crate::target::Target;
 use crate::version::Stage;
 
 /// Runs the step.
 pub async fn run<T: Target>(target: &T, job: &Job<'_>) -> Result<()> {
-    target.approach(job, None);
+    let _approach = target.approach(job);
     let (labels, current, pending) =
         tokio::join!(job.store.describe(), job.store.labelled(Stage::Current), job.store.version(&job.token));
     let labels = labels?;
     if gate::check(&labels, &job.token)? == Gate::Promoted {
         return Ok(());
     }
-    let current = job.hold_current(target, current)?;
-    let pending = job.hold_pending(target, pending).await?;
+    let current = parse::current(target, job, current)?;
+    let pending = parse::pending(target, job, pending).await?;
     if labels.holder(Stage::Current) != Some(&current.id) {
         return Err(Error::new(Kind::Conflict, "AWSCURRENT moved while this step was reading it"));
     }
-    target.succeeds(&current.account, &pending.account)?;
+    current.account.may_be_followed_by(&pending.account)?;
     if target.is_set(job, &pending).await? {
         tracing::info!("the service has made this credential itself; nothing is left to set");
         return Ok(());
@@ -36,13 +39,12 @@ pub async fn run<T: Target>(target: &T, job: &Job<'_>) -> Result<()> {
             return Ok(());
         }
     };
-    let mut writer = target.writer(job, admin.as_ref(), proven).await?;
-    target.lock(job, &mut writer, &labels.arn).await?;
+    let writer = target.writer(job, Step::SetSecret, &pending, admin.as_ref(), proven).await?;
     if gate::second_look(job, &labels).await?.0 == Gate::Promoted {
         return Ok(());
     }
     target.apply(job, writer, admin.as_ref(), &current, &pending).await?;
-    if !target.strategy(&pending.account).overlaps() {
+    if !pending.account.strategy().overlaps() {
         downtime::begins(&job.token);
     }
     Ok(())

@@ -3,7 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use rotation::database::account::{Account, Tls};
+use rotation::database::account::Tls;
+use rotation::database::dialect::Entrance;
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
 use rotation::net;
@@ -25,8 +26,8 @@ pub struct Session {
 }
 
 /// Logs in. Accepted means that the server wants the password, and took it.
-pub async fn login(job: &Job<'_>, account: &Account) -> Result<Login<Session>> {
-    let (server, user) = (&account.server, &account.username);
+pub async fn login(job: &Job<'_>, entrance: &Entrance<'_>) -> Result<Login<Session>> {
+    let Entrance { server, username: user, password, .. } = *entrance;
     let Tls::Verified { roots } = &server.tls else {
         let what = "the secret says \"ssl\": false, and Redis would read the password from the wire";
         return Err(Error::new(Kind::BadSecret, what).remedy("give Redis a certificate (tls-port)"));
@@ -38,7 +39,7 @@ pub async fn login(job: &Job<'_>, account: &Account) -> Result<Login<Session>> {
     let place = format!("{}:{}", server.host, server.port);
     let mut session = Session { stream: BufReader::new(stream), place };
     #[expect(clippy::disallowed_methods, reason = "exposes the password to the server, to log in with it")]
-    let answer = session.ask(job, &["AUTH", user, account.password.expose()]).await?;
+    let answer = session.ask(job, &["AUTH", user, password.expose()]).await?;
     match answer {
         Err(words) if words.starts_with("WRONGPASS") => Ok(Login::Rejected(words)),
         Err(words) => {

@@ -4,85 +4,55 @@
 pub mod connect;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use rotation::database::account::{Account, Engine, secrets};
-use rotation::document::Document;
+use rotation::database::account::Account;
+use rotation::database::dialect::{Change, Dialect, Entrance};
+use rotation::database::family::Family;
+use rotation::encode::hex;
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
-use rotation::password::{Policy, Rules};
+use rotation::password::Rules;
 use rotation::secret::Secret;
-use rotation::settings::Settings;
 use rotation::strategy::Strategy;
-use rotation::target::{Held, Login, Target};
+use rotation::target::Login;
+use rotation::version::Parsed;
 
 use crate::connect::Session;
-
-/// What Redis fixes for every account.
-const ENGINE: Engine = Engine {
-    names: &["redis"],
-    port: 6379,
-    strategies: &[Strategy::DualPassword],
-    username_limit: 128, // Redis has none; a longer one is a mistake
-    rules: Rules { lengths: 8..=128, length: 32, exclude: ":/@\"'\\", never: "", mixed: false },
-};
 
 /// The target.
 pub struct Redis;
 
-impl Target for Redis {
+/// A session that makes changes.
+type Writer = rotation::database::dialect::Writer<Redis>;
+
+impl Dialect for Redis {
     type Account = Account;
     type Session = Session;
-    type Admin = ();
+    type Identity = ();
+    type Lock = ();
+    type Directory = ();
 
     const NAME: &'static str = "redis";
+    const FAMILY: Family = Family {
+        names: &["redis"],
+        port: 6379,
+        database: None,
+        strategies: &[Strategy::DualPassword],
+        username_limit: 128, // Redis has none; a longer one is a mistake
+        rules: Rules { lengths: 8..=128, length: 32, exclude: ":/@\"'\\", never: "", mixed: false },
+    };
 
-    fn read(&self, document: &Document, settings: &Settings) -> Result<Account> {
-        Account::read(document, settings, &ENGINE)
+    async fn enter(&self, job: &Job<'_>, entrance: &Entrance<'_>) -> Result<Login<Session>> {
+        connect::login(job, entrance).await
     }
 
-    fn strategy(&self, account: &Account) -> Strategy {
-        account.strategy
-    }
-
-    fn secrets(&self, document: &Document) -> Vec<Secret> {
-        secrets(document)
-    }
-
-    fn agree(&self, current: &Account, other: &Account) -> Result<()> {
-        current.agree(other, &current.users())
-    }
-
-    async fn propose(&self, job: &Job<'_>, current: &Held<Account>) -> Result<Document> {
-        current.account.renewed(&current.document, job.settings, &ENGINE.rules)
-    }
-
-    fn rehearse(&self, job: &Job<'_>, _: &Account) -> Result<()> {
-        Policy::new(&job.settings.password, &ENGINE.rules).map(drop)
-    }
-
-    async fn admin(&self, _: &Job<'_>, _: &Account) -> Result<Option<()>> {
-        Ok(None)
-    }
-
-    async fn login(&self, job: &Job<'_>, account: &Account, _: Option<&()>) -> Result<Login<Session>> {
-        connect::login(job, account).await
-    }
-
-    async fn writer(&self, _: &Job<'_>, _: Option<&()>, proven: Option<Session>) -> Result<Session> {
-        proven.ok_or_else(|| Error::new(Kind::Bug, "the user has nobody else to act for it"))
-    }
+    fn identity(&self, _: &Session) {}
 
     /// One command, so nobody ever sees a half of it; and AWSCURRENT's password is in it, so it can come late or twice.
-    async fn apply(
-        &self,
-        job: &Job<'_>,
-        mut writer: Session,
-        _: Option<&()>,
-        current: &Held<Account>,
-        pending: &Held<Account>,
-    ) -> Result<()> {
-        let user = &pending.account.username;
-        let (old, new) = (hash(&current.account.password), hash(&pending.account.password));
-        let answer = writer.ask(job, &["ACL", "SETUSER", user, "resetpass", &old, &new]).await?;
+    async fn change(&self, change: &Change<'_, Redis>, mut writer: Writer) -> Result<()> {
+        let (current, pending) = (&change.current.account, &change.pending.account);
+        let user = &pending.username;
+        let (old, new) = (hash(&current.password), hash(&pending.password));
+        let answer = writer.ask(change.job, &["ACL", "SETUSER", user, "resetpass", &old, &new]).await?;
         answer.map(drop).map_err(|words| {
             Error::new(Kind::ServerRefused, format!("Redis refused a second password for {user:?}"))
                 .cause(words)
@@ -90,7 +60,7 @@ impl Target for Redis {
         })
     }
 
-    async fn check(&self, job: &Job<'_>, session: &mut Session, pending: &Held<Account>) -> Result<()> {
+    async fn test(&self, job: &Job<'_>, session: &mut Session, pending: &Parsed<Account>) -> Result<()> {
         let user = &pending.account.username;
         match session.ask(job, &["ACL", "WHOAMI"]).await? {
             Ok(words) if words == [user.as_str()] => Ok(()),
@@ -104,5 +74,5 @@ impl Target for Redis {
 fn hash(password: &Secret) -> String {
     #[expect(clippy::disallowed_methods, reason = "exposes the password to the digest that Redis stores")]
     let digest = digest(&SHA256, password.expose().as_bytes());
-    digest.as_ref().iter().fold("#".to_owned(), |hex, byte| format!("{hex}{byte:02x}"))
+    format!("#{}", hex(digest.as_ref()))
 }

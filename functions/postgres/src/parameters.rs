@@ -11,15 +11,15 @@ use crate::turn::Turn;
 use crate::writer::explain;
 
 /// By database (empty: all of them) and name.
-type Settings = BTreeMap<(String, String), String>;
+type Parameters = BTreeMap<(String, String), String>;
 
 /// Copies settings, and takes away those that the original does not have. The setting `role` differs on purpose: where the original
 /// acts as itself, the alternate acts as the original.
 pub(crate) async fn equalize(turn: &Turn<'_>) -> Result<()> {
     let (original, alternate) = (turn.pair.original.as_str(), turn.pair.alternate.as_str());
     let sql = catalog::settings([original, alternate]);
-    let rows = turn.writer.session.run(turn.job, "list settings", &sql, &explain).await?;
-    let (mut wanted, mut has) = (Settings::new(), Settings::new());
+    let rows = turn.writer.run(turn.job, "list settings", &sql, &explain).await?;
+    let (mut wanted, mut has) = (Parameters::new(), Parameters::new());
     for row in rows {
         let [Some(user), Some(database), Some(name), Some(value)] =
             <[_; 4]>::try_from(row).map_err(|_| not_understood())?

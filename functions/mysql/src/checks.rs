@@ -1,0 +1,67 @@
+//! testSecret: whether pending can be used, and whether the alternate may do what the original may.
+
+use rotation::database::alternation::{Alternation, Equality};
+use rotation::database::session::of_admin;
+use rotation::error::{Error, Kind, Result};
+use rotation::job::Job;
+use rotation::target::Target;
+
+use crate::account::{Account, Name};
+use crate::connect::Session;
+use crate::{Mysql, alternate, grants, refusal, statement};
+
+/// Runs the check statement, and compares the alternate with the original.
+pub(crate) async fn check(
+    dialect: &Mysql,
+    job: &Job<'_>,
+    session: &mut Session,
+    pending: &Account,
+) -> Result<()> {
+    let check = pending.statement.as_deref().unwrap_or(statement::CHECK);
+    session.run(job, "run the test statement", check, refusal::statement).await?;
+    match &pending.alternation {
+        Some(pair) if pair.alternate == pending.username => {
+            compare(dialect, job, pair, pending, &session.login.name).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the alternate may do what the original may.
+async fn compare(
+    dialect: &Mysql,
+    job: &Job<'_>,
+    pair: &Alternation,
+    account: &Account,
+    alternate: &Name,
+) -> Result<()> {
+    if pair.sync == Equality::Untouched {
+        return Ok(());
+    }
+    let Some(admin) = dialect.admin(job, account).await? else { return Ok(()) };
+    let mut session = of_admin(dialect, job, &admin, None).await?;
+    for name in account.names(&pair.alternate, alternate) {
+        equal(job, &mut session, pair, &name).await?;
+    }
+    Ok(())
+}
+
+async fn equal(job: &Job<'_>, session: &mut Session, pair: &Alternation, alternate: &Name) -> Result<()> {
+    let original = Name::new(&pair.original, &alternate.host);
+    let left = alternate::difference(job, session, &original, alternate, pair.sync).await?;
+    let (mut added, taken) = (grants::added(&left), grants::taken(&left));
+    let mut gone = Vec::new();
+    for grant in added.keys() {
+        if alternate::is_gone(job, session, grant).await? {
+            gone.push(grant.clone());
+        }
+    }
+    added.retain(|grant, _| !gone.contains(grant));
+    if added.is_empty() && taken.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(Kind::ServerRefused, format!("{alternate} is not equal to {original}"))
+        .cause(format!("it lacks: {}", grants::words(&added)))
+        .cause(format!("it has beyond: {}", grants::words(&taken)))
+        .remedy("somebody changed one of the two during the rotation: run it again, which makes them equal"))
+}

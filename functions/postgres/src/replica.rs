@@ -1,0 +1,49 @@
+//! The secret's own host may be a replica, which learns a new password a moment after the writer does.
+
+use std::time::Duration;
+
+use rotation::database::account::{Account, folded};
+use rotation::database::session;
+use rotation::error::Result;
+use rotation::job::Job;
+use rotation::target::{Login, Target};
+use wire_postgres::connect::Session;
+
+use crate::Postgres;
+
+/// How often a replica is looked at that has not replayed a login yet.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The secret's own host refuses a login. If the host is a replica, it may only be behind: then the login works on the writer,
+/// and the replica is asked until it has caught up.
+pub(crate) async fn refused(
+    dialect: &Postgres,
+    job: &Job<'_>,
+    account: &Account,
+    words: String,
+) -> Result<Login<Session>> {
+    let Some(admin) = dialect.admin(job, account).await? else { return Ok(Login::Rejected(words)) };
+    if folded(&admin.server.host) == folded(&account.server.host) && admin.server.port == account.server.port
+    {
+        return Ok(Login::Rejected(words));
+    }
+    if let Login::Rejected(words) = session::log_in(dialect, job, account, Some(&admin)).await? {
+        return Ok(Login::Rejected(words));
+    }
+    tracing::info!(
+        "the writer accepts this login and the secret's host does not yet; waiting for it to catch up"
+    );
+    let catches_up = async {
+        loop {
+            if let Login::Accepted(session) = session::log_in(dialect, job, account, None).await? {
+                return Ok(Login::Accepted(session));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    let what = format!("{} to accept a login that the writer accepts", account.server.host);
+    let waited = job.deadline.within(job.deadline.left(), what, catches_up).await;
+    waited.map_err(|error| {
+        error.remedy("the replica is behind, or a proxy knows other passwords: look at its lag")
+    })?
+}

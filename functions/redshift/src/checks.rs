@@ -1,0 +1,54 @@
+//! testSecret: whether a session is who it should be, and whether the alternate may do what the original may.
+
+use rotation::database::account::Account;
+use rotation::database::alternation::Equality;
+use rotation::error::{Error, Kind, Result};
+use rotation::job::Job;
+use rotation::parse;
+use rotation::target::Target;
+use rotation::version::{Parsed, Stage};
+use wire_postgres::connect::Session;
+
+use crate::connect::explain;
+use crate::{Redshift, alternate, statement};
+
+/// Looks at who a session is, compares it with the original's, and runs the check statement.
+pub(crate) async fn check(
+    dialect: &Redshift,
+    job: &Job<'_>,
+    session: &Session,
+    pending: &Parsed<Account>,
+) -> Result<()> {
+    let who = session.run(job, "say who is logged in", statement::WHO, &explain).await?;
+    let who = who.into_iter().flatten().flatten().next().unwrap_or_default();
+    if who != pending.account.username {
+        let what = format!("the login as {:?} became a session of {who:?}", pending.account.username);
+        return Err(Error::new(Kind::NotOurs, what)
+            .remedy("a pooler or proxy maps users: point the secret at the cluster itself"));
+    }
+    compare(dialect, job, pending).await?;
+    let check = pending.account.statement.as_deref().unwrap_or(statement::CHECK);
+    session.run(job, "run the test statement", check, &explain).await.map(drop)
+}
+
+/// An alternate that is to follow the original must not be able to do less.
+async fn compare(dialect: &Redshift, job: &Job<'_>, pending: &Parsed<Account>) -> Result<()> {
+    let Some(pair) = &pending.account.alternation else { return Ok(()) };
+    if pending.account.username != pair.alternate || pair.sync == Equality::Untouched {
+        return Ok(());
+    }
+    let current = parse::current(dialect, job, job.store.labelled(Stage::Current).await)?;
+    if current.account.username != pair.original {
+        return Ok(());
+    }
+    let Some(admin) = dialect.admin(job, &pending.account).await? else { return Ok(()) };
+    let lacking = alternate::lacking(dialect, job, &admin, pair).await?;
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let what = format!("{:?} may do less than {:?}, which is in use", pair.alternate, pair.original);
+    let first: String = lacking.join("; ").chars().take(1_000).collect();
+    Err(Error::new(Kind::ServerRefused, what)
+        .cause(format!("{} statements would make up for it: {first}", lacking.len()))
+        .remedy("privileges were changed in the middle of the rotation, or something keeps taking them: rotate again"))
+}

@@ -1,0 +1,28 @@
+//! What one version of a secret says, parsed: all that the engine asks of it.
+
+use crate::error::Result;
+use crate::strategy::Strategy;
+
+/// One version's account or key, in the target's own terms. The engine never looks inside.
+pub trait Credential {
+    /// The strategy that the version asks for.
+    fn strategy(&self) -> Strategy;
+
+    /// Refuses another version that is not for the same server and account (or pair of accounts) as this one, which is current.
+    /// Asked before the other version's password is sent anywhere.
+    fn agree(&self, other: &Self) -> Result<()>;
+
+    /// Refuses a pending version that must not follow this one, which is current.
+    fn may_be_followed_by(&self, pending: &Self) -> Result<()> {
+        self.agree(pending)
+    }
+
+    /// Lets this older version, which agrees with the current one, be tried as the current one is: whom the older version trusted
+    /// when it was written may be out of date.
+    fn align_with(&mut self, _current: &Self) {}
+
+    /// Whether something is left to do after its promotion (`Target::after_promotion`).
+    fn settles(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,158 @@
+//! Every dialect is a target: reading, agreement, the admin's login, the writer and its lock are here, once for all databases.
+
+use std::borrow::Borrow;
+
+use super::account::{Account, DatabaseAccount, secrets};
+use super::admin::Admin;
+use super::ahead::Early;
+use super::dialect::{Change, Dialect, Writer};
+use super::session;
+use crate::document::Document;
+use crate::error::{Error, Kind, Result};
+use crate::event::Step;
+use crate::finding::Finding;
+use crate::job::Job;
+use crate::password::Policy;
+use crate::secret::Secret;
+use crate::settings::Settings;
+use crate::target::{Diagnosis, Login, Target};
+use crate::version::{Labels, Parsed};
+
+impl<D: Dialect> Target for D {
+    type Account = D::Account;
+    type Session = D::Session;
+    type Writer = Writer<D>;
+    type Admin = Admin<D::Identity>;
+
+    const NAME: &'static str = <D as Dialect>::NAME;
+
+    fn read(&self, document: &Document, settings: &Settings) -> Result<D::Account> {
+        D::Account::read(document, settings, &D::FAMILY)
+    }
+
+    fn secrets(&self, document: &Document) -> Vec<Secret> {
+        secrets(document)
+    }
+
+    async fn propose(&self, job: &Job<'_>, current: &Parsed<D::Account>) -> Result<Document> {
+        let account: &Account = current.account.borrow();
+        account.renewed(&current.document, job.settings, &D::FAMILY.rules)
+    }
+
+    async fn login(
+        &self,
+        job: &Job<'_>,
+        account: &D::Account,
+        on: Option<&Admin<D::Identity>>,
+    ) -> Result<Login<D::Session>> {
+        match (session::log_in(self, job, account, on).await?, on) {
+            (Login::Rejected(words), None) => self.refused(job, account, words).await,
+            (answer, _) => Ok(answer),
+        }
+    }
+
+    async fn writer(
+        &self,
+        job: &Job<'_>,
+        step: Step,
+        pending: &Parsed<D::Account>,
+        admin: Option<&Admin<D::Identity>>,
+        proven: Option<D::Session>,
+    ) -> Result<Writer<D>> {
+        let (session, is_admin, proven) = match (admin, proven) {
+            (Some(admin), proven) => session::of_writer(self, job, &pending.account, admin, proven).await?,
+            (None, Some(own)) => (own, false, None),
+            (None, None) => return Err(Error::new(Kind::Bug, "nobody is there to make changes")),
+        };
+        // A preflight belongs here: is this the writer, does its lock exclude anybody, how many sessions fit.
+        let secret_arn = job.store.arn().await?.to_owned();
+        let mut writer = Writer { session, is_admin, proven, secret_arn, lock: D::Lock::default() };
+        writer.lock = self.lock(job, &mut writer.session, &writer.secret_arn).await?;
+        if step == Step::FinishSecret {
+            // For the login that proves pending, once the labels have been seen.
+            self.early().approach(job, Some(&account(pending).server));
+        }
+        Ok(writer)
+    }
+
+    async fn apply(
+        &self,
+        job: &Job<'_>,
+        writer: Writer<D>,
+        admin: Option<&Admin<D::Identity>>,
+        current: &Parsed<D::Account>,
+        pending: &Parsed<D::Account>,
+    ) -> Result<()> {
+        self.change(&Change { dialect: self, job, admin, current, pending }, writer).await
+    }
+
+    async fn check(
+        &self,
+        job: &Job<'_>,
+        session: &mut D::Session,
+        pending: &Parsed<D::Account>,
+    ) -> Result<()> {
+        self.test(job, session, pending).await
+    }
+
+    fn approach(&self, job: &Job<'_>) -> impl Sized {
+        self.early().approach(job, None);
+        Approach(self.early())
+    }
+
+    async fn admin(&self, job: &Job<'_>, account: &D::Account) -> Result<Option<Self::Admin>> {
+        Admin::find::<D::Directory>(job, account.borrow(), &D::FAMILY).await
+    }
+
+    async fn patience(
+        &self,
+        job: &Job<'_>,
+        account: &D::Account,
+        admin: Option<&Self::Admin>,
+    ) -> Option<u32> {
+        self.bears(job, account, admin?).await
+    }
+
+    async fn before_promotion(
+        &self,
+        job: &Job<'_>,
+        writer: &mut Writer<D>,
+        _: &Labels,
+        _: &Parsed<D::Account>,
+    ) -> Result<()> {
+        self.still_locked(job, &mut writer.session).await
+    }
+
+    async fn after_promotion(
+        &self,
+        job: &Job<'_>,
+        writer: &mut Writer<D>,
+        _: &Labels,
+        current: &Parsed<D::Account>,
+    ) -> Result<()> {
+        self.settle(job, writer, current).await
+    }
+}
+
+/// What has been begun early, until the step ends.
+struct Approach<'a>(&'a dyn Early);
+
+impl Drop for Approach<'_> {
+    fn drop(&mut self) {
+        self.0.give_up();
+    }
+}
+
+impl<D: Dialect> Diagnosis for D {
+    fn rehearse(&self, job: &Job<'_>, _: &D::Account) -> Result<()> {
+        Policy::new(&job.settings.password, &D::FAMILY.rules).map(drop)
+    }
+
+    async fn examine(&self, job: &Job<'_>, session: &mut D::Session, account: &D::Account) -> Vec<Finding> {
+        self.lacking(job, session, account).await
+    }
+}
+
+fn account<D: DatabaseAccount>(parsed: &Parsed<D>) -> &Account {
+    parsed.account.borrow()
+}
