@@ -27,21 +27,6 @@ use circle::circles;
 use package::Package;
 use workspace::{members, top};
 
-/// Folders whose circles are still being untied. The list is to become empty.
-const STILL_TIED: [&str; 8] = [
-    "cli/src/command/conform",
-    "functions/api-key",
-    "functions/mysql",
-    "functions/postgres",
-    "functions/redshift",
-    "lab/src/proxy",
-    "lab/src/sweep",
-    "shared",
-];
-
-/// Dependencies on a function that are still being taken away. The list is to become empty.
-const STILL_LINKED: [(&str, &str); 1] = [("functions/redshift", "functions/postgres")];
-
 #[track_caller]
 fn nothing(wrong: &[String]) {
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
@@ -53,14 +38,10 @@ fn read(path: &Path) -> Option<String> {
 
 #[test]
 fn no_files_use_each_other_in_a_circle() {
-    // A folder's front stands beside the folder: `proxy.rs` beside `proxy/`.
-    let still_tied =
-        |file: &PathBuf| STILL_TIED.iter().any(|folder| file.with_extension("").starts_with(folder));
     let mut found = Vec::new();
     for member in members() {
         found.extend(circles(&Package::read(&member.roots, &read).arrows()));
     }
-    found.retain(|circle| !circle.files.iter().all(still_tied));
     nothing(&found.iter().map(ToString::to_string).collect::<Vec<_>>());
 }
 
@@ -95,8 +76,7 @@ fn packages_depend_on_what_the_architecture_lists_and_on_nothing_else() {
     let listed = listed(&page);
     let found: Vec<Arrow> =
         members().iter().flat_map(|member| member.needs.iter().map(|need| need.arrow(member))).collect();
-    let still = |arrow: &Arrow| STILL_LINKED.iter().any(|(from, to)| arrow.from == *from && arrow.to == *to);
-    let more = found.iter().filter(|arrow| !still(arrow) && !listed.iter().any(|known| known.covers(arrow)));
+    let more = found.iter().filter(|arrow| !listed.iter().any(|known| known.covers(arrow)));
     let less = listed.iter().filter(|known| !found.iter().any(|arrow| known.covers(arrow)));
     let more = more.map(|arrow| format!("not in docs/architecture.md: {arrow}"));
     let less = less.map(|arrow| format!("in docs/architecture.md, and not so: {arrow}"));

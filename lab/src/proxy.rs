@@ -6,8 +6,10 @@
 
 mod framing;
 mod logins;
+mod message;
 mod pump;
 mod tls;
+mod traffic;
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,68 +19,15 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{RwLock, oneshot};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 
 use crate::certs::Identity;
 use crate::lock::locked;
 use tls::Ends;
+use traffic::{Shared, Trap};
 
 pub use framing::{Framing, Protocol};
-
-/// Which way a message goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// From the client to the server.
-    ToServer,
-    /// From the server to the client.
-    ToClient,
-}
-
-/// The name of a message. It is the same in a second run of the same work, in whatever order connections open, idle and close:
-/// a connection counts from its first message on, and the goodbye of an older connection does not count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    /// The connection, numbered from 1 by the first message that passed on it since [`Proxy::clear`]. 0 is a goodbye on a
-    /// connection that said nothing else since then.
-    pub conversation: usize,
-    /// Which way the message goes.
-    pub direction: Direction,
-    /// Its number among the messages of this conversation and direction, from 1.
-    pub number: usize,
-}
-
-/// A message that came to the proxy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Message {
-    /// Its name.
-    pub place: Place,
-    /// The connection it is part of, from 1, over the proxy's whole life.
-    pub connection: usize,
-    /// The protocol's own type of it: PostgreSQL's type byte (0 where there is none), MySQL's first byte of payload,
-    /// the first byte of anything else.
-    pub kind: u8,
-    /// Its length on the wire in bytes.
-    pub length: usize,
-}
-
-/// The moment just before or just after a message is passed on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Point {
-    place: Place,
-    is_after: bool,
-}
-
-impl Point {
-    /// When this message has come to the proxy and has not been passed on.
-    pub fn before(place: Place) -> Point {
-        Point { place, is_after: false }
-    }
-
-    /// When this message has been passed on, and nothing after it.
-    pub fn after(place: Place) -> Point {
-        Point { place, is_after: true }
-    }
-}
+pub use message::{Direction, Message, Place, Point};
 
 /// What becomes of a new connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,61 +49,6 @@ pub struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
     door: tokio::sync::Mutex<JoinHandle<()>>,
-}
-
-/// What all connections share.
-struct Shared {
-    protocol: Protocol,
-    server: (String, u16),
-    /// None where TLS passes through.
-    tls: Option<Ends>,
-    log: Mutex<Log>,
-    delay_micros: AtomicU64,
-    /// Held while a message is passed on and until what was to happen after it has happened.
-    under_way: RwLock<()>,
-    connections: Mutex<JoinSet<()>>,
-}
-
-#[derive(Default)]
-struct Log {
-    connections: usize,
-    conversations: Vec<Conversation>,
-    messages: Vec<Message>,
-    traps: Vec<(Point, Trap)>,
-}
-
-/// A connection on which something was said since the log was cleared.
-struct Conversation {
-    connection: usize,
-    to_server: usize,
-    to_client: usize,
-}
-
-impl Log {
-    /// Names the next message of a connection. A goodbye begins no conversation.
-    fn place(&mut self, connection: usize, direction: Direction, is_goodbye: bool) -> Place {
-        let known = self.conversations.iter().position(|it| it.connection == connection);
-        let index = match known {
-            Some(index) => index,
-            None if is_goodbye => return Place { conversation: 0, direction, number: 0 },
-            None => {
-                self.conversations.push(Conversation { connection, to_server: 0, to_client: 0 });
-                self.conversations.len() - 1
-            }
-        };
-        let count = match direction {
-            Direction::ToServer => &mut self.conversations[index].to_server,
-            Direction::ToClient => &mut self.conversations[index].to_client,
-        };
-        *count += 1;
-        Place { conversation: index + 1, direction, number: *count }
-    }
-}
-
-/// What happens at a point, once.
-enum Trap {
-    Cut(Box<dyn FnOnce() + Send>),
-    Hold { reached: oneshot::Sender<()>, release: oneshot::Receiver<()> },
 }
 
 impl Proxy {
@@ -282,8 +176,7 @@ impl Proxy {
 
     /// Forgets messages, cuts and holds; conversations and messages are numbered from 1 again.
     pub fn clear(&self) {
-        let mut log = locked(&self.shared.log);
-        *log = Log { connections: log.connections, ..Log::default() };
+        locked(&self.shared.log).clear();
     }
 }
 

@@ -1,88 +1,26 @@
 //! `turnlock conform`: what rotation may not do wrong, tried on any function, with a real server. It calls the function from
 //! outside, as Secrets Manager does, and knows nothing of it but its command.
 
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use clap::{Args, ValueEnum};
-use lab::proxy::Protocol;
 
 use crate::failure::{Exit, Failure};
 use crate::screen::Screen;
 
+mod asked;
 mod bench;
 mod card;
 mod crash;
 mod far_end;
+mod flaw;
 mod order;
 mod pair;
 mod server;
 mod turn;
 mod words;
 
+pub(crate) use asked::Conform;
 use bench::Bench;
-use card::{Card, Flaw};
-
-/// Put a rotation function through everything that can happen to it, and score it.
-///
-/// Starts a database, a Secrets Manager and the function, which may be in any language: the command has to speak the Lambda
-/// runtime API, as every Lambda runtime does. docs/conform.md says what is tried, and how AWS's own functions are run.
-#[derive(Args)]
-#[command(after_help = "Example:\n  turnlock conform --engine postgres -- rotate-postgres\n\n\
-    Settings are given with env:\n  turnlock conform --engine mysql -- env PASSWORD_LENGTH=40 rotate-mysql")]
-pub(crate) struct Conform {
-    /// The database that the function rotates.
-    #[arg(long, value_enum)]
-    engine: Engine,
-    /// What the secret asks for: one user, or two that take turns and an admin.
-    #[arg(long, value_enum, default_value_t = Strategy::SingleUser)]
-    strategy: Strategy,
-    /// Cut the rotation everywhere, not only at some places.
-    #[arg(long)]
-    all: bool,
-    /// The places to cut at, if not all: the same number, the same places.
-    #[arg(long, value_name = "NUMBER")]
-    seed: Option<u64>,
-    /// Only the checks with this text in their names.
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
-    only: String,
-    /// A file that the function takes its authorities from: it is made with the test's own, and removed at the end.
-    /// SSL_CERT_FILE names it, and the secret's "sslrootcert" holds the same.
-    #[arg(long, value_name = "FILE")]
-    ca_file: Option<PathBuf>,
-    /// How long a step may take, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
-    timeout: u64,
-    /// The function: a program that speaks the Lambda runtime API, and its arguments.
-    #[arg(last = true, required = true)]
-    command: Vec<String>,
-}
-
-/// A database that can be started here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Engine {
-    Postgres,
-    Mysql,
-    Mariadb,
-}
-
-impl Engine {
-    /// What is spoken with this database.
-    fn protocol(self) -> Protocol {
-        match self {
-            Engine::Postgres => Protocol::Postgres,
-            Engine::Mysql | Engine::Mariadb => Protocol::MySql,
-        }
-    }
-}
-
-/// How the secret is to be rotated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Strategy {
-    SingleUser,
-    AlternatingUsers,
-}
+use card::Card;
 
 impl Conform {
     pub(crate) async fn run(self, screen: &Screen) -> Result<Exit, Failure> {
@@ -100,11 +38,3 @@ impl Conform {
         Ok(card.end(&bench, started.elapsed()))
     }
 }
-
-/// The name of a value of the command line.
-pub(crate) fn name(value: impl ValueEnum) -> String {
-    value.to_possible_value().map(|it| it.get_name().to_owned()).unwrap_or_default()
-}
-
-/// Shared by what runs in the background.
-type Shared<T> = Arc<T>;

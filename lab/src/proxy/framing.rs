@@ -1,6 +1,6 @@
 //! Where messages begin and end, in each direction of a connection.
 
-use super::Direction;
+use super::message::Direction;
 
 /// What is spoken through the proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

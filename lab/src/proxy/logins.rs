@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::framing::Protocol;
-use super::{Direction, Message};
+use super::message::{Direction, Message};
 
 /// On how many connections the client said who it is.
 pub(super) fn sent(protocol: Protocol, messages: &[Message]) -> usize {
@@ -33,7 +33,7 @@ pub(super) fn refused(protocol: Protocol, messages: &[Message]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Place;
+    use super::super::message::Place;
     use super::*;
     use Direction::{ToClient, ToServer};
 

@@ -12,8 +12,9 @@ use tokio::net::TcpStream;
 use tokio::sync::RwLockReadGuard;
 
 use super::framing::Framing;
+use super::message::{Direction, Message, Place, Point};
 use super::tls::{Opened, Stream};
-use super::{Direction, Message, Place, Point, Shared, Trap};
+use super::traffic::{Shared, Trap};
 use crate::lock::locked;
 
 /// Passes messages on until both sides have ended or a trap cuts; both sockets are closed then.

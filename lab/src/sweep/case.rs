@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use super::plan::{Aftermath, Case, Cut, Recording};
-use super::{Accepts, Stage};
+use super::stage::{Accepts, Stage};
 use crate::lock::locked;
 use crate::proxy::Point;
 use crate::rotation::Step;

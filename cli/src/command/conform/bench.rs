@@ -16,8 +16,9 @@ use lab::sweep::{self, Answer, Stage, violation};
 use lab::world::World;
 use serde_json::{Value, json};
 
+use super::asked::{Conform, Engine, Strategy};
+use super::flaw::Flaw;
 use super::server::Server;
-use super::{Conform, Engine, Flaw, Strategy};
 use crate::failure::Failure;
 use crate::function;
 

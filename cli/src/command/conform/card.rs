@@ -1,51 +1,14 @@
 //! The scorecard: what was tried, what came of it, and what a failure would mean to those who run the function.
 
-use std::io;
 use std::time::Duration;
 
-use lab::secrets::Refusal;
 use serde_json::{Value, json};
 
+use super::asked::{Conform, name};
 use super::bench::Bench;
-use super::{Conform, name};
+use super::flaw::{Flaw, Judged};
 use crate::failure::Exit;
 use crate::screen::{Paint, Screen};
-
-/// What a check came to: its figure, or why it did not pass.
-pub(super) type Judged = Result<String, Flaw>;
-
-/// Why a check did not pass.
-#[derive(Debug)]
-pub(super) enum Flaw {
-    /// The function did what it may not.
-    Fails(String),
-    /// The test could not tell.
-    Unclear(String),
-}
-
-impl From<String> for Flaw {
-    fn from(why: String) -> Flaw {
-        Flaw::Fails(why)
-    }
-}
-
-impl From<&str> for Flaw {
-    fn from(why: &str) -> Flaw {
-        Flaw::Fails(why.to_owned())
-    }
-}
-
-impl From<io::Error> for Flaw {
-    fn from(error: io::Error) -> Flaw {
-        Flaw::Unclear(error.to_string())
-    }
-}
-
-impl From<Refusal> for Flaw {
-    fn from(refusal: Refusal) -> Flaw {
-        Flaw::Unclear(refusal.to_string())
-    }
-}
 
 struct Line {
     part: &'static str,

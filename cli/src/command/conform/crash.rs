@@ -7,9 +7,10 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 
-use super::Shared;
+use super::asked::Shared;
 use super::bench::Bench;
-use super::card::{Card, Flaw, Judged};
+use super::card::Card;
+use super::flaw::{Flaw, Judged};
 
 /// Of each kind, so many cuts are tried unless all are.
 const SAMPLE: usize = 8;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use lab::servers::Tls;
 
 use super::bench::{Bench, Way};
-use super::card::{Card, Flaw, Judged};
+use super::card::Card;
+use super::flaw::{Flaw, Judged};
 use super::server::Server;
 
 /// The secret asks for TLS.

@@ -4,7 +4,8 @@ use lab::rotation::Step;
 use serde_json::{Value, json};
 
 use super::bench::{Bench, Scene, password};
-use super::card::{Card, Judged};
+use super::card::Card;
+use super::flaw::Judged;
 
 pub(super) async fn judge(bench: &Bench, card: &mut Card<'_>) {
     card.part("steps twice, late, and before their turn");

@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::bench::{Bench, password};
-use super::card::{Card, Judged};
+use super::card::Card;
+use super::flaw::Judged;
 
 pub(super) async fn judge(bench: &Bench, card: &mut Card<'_>) {
     if !bench.overlaps() {

@@ -7,7 +7,7 @@ use std::ops::Deref;
 use lab::servers::{MySql, Postgres, Release, Tls};
 use serde_json::{Value, json};
 
-use super::Engine;
+use super::asked::Engine;
 
 /// A server that this test started.
 pub(super) enum Server {

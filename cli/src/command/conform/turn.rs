@@ -7,9 +7,10 @@ use lab::rotation::Step;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::Shared;
+use super::asked::Shared;
 use super::bench::{Bench, PLAIN, Way};
-use super::card::{Card, Flaw, Judged};
+use super::card::Card;
+use super::flaw::{Flaw, Judged};
 
 /// Figures are taken where every check is wanted.
 const FIGURES: &str = "";

@@ -3,10 +3,11 @@
 use lab::leaks;
 use lab::rotation::Step;
 
+use super::asked::{Engine, Strategy};
 use super::bench::{Bench, PLAIN, password};
-use super::card::{Card, Judged};
+use super::card::Card;
+use super::flaw::{Flaw, Judged};
 use super::server::Server;
-use super::{Engine, Strategy};
 
 /// Names that are legal and inconvenient.
 const NAMES: [&str; 12] = [
@@ -51,7 +52,7 @@ async fn server_log(bench: &Bench) -> Judged {
     let new = written.iter().zip(before).map(|(log, before)| log.get(before..).unwrap_or(log));
     let log: String = new.collect();
     if !Server::mentions_change(&log) {
-        return Err(super::Flaw::Unclear("the log does not show the change of a password".into()));
+        return Err(Flaw::Unclear("the log does not show the change of a password".into()));
     }
     absent(&scene.passwords(), &[("the server's log", &log)])
 }

@@ -1,0 +1,56 @@
+//! Messages and their names.
+
+/// Which way a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From the client to the server.
+    ToServer,
+    /// From the server to the client.
+    ToClient,
+}
+
+/// The name of a message. It is the same in a second run of the same work, in whatever order connections open, idle and close:
+/// a connection counts from its first message on, and the goodbye of an older connection does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The connection, numbered from 1 by the first message that passed on it since [`Proxy::clear`]. 0 is a goodbye on a
+    /// connection that said nothing else since then.
+    pub conversation: usize,
+    /// Which way the message goes.
+    pub direction: Direction,
+    /// Its number among the messages of this conversation and direction, from 1.
+    pub number: usize,
+}
+
+/// A message that came to the proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Message {
+    /// Its name.
+    pub place: Place,
+    /// The connection it is part of, from 1, over the proxy's whole life.
+    pub connection: usize,
+    /// The protocol's own type of it: PostgreSQL's type byte (0 where there is none), MySQL's first byte of payload,
+    /// the first byte of anything else.
+    pub kind: u8,
+    /// Its length on the wire in bytes.
+    pub length: usize,
+}
+
+/// The moment just before or just after a message is passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Point {
+    place: Place,
+    is_after: bool,
+}
+
+impl Point {
+    /// When this message has come to the proxy and has not been passed on.
+    pub fn before(place: Place) -> Point {
+        Point { place, is_after: false }
+    }
+
+    /// When this message has been passed on, and nothing after it.
+    pub fn after(place: Place) -> Point {
+        Point { place, is_after: true }
+    }
+}

@@ -1,0 +1,71 @@
+//! What all connections through a proxy share: the log of their messages, and the traps that wait for some.
+
+use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
+
+use tokio::sync::{RwLock, oneshot};
+use tokio::task::JoinSet;
+
+use super::framing::Protocol;
+use super::message::{Direction, Message, Place, Point};
+use super::tls::Ends;
+
+/// What all connections share.
+pub(super) struct Shared {
+    pub(super) protocol: Protocol,
+    pub(super) server: (String, u16),
+    /// None where TLS passes through.
+    pub(super) tls: Option<Ends>,
+    pub(super) log: Mutex<Log>,
+    pub(super) delay_micros: AtomicU64,
+    /// Held while a message is passed on and until what was to happen after it has happened.
+    pub(super) under_way: RwLock<()>,
+    pub(super) connections: Mutex<JoinSet<()>>,
+}
+
+#[derive(Default)]
+pub(super) struct Log {
+    pub(super) connections: usize,
+    conversations: Vec<Conversation>,
+    pub(super) messages: Vec<Message>,
+    pub(super) traps: Vec<(Point, Trap)>,
+}
+
+/// A connection on which something was said since the log was cleared.
+struct Conversation {
+    connection: usize,
+    to_server: usize,
+    to_client: usize,
+}
+
+impl Log {
+    /// Forgets everything but how many connections there were.
+    pub(super) fn clear(&mut self) {
+        *self = Log { connections: self.connections, ..Log::default() };
+    }
+
+    /// Names the next message of a connection. A goodbye begins no conversation.
+    pub(super) fn place(&mut self, connection: usize, direction: Direction, is_goodbye: bool) -> Place {
+        let known = self.conversations.iter().position(|it| it.connection == connection);
+        let index = match known {
+            Some(index) => index,
+            None if is_goodbye => return Place { conversation: 0, direction, number: 0 },
+            None => {
+                self.conversations.push(Conversation { connection, to_server: 0, to_client: 0 });
+                self.conversations.len() - 1
+            }
+        };
+        let count = match direction {
+            Direction::ToServer => &mut self.conversations[index].to_server,
+            Direction::ToClient => &mut self.conversations[index].to_client,
+        };
+        *count += 1;
+        Place { conversation: index + 1, direction, number: *count }
+    }
+}
+
+/// What happens at a point, once.
+pub(super) enum Trap {
+    Cut(Box<dyn FnOnce() + Send>),
+    Hold { reached: oneshot::Sender<()>, release: oneshot::Receiver<()> },
+}
