@@ -68,7 +68,7 @@ impl Dialect for Postgres {
     };
 
     async fn enter(&self, job: &Job<'_>, entrance: &Entrance<'_>) -> Result<Login<Session>> {
-        connect::login(job, &self.ahead, &connect::Entrance::of(entrance, &connect::POSTGRES)).await
+        connect::login(job, &self.ahead, &connect::POSTGRES, entrance).await
     }
 
     fn identity(&self, session: &Session) -> String {
