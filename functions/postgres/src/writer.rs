@@ -21,7 +21,7 @@ pub(crate) const IDLE: Duration = Duration::from_secs(20);
 /// How long a transaction waits for something in use, such as a table. Everybody who wants the table later waits behind it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
 
-/// What taking the lock has shown.
+/// What the server said when it granted the lock.
 pub struct Lock {
     /// How the server stores passwords.
     stored_as: StoredAs,
