@@ -3,13 +3,11 @@
 use std::io;
 use std::time::Duration;
 
-use rotation::database::account::Server;
-use rotation::database::dialect;
+use rotation::database::dialect::Entrance;
 use rotation::database::place::{self, Entry};
 use rotation::error::{Error, Kind, Result};
 use rotation::job::Job;
 use rotation::net::HANDSHAKE;
-use rotation::secret::Secret;
 use rotation::target::Login;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::config::{SslMode, SslNegotiation};
@@ -22,7 +20,7 @@ use crate::watch::{CleartextRefused, DigestUnspoken, Established, Watched};
 use crate::{binding, statement};
 
 /// What differs between the servers that speak this protocol.
-pub struct Dialect {
+pub struct Variant {
     /// The server's name in errors.
     pub name: &'static str,
     /// Whether a refusal of this code and message is about the password.
@@ -34,7 +32,7 @@ pub struct Dialect {
 }
 
 /// PostgreSQL. A statement gets ten seconds, because none of ours has much work to do.
-pub const POSTGRES: Dialect = Dialect {
+pub const POSTGRES: Variant = Variant {
     name: "PostgreSQL",
     is_wrong_password: |code, _| code == "28P01",
     let_in: "see the server's words: pg_hba.conf has no line for this user, database and kind of connection, or the role may not log in",
@@ -48,63 +46,54 @@ pub struct Session {
     pub user: String,
     /// The server's host and port, for errors.
     place: String,
-    dialect: &'static Dialect,
-}
-
-/// What a login needs.
-pub struct Entrance<'a> {
-    /// The kind of server.
-    pub dialect: &'static Dialect,
-    /// The server.
-    pub server: &'a Server,
-    /// The user.
-    pub username: &'a str,
-    /// The user's password.
-    pub password: &'a Secret,
-    /// The database.
-    pub dbname: &'a str,
-}
-
-impl<'a> Entrance<'a> {
-    /// The same login, at a server of this kind.
-    pub fn of(entrance: &dialect::Entrance<'a>, dialect: &'static Dialect) -> Entrance<'a> {
-        let dialect::Entrance { server, username, password, dbname } = *entrance;
-        Entrance { dialect, server, username, password, dbname: dbname.unwrap_or_default() }
-    }
+    variant: &'static Variant,
 }
 
 /// Explains a refused statement by its SQLSTATE: which kind of error it is, and what to do.
 pub type Explain<'a> = &'a dyn Fn(&str) -> Option<(Kind, String)>;
 
 /// Logs in, over the early connection if there is one to this server, as soon as the server has a place for one more session.
-pub async fn login(job: &Job<'_>, ahead: &Ahead, entrance: &Entrance<'_>) -> Result<Login<Session>> {
-    place::wait(job.deadline, async || enter(job, ahead, entrance).await).await
+pub async fn login(
+    job: &Job<'_>,
+    ahead: &Ahead,
+    variant: &'static Variant,
+    entrance: &Entrance<'_>,
+) -> Result<Login<Session>> {
+    place::wait(job.deadline, async || enter(job, ahead, variant, entrance).await).await
 }
 
-async fn enter(job: &Job<'_>, ahead: &Ahead, entrance: &Entrance<'_>) -> Result<Entry<Login<Session>>> {
+async fn enter(
+    job: &Job<'_>,
+    ahead: &Ahead,
+    variant: &'static Variant,
+    entrance: &Entrance<'_>,
+) -> Result<Entry<Login<Session>>> {
     let stream = match ahead.take(entrance.server).await {
         Some(reached) => reached?,
         None => reach(job.deadline, entrance.server).await?,
     };
     match stream {
-        Stream::Plaintext(stream) => authenticate(job, entrance, Watched::new(stream, false, None)).await,
+        Stream::Plaintext(stream) => {
+            authenticate(job, variant, entrance, Watched::new(stream, false, None)).await
+        }
         Stream::Encrypted(stream) => {
             let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
             let binding = certificate.and_then(|certificate| binding::tls_server_end_point(certificate));
-            authenticate(job, entrance, Watched::new(stream, true, binding)).await
+            authenticate(job, variant, entrance, Watched::new(stream, true, binding)).await
         }
     }
 }
 
 async fn authenticate<S>(
     job: &Job<'_>,
+    variant: &'static Variant,
     entrance: &Entrance<'_>,
     stream: Watched<S>,
 ) -> Result<Entry<Login<Session>>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let name = entrance.dialect.name;
+    let name = variant.name;
     let place = format!("{}:{}", entrance.server.host, entrance.server.port);
     let asked = stream.asked();
     let mut config = Config::new();
@@ -115,7 +104,7 @@ where
     let config = config.password(entrance.password.expose());
     config
         .user(entrance.username)
-        .dbname(entrance.dbname)
+        .dbname(entrance.dbname.unwrap_or_default())
         .application_name("turnlock")
         // The stream is what it should be already, so the driver's own handshake is the empty one of `Established`.
         .ssl_mode(SslMode::Require)
@@ -125,9 +114,9 @@ where
         match job.deadline.within(HANDSHAKE, what, config.connect_raw(stream, Established)).await? {
             Ok(connected) => connected,
             Err(error) if error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS) => {
-                return Ok(Entry::Full(full(&place, entrance, &error)));
+                return Ok(Entry::Full(full(&place, variant, entrance, &error)));
             }
-            Err(error) => return refused_login(&place, entrance, &error).map(Entry::Answered),
+            Err(error) => return refused_login(&place, variant, entrance, &error).map(Entry::Answered),
         };
     let over = tokio::spawn(async move {
         // How a connection ends is seen by the statement that needs it.
@@ -145,14 +134,13 @@ where
         client,
         user: entrance.username.to_owned(),
         place,
-        dialect: entrance.dialect,
+        variant,
     })))
 }
 
 /// PostgreSQL has one code for all of its limits (manual, "PostgreSQL Error Codes", 53300).
-fn full(place: &str, entrance: &Entrance<'_>, cause: &tokio_postgres::Error) -> Error {
-    let what =
-        format!("{} at {place} has no session left for {:?}", entrance.dialect.name, entrance.username);
+fn full(place: &str, variant: &Variant, entrance: &Entrance<'_>, cause: &tokio_postgres::Error) -> Error {
+    let what = format!("{} at {place} has no session left for {:?}", variant.name, entrance.username);
     let error = Error::new(Kind::Unreachable, what).remedy(
         "the server's words name the limit that is reached: max_connections, or a CONNECTION LIMIT of the role or of the database; \
          leave room for two sessions of the role",
@@ -166,6 +154,7 @@ fn full(place: &str, entrance: &Entrance<'_>, cause: &tokio_postgres::Error) -> 
 /// Sorts a refused login: a wrong password is a rejection, everything else an error.
 fn refused_login(
     place: &str,
+    variant: &Variant,
     entrance: &Entrance<'_>,
     cause: &tokio_postgres::Error,
 ) -> Result<Login<Session>> {
@@ -175,12 +164,12 @@ fn refused_login(
         return Err(if broke::<CleartextRefused>(cause) {
             error.remedy("remove \"ssl\": false from the secret, or let the server ask for scram-sha-256")
         } else if broke::<DigestUnspoken>(cause) {
-            digest_unspoken(place, entrance)
+            digest_unspoken(place, variant, entrance)
         } else {
             error
         });
     };
-    let Dialect { name, is_wrong_password, let_in, .. } = entrance.dialect;
+    let Variant { name, is_wrong_password, let_in, .. } = variant;
     let words = format!("{}: {}", answer.code().code(), answer.message());
     let failed = |kind, what: String, remedy: &str| Err(Error::new(kind, what).cause(&words).remedy(remedy));
     match answer.code().code() {
@@ -192,7 +181,7 @@ fn refused_login(
         ),
         "3D000" => failed(
             Kind::BadSecret,
-            format!("{name} at {place} has no database {:?}", entrance.dbname),
+            format!("{name} at {place} has no database {:?}", entrance.dbname.unwrap_or_default()),
             "correct \"dbname\" in the secret",
         ),
         code if code.starts_with("57") || code.starts_with("53") => failed(
@@ -218,8 +207,8 @@ fn broke<T: std::error::Error + 'static>(error: &tokio_postgres::Error) -> bool 
 }
 
 /// Redshift can store a password in a form for which clients of PostgreSQL's protocol cannot log in.
-fn digest_unspoken(place: &str, entrance: &Entrance<'_>) -> Error {
-    let (name, user) = (entrance.dialect.name, entrance.username);
+fn digest_unspoken(place: &str, variant: &Variant, entrance: &Entrance<'_>) -> Error {
+    let (name, user) = (variant.name, entrance.username);
     Error::new(Kind::ServerRefused, format!("{name} at {place} keeps the password of {user:?} as sha256|..."))
         .cause("such users are asked by authentication message 13, which this driver and most others do not speak")
         .remedy("set the user's password once in another form, the same that AWSCURRENT holds: ALTER USER ... PASSWORD '...'")
@@ -268,7 +257,7 @@ impl Session {
     ) -> Result<Result<Vec<Vec<Option<String>>>, Refusal>> {
         let what = format!("{} to {doing}", self.place);
         let messages =
-            match job.deadline.within(self.dialect.statement, what, self.client.simple_query(sql)).await? {
+            match job.deadline.within(self.variant.statement, what, self.client.simple_query(sql)).await? {
                 Ok(messages) => messages,
                 Err(error) => {
                     let Some(answer) = error.as_db_error() else {
@@ -291,7 +280,7 @@ impl Session {
     }
 
     fn refused(&self, doing: &str, refusal: &Refusal, explain: Explain<'_>) -> Error {
-        let what = format!("{} at {} refused to {doing}", self.dialect.name, self.place);
+        let what = format!("{} at {} refused to {doing}", self.variant.name, self.place);
         if refusal.is_a_clash() {
             let remedy = "another session was changing the same account at that moment; Secrets Manager tries again by itself";
             return Error::new(Kind::Conflict, what).cause(refusal.words()).remedy(remedy);

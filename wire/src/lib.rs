@@ -1,5 +1,5 @@
 //! PostgreSQL's wire protocol, as two functions speak it: `rotate-postgres` and `rotate-redshift`. Neither function depends on
-//! the other; both depend on this crate. A [`connect::Dialect`] says in what two servers differ.
+//! the other; both depend on this crate. A [`connect::Variant`] says in what two servers differ.
 //!
 //! [`connect`] logs in and runs statements. `stream` reaches a server, and [`ahead`] does so before a function needs it. `watch`
 //! notes whether the server asked for the password. `binding` ties a login to its TLS connection. [`statement`] quotes names.

@@ -14,12 +14,12 @@ use rotation::parse;
 use rotation::target::Login;
 use rotation::version::{Labels, Stage, VersionId};
 
-use crate::ApiKey;
 use crate::account::Account;
 use crate::listing::{Entry, Listing};
 use crate::names::Names;
 use crate::provider::schema::{Call, Revoke};
 use crate::service::{Access, Service};
+use crate::target::ApiKey;
 
 /// No invocation lives longer than 15 minutes (Lambda quotas, "Function timeout"); the rest is for clocks.
 const NOBODY_WAITS: Duration = Duration::from_secs(20 * 60);

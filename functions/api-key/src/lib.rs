@@ -13,6 +13,7 @@ pub mod names;
 pub mod provider;
 mod service;
 pub mod statement;
+mod target;
 mod unstored;
 
 use std::rc::Rc;
@@ -34,23 +35,17 @@ use tokio::time::Instant;
 use crate::account::Account;
 use crate::keys::{Keys, Survey};
 use crate::names::Names;
+use crate::provider::Provider;
 use crate::provider::schema::{Make, Revoke};
-use crate::provider::{Provider, Providers};
 use crate::service::{Access, Service};
-use crate::unstored::{NewFields, Unstored};
+use crate::unstored::NewFields;
 
-/// Where a Lambda layer with provider files is found.
-const FOLDER: &str = "/opt/providers";
+pub use crate::target::ApiKey;
+
 /// Between two looks at a key that is not ready yet.
 const LOOK: Duration = Duration::from_millis(500);
 /// What has to be left of the invocation for another look.
 const LEAST: Duration = Duration::from_secs(2);
-
-/// The target.
-pub struct ApiKey {
-    providers: Providers,
-    unstored: Unstored,
-}
 
 /// An accepted key, or none where the provider has nothing to ask.
 #[derive(Default)]
@@ -67,13 +62,6 @@ pub struct Writer {
 }
 
 impl ApiKey {
-    /// With the provider files of this process's environment.
-    pub fn from_env() -> ApiKey {
-        let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let folder = set("PROVIDERS_DIR").unwrap_or_else(|| FOLDER.to_owned());
-        ApiKey { providers: Providers::new(folder.into(), set("PROVIDER")), unstored: Unstored::default() }
-    }
-
     async fn issued(&self, job: &Job<'_>, current: &Parsed<Account>) -> Result<NewFields> {
         let account = &current.account;
         let provider = &account.provider;

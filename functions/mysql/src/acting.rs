@@ -10,9 +10,10 @@ use rotation::secret::Secret;
 
 use crate::account::{Account, Name};
 use crate::connect::Session;
+use crate::dialect::{Admin, Mysql, Writer};
 use crate::profile::Profile;
 use crate::subject::Subject;
-use crate::{Admin, Mysql, Writer, refusal, statement};
+use crate::{refusal, statement};
 
 /// The accounts that are changed for a user, in the order in which that is done. A list of host parts has to have the one that the
 /// function itself is matched with: by that one every later step judges whether all is done.

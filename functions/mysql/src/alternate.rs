@@ -11,10 +11,10 @@ use rotation::secret::Secret;
 use rotation::settings::PasswordForm;
 use serde_json::json;
 
-use crate::Writer;
 use crate::account::{FAMILY, Name};
 use crate::assign;
 use crate::connect::Session;
+use crate::dialect::Writer;
 use crate::grants::{self, Change, Difference, Grant, Grants};
 use crate::profile::{MARK, Profile, UNFINISHED};
 use crate::refusal;

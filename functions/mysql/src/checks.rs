@@ -8,7 +8,8 @@ use rotation::target::Target;
 
 use crate::account::{Account, Name};
 use crate::connect::Session;
-use crate::{Mysql, alternate, grants, refusal, statement};
+use crate::dialect::Mysql;
+use crate::{alternate, grants, refusal, statement};
 
 /// Runs the check statement, and compares the alternate with the original.
 pub(crate) async fn check(

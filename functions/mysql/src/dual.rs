@@ -19,12 +19,12 @@ use crate::account::{Account, Name};
 use crate::acting;
 use crate::assign;
 use crate::connect::{self, Session, Who};
+use crate::dialect::{Mysql, Writer};
 use crate::own::CURRENT_REQUIRED;
 use crate::profile::Profile;
 use crate::refusal;
 use crate::statement;
 use crate::stored::{self, Method, NATIVE};
-use crate::{Mysql, Writer};
 
 /// The password history forbids the password.
 const IN_HISTORY: u16 = 3638;

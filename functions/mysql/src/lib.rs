@@ -10,6 +10,7 @@ mod alternate;
 mod assign;
 mod checks;
 mod connect;
+mod dialect;
 mod dual;
 mod grants;
 mod lock;
@@ -22,7 +23,6 @@ mod stored;
 mod subject;
 mod turn;
 
-use rotation::database::admin;
 use rotation::database::dialect::{Change, Dialect, Entrance};
 use rotation::database::family::Family;
 use rotation::error::{Error, Kind, Result};
@@ -34,15 +34,9 @@ use rotation::version::Parsed;
 
 use crate::account::{Account, FAMILY};
 use crate::connect::{Proof, Session, Who};
+use crate::dialect::{Admin, Writer};
 
-/// The target.
-pub struct Mysql;
-
-/// Who acts for an account, and what the secret has proven on the admin's server.
-type Admin = admin::Admin<Proof>;
-
-/// A session that makes changes.
-type Writer = rotation::database::dialect::Writer<Mysql>;
+pub use crate::dialect::Mysql;
 
 impl Dialect for Mysql {
     type Account = Account;

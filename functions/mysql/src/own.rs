@@ -5,8 +5,8 @@ use rotation::job::Job;
 use rotation::secret::Secret;
 use rotation::settings::PasswordForm;
 
-use crate::Writer;
 use crate::connect::Session;
+use crate::dialect::Writer;
 use crate::refusal;
 use crate::statement;
 use crate::stored::{self, Method};

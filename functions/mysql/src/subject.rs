@@ -4,9 +4,9 @@ use rotation::database::guard::{self, Standing};
 use rotation::secret::Secret;
 use serde_json::json;
 
-use crate::Writer;
 use crate::account::Name;
 use crate::connect::Proof;
+use crate::dialect::Writer;
 use crate::profile::{MARK, Profile};
 use crate::statement::{self, literal};
 use crate::stored;

@@ -9,9 +9,9 @@ use crate::account::Name;
 use crate::acting;
 use crate::alternate::{self, Plan};
 use crate::assign;
+use crate::dialect::{Admin, Mysql, Writer};
 use crate::profile::Profile;
 use crate::subject::Subject;
-use crate::{Admin, Mysql, Writer};
 
 /// What the admin does to one account.
 enum Action {

@@ -9,11 +9,12 @@ use rotation::database::dialect::Change;
 use rotation::database::guard::{self, Guard, Named, Standing};
 use rotation::error::{Error, Kind, Result};
 
+use crate::dialect::{Postgres, Writer};
 use crate::role::{ATTRIBUTES, Role, Roles};
 use crate::statement::catalog;
 use crate::turn::Turn;
 use crate::writer::{self, explain, explain_admin};
-use crate::{Postgres, Writer, memberships, ownership, parameters, statement};
+use crate::{memberships, ownership, parameters, statement};
 
 /// Makes the server accept pending.
 pub(crate) async fn apply(

@@ -8,7 +8,7 @@ use rotation::parse;
 use rotation::version::{Parsed, Stage};
 use wire_postgres::connect::Session;
 
-use crate::Postgres;
+use crate::dialect::Postgres;
 use crate::role::not_understood;
 use crate::statement::{self, catalog};
 use crate::writer::explain;

@@ -10,7 +10,7 @@ use rotation::job::Job;
 use rotation::target::Target;
 use wire_postgres::connect::Session;
 
-use crate::Postgres;
+use crate::dialect::Postgres;
 use crate::statement::{self, catalog};
 use crate::writer::explain;
 

@@ -5,6 +5,7 @@
 
 mod alternate;
 mod checks;
+mod dialect;
 mod examine;
 mod memberships;
 mod ownership;
@@ -27,27 +28,12 @@ use rotation::rds::Rds;
 use rotation::strategy::Strategy;
 use rotation::target::Login;
 use rotation::version::Parsed;
-use wire_postgres::ahead::{self, Ahead};
 use wire_postgres::connect::{self, Session};
 
+use crate::dialect::{DBNAME, Writer};
 use crate::writer::{Lock, explain, explain_admin};
 
-/// The database where the secret names none: AWS's default.
-const DBNAME: &str = "postgres";
-
-/// The target.
-pub struct Postgres {
-    ahead: Ahead,
-}
-
-impl Default for Postgres {
-    fn default() -> Postgres {
-        Postgres { ahead: ahead::none_yet() }
-    }
-}
-
-/// A session that makes changes.
-type Writer = rotation::database::dialect::Writer<Postgres>;
+pub use crate::dialect::Postgres;
 
 impl Dialect for Postgres {
     type Account = Account;
@@ -68,7 +54,7 @@ impl Dialect for Postgres {
     };
 
     async fn enter(&self, job: &Job<'_>, entrance: &Entrance<'_>) -> Result<Login<Session>> {
-        connect::login(job, &self.ahead, &connect::Entrance::of(entrance, &connect::POSTGRES)).await
+        connect::login(job, &self.ahead, &connect::POSTGRES, entrance).await
     }
 
     fn identity(&self, session: &Session) -> String {

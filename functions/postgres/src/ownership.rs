@@ -167,8 +167,11 @@ async fn attempt(turn: &Turn<'_>, session: &Session, sql: &str) -> Result<Option
 
 fn by_hand(turn: &Turn<'_>, database: &str) -> Error {
     let (from, to) = (&turn.pair.alternate, turn.owner());
-    let place =
-        if database.is_empty() { turn.admin.dbname.as_deref().unwrap_or(crate::DBNAME) } else { database };
+    let place = if database.is_empty() {
+        turn.admin.dbname.as_deref().unwrap_or(crate::dialect::DBNAME)
+    } else {
+        database
+    };
     let what =
         format!("{from:?} owns objects in the database {place:?} that the admin cannot hand to {to:?}");
     Error::new(Kind::ServerRefused, what).remedy(format!(

@@ -9,7 +9,7 @@ use rotation::job::Job;
 use rotation::target::{Login, Target};
 use wire_postgres::connect::Session;
 
-use crate::Postgres;
+use crate::dialect::Postgres;
 
 /// How often a replica is looked at that has not replayed a login yet.
 const LOOK: Duration = Duration::from_millis(100);

@@ -6,9 +6,9 @@ use rotation::database::dialect::Change;
 use rotation::error::Result;
 use rotation::job::Job;
 
+use crate::dialect::{Postgres, Writer};
 use crate::role::Roles;
 use crate::writer::explain_admin;
-use crate::{Postgres, Writer};
 
 /// What every part of a turn needs.
 pub(crate) struct Turn<'a> {

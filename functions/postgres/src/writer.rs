@@ -9,7 +9,8 @@ use rotation::job::Job;
 use wire_postgres::connect::{Explain, Session};
 use wire_postgres::password::{self, StoredAs};
 
-use crate::{Writer, statement};
+use crate::dialect::Writer;
+use crate::statement;
 
 /// How long a rotation waits for another one of the same secret. Shorter than the driver is waited for, so that the server's
 /// answer is heard, which says what the wait was for.
@@ -21,7 +22,7 @@ pub(crate) const IDLE: Duration = Duration::from_secs(20);
 /// How long a transaction waits for something in use, such as a table. Everybody who wants the table later waits behind it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
 
-/// What taking the lock has shown.
+/// What the server said when it granted the lock.
 pub struct Lock {
     /// How the server stores passwords.
     stored_as: StoredAs,

@@ -15,11 +15,11 @@ use wire_postgres::connect::Session;
 
 use crate::catalog::{self, Seen};
 use crate::connect::explain;
+use crate::dialect::{Redshift, Writer};
 use crate::right::{Difference, Frame, Right, Rights, Terms, Verb, queries};
 use crate::statement::{self, identifier};
 use crate::user::{self, User};
 use crate::writer;
-use crate::{Redshift, Writer};
 
 /// One turn: who acts, and for whom.
 struct Turn<'a> {

@@ -10,7 +10,8 @@ use rotation::version::{Parsed, Stage};
 use wire_postgres::connect::Session;
 
 use crate::connect::explain;
-use crate::{Redshift, alternate, statement};
+use crate::dialect::Redshift;
+use crate::{alternate, statement};
 
 /// Looks at who a session is, compares it with the original's, and runs the check statement.
 pub(crate) async fn check(

@@ -7,11 +7,11 @@ use rotation::error::{Kind, Result};
 use rotation::job::Job;
 use rotation::target::Login;
 use wire_postgres::ahead::Ahead;
-use wire_postgres::connect::{self, Dialect, Session};
+use wire_postgres::connect::{self, Session, Variant};
 
 /// Redshift still has PostgreSQL 8.0's error codes: only the words tell a wrong password from a user that may not log in at all. A
 /// statement gets longer than on PostgreSQL, because Redshift's leader node is slow with grants.
-static DIALECT: Dialect = Dialect {
+static REDSHIFT: Variant = Variant {
     name: "Redshift",
     is_wrong_password: |code, words| {
         code == "28P01" || code == "28000" && words.starts_with("password authentication failed")
@@ -22,7 +22,7 @@ static DIALECT: Dialect = Dialect {
 
 /// Logs in.
 pub(crate) async fn login(job: &Job<'_>, ahead: &Ahead, entrance: &Entrance<'_>) -> Result<Login<Session>> {
-    connect::login(job, ahead, &connect::Entrance::of(entrance, &DIALECT)).await
+    connect::login(job, ahead, &REDSHIFT, entrance).await
 }
 
 /// What a refused statement means: whose fault it is, and what to do.

@@ -7,6 +7,7 @@ mod alternate;
 mod catalog;
 mod checks;
 mod connect;
+mod dialect;
 mod endpoint;
 mod right;
 mod statement;
@@ -23,24 +24,12 @@ use rotation::password::Rules;
 use rotation::strategy::Strategy;
 use rotation::target::Login;
 use rotation::version::Parsed;
-use wire_postgres::ahead::{self, Ahead};
 use wire_postgres::connect::Session;
 
+use crate::dialect::Writer;
 use crate::endpoint::Clusters;
 
-/// The target.
-pub struct Redshift {
-    ahead: Ahead,
-}
-
-impl Default for Redshift {
-    fn default() -> Redshift {
-        Redshift { ahead: ahead::none_yet() }
-    }
-}
-
-/// A session that makes changes.
-type Writer = rotation::database::dialect::Writer<Redshift>;
+pub use crate::dialect::Redshift;
 
 /// Redshift has no advisory locks ("Unsupported PostgreSQL functions"): only the second look at the labels is left, and README.md
 /// says what that costs.

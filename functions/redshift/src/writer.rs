@@ -6,7 +6,8 @@ use rotation::job::Job;
 use wire_postgres::password::{self, StoredAs};
 
 use crate::connect::explain;
-use crate::{Writer, statement};
+use crate::dialect::Writer;
+use crate::statement;
 
 /// As Redshift stores most passwords ("CREATE USER", MD5). Never as `sha256|...`: the server asks the user of such a password for it
 /// with a message that most clients do not speak.

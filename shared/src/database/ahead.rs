@@ -16,7 +16,7 @@ use crate::job::Job;
 /// `authentication_timeout`).
 const FRESH: Duration = Duration::from_secs(1);
 
-/// What a dialect does about early connections; `()` makes none.
+/// The early connections of a dialect; `()` makes none.
 pub trait Early {
     /// Begins to connect to this server; without one, to the server of the last login for the same secret.
     fn approach(&self, job: &Job<'_>, server: Option<&Server>);

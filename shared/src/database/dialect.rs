@@ -16,7 +16,7 @@ use crate::secret::Secret;
 use crate::target::Login;
 use crate::version::Parsed;
 
-/// One kind of database server: its statements, its verdicts, its catalogue. Whoever implements this is a `Target`.
+/// One kind of database server: its statements, its verdicts, its catalogue. A type that implements this trait is a `Target`.
 #[expect(async_fn_in_trait, reason = "as for `Target`")]
 pub trait Dialect: Sized {
     /// What a secret says about an account: `Account`, or that and more.
@@ -25,9 +25,9 @@ pub trait Dialect: Sized {
     type Session;
     /// What an accepted login proves: at least the user's name.
     type Identity;
-    /// What taking the lock has shown; `()` where that is nothing.
+    /// What the server says when it grants the lock; `()` where that is nothing.
     type Lock: Default;
-    /// Who knows which host names lead to which server; `()` where nobody does.
+    /// The directory that knows which host names lead to which server; `()` where there is none.
     type Directory: Directory;
 
     /// The name in logs and metrics.
@@ -38,7 +38,7 @@ pub trait Dialect: Sized {
     /// Logs in.
     async fn enter(&self, job: &Job<'_>, entrance: &Entrance<'_>) -> Result<Login<Self::Session>>;
 
-    /// What a session proves by having been let in.
+    /// What an accepted login proves.
     fn identity(&self, session: &Self::Session) -> Self::Identity;
 
     /// setSecret: makes the server accept pending. Runs under the lock, after the second look; can run again at any time.
@@ -84,7 +84,8 @@ pub trait Dialect: Sized {
         Ok(false)
     }
 
-    /// Where clients log in, this account was refused: the answer after a closer look, for servers whose copies lag.
+    /// The server that clients use has refused this account. Where copies of a server lag, the dialect looks more closely, and its
+    /// answer counts.
     async fn refused(
         &self,
         _job: &Job<'_>,
@@ -174,7 +175,7 @@ pub struct Writer<D: Dialect> {
     pub proven: Option<D::Identity>,
     /// The secret whose lock it holds.
     pub secret_arn: String,
-    /// What taking the lock has shown.
+    /// What the server said when it granted the lock.
     pub lock: D::Lock,
 }
 

@@ -15,7 +15,7 @@ pub struct Endpoint {
     pub engine: String,
 }
 
-/// Who knows servers by more than one name.
+/// A service that knows servers by more than one name.
 #[expect(async_fn_in_trait, reason = "as for `Target`")]
 pub trait Directory {
     /// Where the server is that an admin secret without a host is for, by the labels and tags of that secret.
@@ -25,7 +25,7 @@ pub trait Directory {
     async fn is_one_server(job: &Job<'_>, admin: &str, child: &str) -> Result<bool>;
 }
 
-/// Nobody knows.
+/// No directory.
 impl Directory for () {
     async fn endpoint(_: &Job<'_>, admin: &Labels) -> Result<Endpoint> {
         let what = format!("the admin secret {} names no host", admin.arn);

@@ -1,0 +1,14 @@
+//! The dialect's type, below the files that speak the dialect. Its methods are in `lib.rs`.
+
+use rotation::database::{admin, dialect};
+
+use crate::connect::Proof;
+
+/// The target.
+pub struct Mysql;
+
+/// Who acts for an account, and what the secret has proven on the admin's server.
+pub(crate) type Admin = admin::Admin<Proof>;
+
+/// A session that makes changes.
+pub(crate) type Writer = dialect::Writer<Mysql>;

@@ -1,0 +1,21 @@
+//! The dialect's type, below the files that speak the dialect. Its methods are in `lib.rs`.
+
+use rotation::database::dialect;
+use wire_postgres::ahead::{self, Ahead};
+
+/// The database where the secret names none: AWS's default.
+pub(crate) const DBNAME: &str = "postgres";
+
+/// The target.
+pub struct Postgres {
+    pub(crate) ahead: Ahead,
+}
+
+impl Default for Postgres {
+    fn default() -> Postgres {
+        Postgres { ahead: ahead::none_yet() }
+    }
+}
+
+/// A session that makes changes.
+pub(crate) type Writer = dialect::Writer<Postgres>;
