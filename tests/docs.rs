@@ -2,61 +2,9 @@
 //! explained, and every source file says what it is.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// The top of the workspace.
-fn top() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is a folder of the workspace").to_owned()
-}
-
-fn read(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// Every file of the project with this ending; what is built, and hidden folders, are none of it.
-fn files(ending: &str) -> Vec<PathBuf> {
-    let (mut folders, mut found) = (vec![top()], Vec::new());
-    while let Some(folder) = folders.pop() {
-        let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-        for entry in entries.flatten() {
-            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
-            if path.is_dir() && !path.is_symlink() {
-                if name != "target" && name != "node_modules" && !name.starts_with('.') {
-                    folders.push(path);
-                }
-            } else if name.ends_with(ending) {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    assert!(!found.is_empty(), "no {ending} anywhere");
-    found
-}
-
-fn shown(path: &Path) -> String {
-    path.strip_prefix(top()).unwrap_or(path).display().to_string()
-}
-
-#[track_caller]
-fn nothing(wrong: &[String]) {
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
-}
-
-/// A line of a page, and the language of the fenced block that it is in.
-fn lines(page: &str) -> Vec<(Option<&str>, &str)> {
-    let (mut fence, mut lines) = (None, Vec::new());
-    for line in page.lines() {
-        match (line.trim_start().strip_prefix("```"), fence) {
-            (Some(_), Some(_)) => fence = None,
-            (Some(language), None) => fence = Some(language),
-            (None, _) => lines.push((fence, line)),
-        }
-    }
-    assert_eq!(fence, None, "a fenced block does not end");
-    lines
-}
+use rotation_tests::pages::{files, lines, nothing, read, shown, top};
 
 /// The relative links of a page: text and target.
 fn links(page: &str) -> Vec<(&str, &str)> {

@@ -11,8 +11,8 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lab::Lab;
 use lab::runtime::Function;
-use lab::secrets::Lab;
 use lab::servers::Postgres;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;

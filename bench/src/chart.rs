@@ -1,4 +1,4 @@
-//! Four small bar charts in one SVG: ours beside AWS's Python and, where there is one, the floor.
+//! Draws four small bar charts in one SVG: ours beside AWS's Python and, if it was measured, the floor.
 
 use std::fmt::Write;
 
@@ -10,10 +10,10 @@ const WIDTH: f64 = 760.0;
 const LABEL: f64 = 130.0;
 const BAR: f64 = 18.0;
 const PANEL: f64 = 92.0;
-/// Where bars may end, so that the figure behind the longest one still fits.
+/// The longest bar's end, so that the figure behind the bar still fits.
 const LONGEST: f64 = 520.0;
 
-/// The chart; a panel without AWS's side is left out.
+/// Draws the chart. A panel without AWS's figures is left out.
 pub(crate) fn draw(results: &Results) -> String {
     let time = |figure: Option<std::time::Duration>| figure.map(|time| time.as_secs_f64() * 1000.0);
     let megabytes = |figure: Option<u64>| figure.map(|bytes| bytes as f64 / 1e6);

@@ -1,4 +1,4 @@
-//! What applications do with a secret: log in to the server that it names, over TLS, and use the session.
+//! The clients. As applications do, they log in over TLS to the server that a secret names, and use the session.
 
 use std::io;
 use std::pin::Pin;
@@ -21,18 +21,18 @@ use tokio_rustls::client::TlsStream;
 
 use crate::plan::Engine;
 
-/// Whoever waits longer for a login or for an answer has none.
+/// A login or a call that takes longer than this counts as unanswered.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A login that was accepted.
 enum Held {
     Postgres(Client),
     MySql(Conn),
-    /// HTTP knows no sessions: what stays is a client that goes on using the key it began with.
+    /// HTTP has no sessions, so this is a client that goes on using the key that it began with.
     Key(u16, String),
 }
 
-/// Logs in and stays, with what a secret holds; `port` is that of the service for keys, which no secret names.
+/// Logs in with a secret's value and keeps the session. `port` is the port of the service for keys, which no secret names.
 pub(crate) fn open(engine: Engine, port: u16) -> Open {
     Arc::new(move |value: Value| {
         Box::pin(async move {
@@ -96,13 +96,13 @@ async fn postgres(value: &Value, database: &str) -> io::Result<Option<Held>> {
             tokio::spawn(connection);
             Ok(Some(Held::Postgres(client)))
         }
-        // Redshift's words are PostgreSQL's; its code is documented nowhere.
+        // Redshift's message is the same as PostgreSQL's. Its code is documented nowhere.
         Err(error) if error.as_db_error().is_some_and(|it| it.message().starts_with("password")) => Ok(None),
         Err(error) => Err(io::Error::other(error)),
     }
 }
 
-/// A connection on which TLS was asked for as PostgreSQL wants it, and whose certificate was found good.
+/// A TLS connection, requested in PostgreSQL's way, with a verified certificate.
 async fn tls(value: &Value) -> io::Result<TlsStream<TcpStream>> {
     const REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
     let host = word(value, "host");

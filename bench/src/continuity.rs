@@ -1,15 +1,16 @@
-//! What clients notice: several kinds of them use AWSCURRENT all the time while it rotates, and while the function is killed in the
-//! middle of it. Time is scaled, docs/benchmarks.md says how.
+//! Measures what clients notice. Several kinds of clients use AWSCURRENT all the time while a secret rotates, and while the function is
+//! killed in the middle of a rotation. Time is scaled; docs/benchmarks.md says how.
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lab::Lab;
 use lab::continuity::{Clients, Habits, Tally};
 use lab::rotation::{Retries, Step};
 use lab::runtime::RunningFunction;
-use lab::secrets::{At, Fault, Hook, Lab, What};
+use lab::secrets::{At, Fault, Hook, What};
 use tokio::time::MissedTickBehavior;
 
 use crate::figures::NONE;
@@ -26,38 +27,38 @@ const PART: Part = Part {
 
 /// So many milliseconds stand for an hour.
 const HOUR: u64 = 500;
-/// As often as Secrets Manager rotates at most: every four hours.
+/// The time between two rotations: four hours, the shortest that Secrets Manager allows.
 const EVERY: Duration = Duration::from_millis(HOUR * 4);
-/// How old AWS's caching libraries let a copy become, unless told otherwise: an hour.
+/// The age at which AWS's caching libraries renew a copy by default: an hour.
 const LIBRARY: Duration = Duration::from_millis(HOUR);
-/// How old the Secrets Manager Agent does: 300 seconds.
+/// The age at which the Secrets Manager Agent renews a copy by default: 300 seconds.
 const AGENT: Duration = Duration::from_millis(HOUR / 12);
 /// How long a pool keeps a session, as HikariCP does: half an hour.
 const LIFETIME: Duration = Duration::from_millis(HOUR / 2);
 
-/// How many there are of each kind of client, and how many sessions a pool has.
+/// The number of clients of each kind, and of sessions in a pool.
 const CLIENTS: usize = 3;
-/// How long they wait between two logins, or two uses of a session.
+/// The pause of a client between two logins, or between two uses of a session.
 const PAUSE: Duration = Duration::from_millis(20);
-/// The longest that one case may take: a few times what it does take.
+/// The time limit for one case: a few times what a case takes.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Where a rotation is cut: at the first call to Secrets Manager of a step, before its effect, or at its last, after it.
+/// Where a rotation is cut: before the effect of a step's first call to Secrets Manager, or after the effect of its last call.
 #[derive(Clone, Copy)]
 struct Cut {
     step: Step,
     after: bool,
 }
 
-/// What came of one case.
+/// The result of one case.
 struct Series {
-    /// Of the clients of the agent, of those of the libraries, of the pool.
+    /// The tallies of the agent's clients, of the libraries' clients, and of the pool.
     tallies: [Tally; 3],
-    /// The longest that one was kept out by the rotation that nothing disturbed.
+    /// The longest time for which the undisturbed rotation kept a client out.
     gap: Duration,
 }
 
-/// Runs every case, or those with this in their name, and prints what came of it. Of all of them it also goes into the page.
+/// Runs every case, or those with this text in their name, and prints the results. A run of all cases also writes them into the page.
 pub(crate) async fn run(functions: PathBuf, only: Option<&str>) -> io::Result<()> {
     let (load, began) = (machine::load(), Instant::now());
     let servers = Servers::start().await?;
@@ -104,7 +105,7 @@ async fn series(case: &Case, servers: &Servers, functions: PathBuf) -> io::Resul
     let name = "continuity";
     let port = servers.port(case.engine);
     let account = servers.account(case, &format!("{name}-admin"), port).await?;
-    crate::store(&lab, name, &account)?;
+    account.store(&lab, name)?;
     let subjects = Subjects::new(functions, None, lab.endpoint())?;
     let function = Arc::new(subjects.function(case, Side::Ours, servers, port)?.start().await?);
     lab.attach(name, function.clone());
@@ -122,7 +123,7 @@ async fn series(case: &Case, servers: &Servers, functions: PathBuf) -> io::Resul
             let output = String::from_utf8_lossy(&function.output()).into_owned();
             io::Error::other(format!("{}: {error}\n{output}", case.name()))
         })?;
-        // Nobody has an older copy when the next one begins, however slow the machine is.
+        // Waits until no client has an older copy, so that a slow machine does not change the result.
         for kind in &clients {
             kind.renewed().await;
         }
@@ -147,7 +148,7 @@ fn longest(tallies: &[Tally]) -> Duration {
     tallies.iter().map(|tally| tally.gap).max().unwrap_or_default()
 }
 
-/// One rotation, in which the calls of each step are counted. Where it is to be cut the function is killed, and the service tries
+/// Runs one rotation and counts the calls of each step. At the cut, if there is one, the function is killed, and the service tries
 /// again with the same token.
 async fn rotate(
     lab: &Lab,
@@ -206,7 +207,7 @@ impl Series {
         ])
     }
 
-    /// The promises that were not kept.
+    /// The broken promises.
     fn broken(&self, case: &Case) -> Vec<String> {
         let mut broken = Vec::new();
         for (whose, tally) in ["agent", "library", "pool"].iter().zip(&self.tallies) {

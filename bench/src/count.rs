@@ -1,26 +1,26 @@
-//! What a rotation asks of others: calls of Secrets Manager and their depth, connections, round trips, refused logins.
+//! Counts what a rotation asks for: calls of Secrets Manager and their depth, connections, round trips, refused logins.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lab::Lab;
 use lab::proxy::{Direction, Message, Protocol, Proxy};
-use lab::secrets::Lab;
 
 use crate::measure::rotate;
 use crate::plan::{Case, Engine};
 use crate::servers::Servers;
 use crate::subject::{Side, Subjects};
 
-/// So slow are the calls while they are counted: then what is called at once also overlaps on a busy machine.
+/// The latency of calls while they are counted. It makes calls that start together overlap even on a busy machine.
 const PACE: Duration = Duration::from_millis(50);
 
 /// Counted in one warm rotation. Without TLS, because messages can then be told apart.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Count {
     pub(crate) calls: usize,
-    /// How many of them one after another.
+    /// The longest chain of calls that follow each other.
     pub(crate) depth: usize,
     pub(crate) connections: usize,
     pub(crate) round_trips: usize,
@@ -42,7 +42,7 @@ pub(crate) async fn count(
     let proxy = Proxy::start(protocol, "127.0.0.1", servers.port(case.engine)).await?;
     let name = format!("counted, {}, {side:?}", case.name()).replace([' ', ','], "_");
     let account = servers.account(case, &format!("{name}-admin"), proxy.port()).await?;
-    crate::store(lab, &name, &account)?;
+    account.store(lab, &name)?;
     lab.set_latency(Duration::ZERO);
     let function = Arc::new(subjects.function(case, side, servers, proxy.port())?.start().await?);
     lab.attach(&name, function.clone());
@@ -62,7 +62,7 @@ pub(crate) async fn count(
     })
 }
 
-/// How often the server answered what the client had said. A server that speaks first, as MySQL's does, answers a connection.
+/// How often the server answered the client. If the server speaks first, as MySQL's does, it answers the connection itself.
 fn round_trips(messages: &[Message]) -> usize {
     let mut last = BTreeMap::new();
     messages

@@ -1,15 +1,15 @@
-//! Medians, and how they are written.
+//! Computes medians and formats figures.
 
 use std::time::Duration;
 
-/// The middle one; of an even number the lower of the two.
+/// The median; for an even number of figures, the lower of the middle two.
 pub(crate) fn median<T: Copy + PartialOrd>(values: impl IntoIterator<Item = T>) -> Option<T> {
     let mut values: Vec<T> = values.into_iter().collect();
     values.sort_by(|a, b| a.partial_cmp(b).expect("a figure is a number"));
     values.get(values.len().checked_sub(1)? / 2).copied()
 }
 
-/// Milliseconds, with more digits the fewer there are.
+/// Milliseconds, with more digits for small figures.
 pub(crate) fn ms(time: Duration) -> String {
     let ms = time.as_secs_f64() * 1000.0;
     if ms < 10.0 { format!("{ms:.2}") } else { format!("{ms:.0}") }
@@ -20,12 +20,12 @@ pub(crate) fn mb(bytes: u64) -> String {
     format!("{:.1}", bytes as f64 / 1e6)
 }
 
-/// One figure in terms of another.
+/// One figure divided by another.
 pub(crate) fn ratio(one: Duration, other: Duration) -> f64 {
     one.as_secs_f64() / other.as_secs_f64()
 }
 
-/// What stands where nothing was measured.
+/// The text in place of a figure that was not measured.
 pub(crate) const NONE: &str = "-";
 
 /// A figure as text, if there is one.

@@ -1,4 +1,4 @@
-//! How many instructions a start takes, counted by callgrind: the same in every run, however busy the machine.
+//! Counts the instructions of a start with callgrind. The count is the same in every run, even on a busy machine.
 
 use std::io;
 use std::process::Stdio;
@@ -18,8 +18,8 @@ pub(crate) async fn available() -> bool {
     version.is_ok_and(|status| status.success())
 }
 
-/// The instructions of a process that starts and asks for work. Nothing is answered: the connection closes, and the process
-/// ends by itself, which callgrind needs in order to say what it counted.
+/// The instructions of a process that starts and asks for work. The connection closes without an answer, so the process ends by
+/// itself, as callgrind needs to report its count.
 pub(crate) async fn of_start(
     program: &[&std::ffi::OsStr],
     environment: &[(&str, &std::ffi::OsStr)],

@@ -1,4 +1,4 @@
-//! A service that issues API keys, after the conventions of the built-in provider `http`.
+//! A service that issues API keys, with the conventions of the built-in provider `http`.
 
 use std::convert::Infallible;
 use std::io;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-/// The service; it ends with its value.
+/// The service. Dropping it stops it.
 pub(crate) struct Issuer {
     port: u16,
     keys: Arc<Keys>,

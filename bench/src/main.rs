@@ -25,14 +25,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use lab::secrets::Lab;
+use lab::Lab;
 
 use plan::{CASES, LATENCIES, PACKAGES, latency};
 use results::Results;
-use servers::{Account, Servers};
+use servers::Servers;
 use subject::{Peer, Side, Subjects};
 
-/// How often each case is measured at each latency, unless told.
+/// The default number of rounds, in each of which every case is measured at each latency.
 const ROUNDS: usize = 7;
 
 const USAGE: &str = "\
@@ -113,7 +113,7 @@ impl Arguments {
                 }
                 ("--only", [value, rest @ ..]) => {
                     parsed.only = (*value).to_owned();
-                    // The page is of all cases.
+                    // The page shows all cases, so a run of some cases does not change it.
                     parsed.dry = true;
                     rest
                 }
@@ -145,11 +145,11 @@ async fn bench(arguments: Arguments) -> io::Result<()> {
             let name = secret(at, side);
             let account =
                 servers.account(&CASES[at], &format!("{name}-admin"), servers.port(CASES[at].engine)).await?;
-            store(&lab, &name, &account)?;
+            account.store(&lab, &name)?;
             let counted = count::count(&lab, &subjects, &servers, &CASES[at], side).await;
             match counted {
                 Ok(count) => drop(results.counts.insert((at, side), count)),
-                // Python's driver wants a further package for MySQL's logins without TLS; that costs a row, not the run.
+                // Python's driver needs another package for MySQL logins without TLS. Without it a row is missing, and the run goes on.
                 Err(error) if side == Side::Theirs => eprintln!("not counted: {error}"),
                 Err(error) => return Err(error),
             }
@@ -169,7 +169,7 @@ async fn bench(arguments: Arguments) -> io::Result<()> {
     page::write(&results, arguments.rounds, !arguments.dry)
 }
 
-/// Everything once. The order of the sides changes from round to round, so that neither always comes second.
+/// Measures everything once. The order of the sides changes from round to round, so that neither always comes second.
 async fn measure_all(
     lab: &Lab,
     subjects: &Subjects,
@@ -211,16 +211,6 @@ async fn count_instructions(subjects: &Subjects, results: &mut Results) -> io::R
 /// The name of a case's secret, and of the function that rotates it.
 fn secret(case: usize, side: Side) -> String {
     format!("bench-{case}-{side:?}")
-}
-
-/// Stores an account's secrets, and lets the function of the same name rotate it.
-fn store(lab: &Lab, name: &str, account: &Account) -> io::Result<()> {
-    let secrets = lab.secrets();
-    if let Some(admin) = &account.admin {
-        secrets.create(&format!("{name}-admin"), &admin.to_string()).map_err(io::Error::other)?;
-    }
-    secrets.create(name, &account.value.to_string()).map_err(io::Error::other)?;
-    secrets.enable_rotation(name, name).map_err(io::Error::other)
 }
 
 #[cfg(test)]

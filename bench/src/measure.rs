@@ -1,12 +1,12 @@
-//! One process from its start: the first rotation, then warm ones.
+//! Measures one process from its start: the first rotation, then warm ones.
 
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lab::Lab;
 use lab::rotation::Step;
 use lab::runtime::{Function, RunningFunction};
-use lab::secrets::Lab;
 
 /// How many warm rotations follow the first one.
 const WARM: usize = 2;
@@ -24,7 +24,7 @@ impl Rotation {
     }
 }
 
-/// What one process did.
+/// The measurements of one process.
 #[derive(Clone, Debug)]
 pub(crate) struct Life {
     /// From its start until it asked for work.
@@ -37,7 +37,7 @@ pub(crate) struct Life {
     pub(crate) memory: u64,
 }
 
-/// Starts the function of a secret, under the name that the secret knows it by, and rotates.
+/// Starts a secret's function, under the name that the secret has for it, and rotates.
 pub(crate) async fn life(lab: &Lab, secret: &str, function: Function) -> io::Result<Life> {
     let began = Instant::now();
     let function = Arc::new(function.start().await?);
@@ -52,7 +52,7 @@ pub(crate) async fn life(lab: &Lab, secret: &str, function: Function) -> io::Res
     Ok(Life { ready, cold, first, warm, memory: function.memory_peak() })
 }
 
-/// One rotation, as the service does it. Any failure ends the measurement: a figure of a rotation that failed is none.
+/// Runs one rotation, as the service does. Any failure ends the measurement, because the time of a failed rotation means nothing.
 pub(crate) async fn rotate(lab: &Lab, secret: &str, function: &RunningFunction) -> io::Result<Rotation> {
     let token = lab.secrets().begin_rotation(secret).map_err(io::Error::other)?;
     let before = function.processor_time();

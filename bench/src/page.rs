@@ -1,4 +1,4 @@
-//! The measured parts of docs/benchmarks.md: everything between two marks; what stands around them is written by hand.
+//! Writes the measured parts of docs/benchmarks.md: everything between two comments. The text around them is written by hand.
 
 use std::fs;
 use std::io;
@@ -13,7 +13,7 @@ use crate::{chart, machine};
 const PAGE: &str = "docs/benchmarks.md";
 const CHART: &str = "docs/benchmarks.svg";
 
-/// A part of the page, by its marks.
+/// A part of the page, between two comments.
 pub(crate) struct Part {
     pub(crate) begin: &'static str,
     pub(crate) end: &'static str,
@@ -46,7 +46,7 @@ pub(crate) fn write(results: &Results, rounds: usize, keep: bool) -> io::Result<
     fs::write(CHART, chart::draw(results))
 }
 
-/// Puts a text into the page in the place of what a part had.
+/// Replaces the text of a part of the page.
 pub(crate) fn replace(part: &Part, text: &str) -> io::Result<()> {
     let Part { begin, end } = part;
     let page = fs::read_to_string(PAGE)?;
@@ -55,7 +55,7 @@ pub(crate) fn replace(part: &Part, text: &str) -> io::Result<()> {
     fs::write(PAGE, format!("{before}{begin}\n\n{text}\n{end}{after}"))
 }
 
-/// Where and when, and how long it took.
+/// The sentence on date, commit, machine, load and duration.
 pub(crate) fn circumstances(load: f64, took: Duration) -> String {
     format!(
         "Measured on {} at commit {}: {}. Load average {load:.1} before it began, and {:.0} s of measuring.",
@@ -83,7 +83,7 @@ fn table(heading: &str, columns: &[&str], rows: impl IntoIterator<Item = Vec<Str
     text
 }
 
-/// Each goal with what came of it; the cases of the first function, PostgreSQL's, stand for all.
+/// Each goal with its measured figure. The cases of the first function, PostgreSQL's, stand for all.
 fn goals(results: &Results) -> String {
     let share =
         |what, limit, figure, most| goal(what, limit, figure, most, |figure: f64| format!("{figure:.3}"));
@@ -147,7 +147,7 @@ fn goals(results: &Results) -> String {
     table("Goals", &["figure", "goal, at most", "measured", ""], rows) + picture
 }
 
-/// A row: a figure, the most it should be, in words and as a number, what it is, and the verdict.
+/// A row: the figure's name, its limit as text and as a number, its measured value, and the verdict.
 fn goal<T: Copy + PartialOrd>(
     what: &str,
     limit: &str,
@@ -211,7 +211,7 @@ fn functions(results: &Results) -> String {
     table("Each function", &columns, ours.chain(floor).chain(theirs))
 }
 
-/// Cold and warm, at each latency.
+/// The tables of first and warm rotations, at each latency.
 fn rotations(results: &Results) -> String {
     let mut text = String::new();
     type Figure = fn(&Results, usize, u64, crate::subject::Side) -> Option<Duration>;

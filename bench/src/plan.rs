@@ -1,4 +1,4 @@
-//! What is measured: every function with every strategy, and AWS's function for the same where there is one.
+//! The cases to measure: every function with every strategy, and AWS's function for the same, if there is one.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub(crate) struct Case {
     pub(crate) package: &'static str,
     pub(crate) engine: Engine,
     pub(crate) strategy: &'static str,
-    /// The folder of AWS's function for the same, where it works on this server.
+    /// The folder of AWS's function for the same case, if it works on this server.
     pub(crate) template: Option<&'static str>,
 }
 
@@ -29,7 +29,7 @@ pub(crate) struct Case {
 pub(crate) const PACKAGES: [&str; 4] =
     ["rotate-postgres", "rotate-mysql", "rotate-redshift", "rotate-api-key"];
 
-/// AWS's functions for MySQL are not here: of MySQL 9 they know neither the version nor how to set a password.
+/// AWS's functions for MySQL are not here, because they neither recognise MySQL 9 nor can set a password there.
 pub(crate) const CASES: [Case; 12] = [
     case(0, Engine::Postgres, "single-user", Some("SecretsManagerRDSPostgreSQLRotationSingleUser")),
     case(0, Engine::Postgres, "admin", None),

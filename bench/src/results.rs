@@ -20,13 +20,13 @@ pub(crate) struct Results {
     /// Instructions of a start, by package.
     pub(crate) instructions: BTreeMap<&'static str, u64>,
     pub(crate) zips: BTreeMap<&'static str, u64>,
-    /// How busy the machine was at the start.
+    /// The machine's load at the start.
     pub(crate) load: f64,
     pub(crate) took: Duration,
 }
 
 impl Results {
-    /// The lives of a case at a latency.
+    /// The measured processes of a case at a latency.
     fn lives(&self, case: usize, ms: u64, side: Side) -> &[Life] {
         self.lives.get(&(case, ms, side)).map_or(&[], Vec::as_slice)
     }
@@ -57,14 +57,14 @@ impl Results {
         median(self.lives(case, ms, side).iter().flat_map(|life| life.warm.iter().map(&figure)))
     }
 
-    /// Processor time of the first rotation with the start, and of a warm one; at every latency, which does not change it.
+    /// Processor time of the first rotation with the start, and of a warm one, over all latencies, because latency does not change it.
     pub(crate) fn processor(&self, case: usize, side: Side) -> Option<(Duration, Duration)> {
         let lives = || self.of_case(case, side);
         let first = median(lives().map(|life| life.first.processor))?;
         Some((first, median(lives().flat_map(|life| life.warm.iter().map(|warm| warm.processor)))?))
     }
 
-    /// Of the functions with this name, or of AWS's for the case: the time to ready.
+    /// The time to ready of our function with this name, or of AWS's function in its place.
     pub(crate) fn ready(&self, package: &str, side: Side) -> Option<Duration> {
         median(self.of_package(package, side).map(|life| life.ready))
     }
@@ -94,7 +94,7 @@ impl Results {
         lives.flat_map(|(_, lives)| lives)
     }
 
-    /// Ours in terms of theirs.
+    /// Our figure divided by theirs.
     pub(crate) fn against(&self, figure: impl Fn(&Results, Side) -> Option<Duration>) -> Option<f64> {
         Some(ratio(figure(self, Side::Ours)?, figure(self, Side::Theirs)?))
     }

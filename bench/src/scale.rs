@@ -1,11 +1,11 @@
-//! Many secrets: one warm process after another, many processes at once, and what the quotas say of 100,000.
+//! Measures many secrets, through one warm process and through many processes at once, and simulates the quotas for 100,000.
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lab::secrets::Lab;
+use lab::Lab;
 
 use crate::figures::{mb, median, ms};
 use crate::measure::{Rotation, rotate};
@@ -16,7 +16,7 @@ use crate::subject::{Side, Subjects};
 
 const SECRETS: usize = 1_000;
 const AT_ONCE: usize = 50;
-/// Rotations that are summed up in one line.
+/// The number of rotations in one line of the table.
 const PART: usize = 100;
 
 /// Simulates, then measures, and prints both.
@@ -27,7 +27,7 @@ pub(crate) async fn run(functions: PathBuf) -> io::Result<()> {
     let subjects = Subjects::new(functions, None, lab.endpoint())?;
     for number in 0..SECRETS {
         let account = servers.account(&CASES[0], "", servers.port(CASES[0].engine)).await?;
-        crate::store(&lab, &name(number), &account)?;
+        account.store(&lab, &name(number))?;
     }
     one_after_another(&lab, &subjects, &servers).await?;
     at_once(Arc::new(lab), &subjects, &servers).await

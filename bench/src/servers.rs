@@ -1,8 +1,9 @@
-//! The servers, and the accounts and secrets that are rotated on them. All logins are over TLS, but where messages are counted.
+//! The servers, and the accounts and secrets that are rotated on them. All logins use TLS, except where messages are counted.
 
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use lab::Lab;
 use lab::servers::{MySql, Postgres, Redshift, Release, Tls};
 use serde_json::{Value, json};
 
@@ -21,16 +22,28 @@ pub(crate) struct Servers {
     issuer: Issuer,
 }
 
-/// What a function is to rotate.
+/// The account and the secrets that a function rotates.
 pub(crate) struct Account {
     pub(crate) value: Value,
     /// The admin's secret, stored under the name that the value's `masterarn` says.
     pub(crate) admin: Option<Value>,
 }
 
+impl Account {
+    /// Stores the account's secrets, and lets the function of the same name rotate it.
+    pub(crate) fn store(&self, lab: &Lab, name: &str) -> io::Result<()> {
+        let secrets = lab.secrets();
+        if let Some(admin) = &self.admin {
+            secrets.create(&format!("{name}-admin"), &admin.to_string()).map_err(io::Error::other)?;
+        }
+        secrets.create(name, &self.value.to_string()).map_err(io::Error::other)?;
+        secrets.enable_rotation(name, name).map_err(io::Error::other)
+    }
+}
+
 impl Servers {
     pub(crate) async fn start() -> io::Result<Servers> {
-        // Many functions at once want many sessions.
+        // Many functions at once need many sessions.
         let postgres = Postgres::version(Postgres::any()).setting("max_connections", "300");
         let (postgres, mysql, mariadb, redshift, issuer) = tokio::try_join!(
             postgres.start(),
@@ -39,7 +52,7 @@ impl Servers {
             Redshift::start(Tls::Good),
             Issuer::start(),
         )?;
-        // MariaDB's own installer makes this account; AWS's function reads a view that belongs to it.
+        // MariaDB's own installer creates this account. AWS's function reads a view that the account owns.
         for statement in [
             "CREATE OR REPLACE USER 'mariadb.sys'@'localhost' ACCOUNT LOCK PASSWORD EXPIRE",
             "GRANT SELECT, DELETE ON mysql.global_priv TO 'mariadb.sys'@'localhost'",

@@ -1,5 +1,5 @@
-//! What becomes of many secrets that rotate in one window, against the quotas of one account and Region. A model, no
-//! measurement: what it assumes is said in docs/scale.md.
+//! Simulates many secrets that rotate in one window, against the quotas of one account and Region. This is a model, not a measurement;
+//! docs/scale.md lists its assumptions.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -12,7 +12,7 @@ use rand::rngs::StdRng;
 const WRITES: f64 = 50.0;
 /// DescribeSecret and GetSecretValue together, each second (the same page).
 const READS: f64 = 10_000.0;
-/// Executions at once in an account before anybody asked for more (Lambda, "Quotas").
+/// The default quota for executions at once in an account (Lambda, "Quotas").
 pub(crate) const CONCURRENCY: usize = 1_000;
 
 /// When the steps of a rotation end, in milliseconds from its start, if nothing is refused; the write call that the step makes
@@ -20,12 +20,12 @@ pub(crate) const CONCURRENCY: usize = 1_000;
 const STEPS: [(u64, bool); 4] = [(300, true), (700, false), (1_000, false), (1_400, true)];
 /// Calls in each step that only read.
 const READS_OF_A_STEP: f64 = 3.0;
-/// The SDK's patience with throttling, as our functions set it.
+/// The tries and pauses of the SDK under throttling, as our functions set them.
 const ATTEMPTS: u32 = 10;
 /// The service tries a step that failed again, after a pause that it does not document.
 const SERVICE_PAUSE: u64 = 60_000;
 
-/// What came of it.
+/// The result of a simulation.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Outcome {
     pub(crate) refused: u64,
@@ -57,12 +57,12 @@ impl Bucket {
     }
 }
 
-/// Rotates so many secrets, each from a moment of its own in a window of so many seconds.
+/// Rotates so many secrets. Each begins at a random moment of a window of so many seconds.
 pub(crate) fn run(secrets: u32, window: u64, seed: u64) -> Outcome {
     let mut random = StdRng::seed_from_u64(seed);
     let mut bucket = Bucket { rate: WRITES, left: WRITES, at: 0 };
     let starts: Vec<u64> = (0..secrets).map(|_| random.random_range(0..window * 1000)).collect();
-    // When, which secret, which step, which try of it.
+    // Each entry: the time, the secret, the step, and the try.
     let mut events: BinaryHeap<Reverse<(u64, u32, usize, u32)>> =
         (0..).zip(&starts).map(|(secret, start)| Reverse((start + STEPS[0].0, secret, 0, 1))).collect();
     let mut outcome = Outcome::default();
@@ -91,7 +91,7 @@ pub(crate) fn run(secrets: u32, window: u64, seed: u64) -> Outcome {
     }
     outcome.longest = spans.iter().map(|(start, end)| end - start).max().unwrap_or(0) as f64 / 1000.0;
     outcome.most_at_once = most_at_once(&spans);
-    // Each rotation reads at the pace of its steps.
+    // Each rotation makes its reads when its steps run.
     let reads = READS_OF_A_STEP * STEPS.len() as f64 / (STEPS[3].0 as f64 / 1000.0);
     outcome.most_reads = (outcome.most_at_once as f64 * reads).min(READS);
     outcome

@@ -1,4 +1,4 @@
-//! Who is measured: our functions, AWS's, and the floor, each as a process.
+//! The measured functions: ours, AWS's, and the floor, each as a process.
 
 use std::fs;
 use std::io;
@@ -10,20 +10,20 @@ use tempfile::TempDir;
 use crate::plan::{Case, Engine};
 use crate::servers::Servers;
 
-/// Whose function.
+/// Our function or AWS's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Side {
     Ours,
     Theirs,
 }
 
-/// AWS's functions, and a Python that has what they import.
+/// AWS's functions, and a Python that has the modules that they import.
 pub(crate) struct Peer {
     pub(crate) folder: PathBuf,
     pub(crate) python: PathBuf,
 }
 
-/// Everything that a process is started from.
+/// Everything that is needed to start a process.
 pub(crate) struct Subjects {
     /// The folder with our functions and the floor.
     pub(crate) functions: PathBuf,
@@ -38,7 +38,7 @@ impl Subjects {
         Ok(Subjects { functions, peer, endpoint, scratch: tempfile::tempdir()? })
     }
 
-    /// Who can be measured with a case.
+    /// The sides that can be measured with a case.
     pub(crate) fn sides(&self, case: &Case) -> Vec<Side> {
         match (&self.peer, case.template) {
             (Some(_), Some(_)) => vec![Side::Ours, Side::Theirs],
@@ -66,7 +66,7 @@ impl Subjects {
         Ok(function.env("PROVIDERS_DIR", self.scratch.path()).env("ALLOW_PRIVATE_ADDRESSES", "true"))
     }
 
-    /// AWS's function in a folder of its own, with one thing changed: where the certificates of authorities are.
+    /// AWS's function in a folder of its own, with one change: the path of the trusted certificates.
     fn theirs(&self, case: &Case, servers: &Servers) -> io::Result<Function> {
         let missing = || io::Error::other("there is no such function of AWS's");
         let (peer, template) = self.peer.as_ref().zip(case.template).ok_or_else(missing)?;
@@ -79,7 +79,7 @@ impl Subjects {
             let source = source.replace("/etc/pki/tls/cert.pem", &authority.display().to_string());
             fs::write(folder.join("lambda_function.py"), source)?;
         }
-        // As in Lambda, the function's folder is where Python looks first, and compiled modules are there already.
+        // As in Lambda, Python looks in the function's folder first, and compiled modules are there already.
         let arguments = ["-m", "awslambdaric", "lambda_function.lambda_handler"];
         let command = std::iter::once(peer.python.as_os_str()).chain(arguments.map(AsRef::as_ref));
         Ok(Function::new("aws", command.collect::<Vec<_>>()).env("PYTHONPATH", folder))

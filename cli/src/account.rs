@@ -1,4 +1,4 @@
-//! The Secrets Manager that a command looks at: a person's own account, or a lab.
+//! The Secrets Manager that a command uses: an AWS account's, or a lab.
 
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -21,7 +21,7 @@ use crate::labels::{State, Version};
 /// Which Secrets Manager.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Place {
-    /// The Region; without it, the one that the AWS CLI would take.
+    /// The Region; without it, the one that the AWS CLI would use.
     #[arg(long)]
     pub(crate) region: Option<String>,
     /// The profile of the AWS configuration files.
@@ -38,12 +38,12 @@ pub(crate) struct Account {
     pub(crate) config: SdkConfig,
     /// The URL that requests go to.
     pub(crate) endpoint: String,
-    /// Whether that is a stand-in on this machine.
+    /// Whether that URL is a stand-in on this machine.
     pub(crate) local: bool,
 }
 
 impl Account {
-    /// Finds out where and as whom to call; calls nothing that is not needed for that.
+    /// Finds the endpoint, the Region and the credentials. Makes no other call.
     pub(crate) async fn open(place: &Place) -> Result<Account, Failure> {
         let endpoint = place.endpoint_url.clone().or_else(endpoint_of_environment);
         let endpoint = endpoint.map(url).transpose()?;
@@ -62,7 +62,7 @@ impl Account {
         if local {
             loader = loader.retry_config(RetryConfig::disabled());
             if place.profile.is_none() && std::env::var_os("AWS_ACCESS_KEY_ID").is_none() {
-                // A lab takes any; asking the machine for its role would take seconds.
+                // A lab accepts any credentials, and looking for the machine's role would take seconds.
                 loader = loader.credentials_provider(Credentials::new("lab", "lab", None, None, "turnlock"));
             }
         }
@@ -90,7 +90,7 @@ impl Account {
         self.config.region().map(Region::as_ref).expect("`open` has seen to it")
     }
 
-    /// Where another service of this Region listens: the SDK's own variable for it, else the name beside Secrets Manager's.
+    /// The endpoint of another service in this Region: from the SDK's variable, or else from Secrets Manager's endpoint.
     pub(crate) fn endpoint_of(&self, service: &str) -> Result<String, Failure> {
         let variable = format!("AWS_ENDPOINT_URL_{}", service.to_uppercase());
         if let Some(url) = std::env::var(&variable).ok().filter(|url| !url.is_empty()) {
@@ -98,20 +98,20 @@ impl Account {
         }
         if self.local {
             return Err(Failure::blind(
-                format!("{service} cannot be asked: {} stands in for Secrets Manager alone", self.endpoint),
+                format!("{service} is not available: {} stands in for Secrets Manager only", self.endpoint),
                 format!("start the function here with --function COMMAND, or set {variable}"),
             ));
         }
         Ok(self.endpoint.replacen("secretsmanager", service, 1))
     }
 
-    /// Who calls.
+    /// The caller's credentials.
     pub(crate) async fn credentials(&self) -> Result<Credentials, Failure> {
         let provider = self.config.credentials_provider().expect("`open` has set one");
         provider.provide_credentials().await.map_err(|error| Failure::nobody(&error))
     }
 
-    /// Everything about a secret but its values.
+    /// Everything about a secret, except its values.
     pub(crate) async fn state(&self, secret: &str) -> Result<State, Failure> {
         let described = self.client.describe_secret().secret_id(secret).send().await;
         let described = described.map_err(|error| self.failure("DescribeSecret", secret, error))?;
@@ -129,7 +129,7 @@ impl Account {
         }
     }
 
-    /// Every secret there is, without its value.
+    /// All secrets, without their values.
     pub(crate) async fn list(&self) -> Result<Vec<SecretListEntry>, Failure> {
         let (mut found, mut page) = (Vec::new(), None);
         loop {
@@ -161,7 +161,7 @@ impl Account {
         }
     }
 
-    /// Takes AWSPENDING off a version.
+    /// Removes AWSPENDING from a version.
     pub(crate) async fn drop_pending(&self, secret: &str, version: &str) -> Result<(), Failure> {
         let request = self.client.update_secret_version_stage().secret_id(secret);
         let moved = request.version_stage("AWSPENDING").remove_from_version_id(version).send().await;
@@ -184,26 +184,26 @@ impl Account {
     }
 }
 
-/// One connection pool with rustls on aws-lc-rs, the system's roots and, towards the world, its proxies.
+/// One connection pool with rustls on aws-lc-rs and the system's roots. It uses the system's proxies, except for a local endpoint.
 pub(crate) fn connector(settings: HttpConnectorSettings, local: bool) -> Connector {
     let proxies = if local { ProxyConfig::disabled() } else { ProxyConfig::from_env() };
     let builder = Connector::builder().connector_settings(settings).sleep_impl(TokioSleep::new());
     builder.proxy_config(proxies).tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc)).build()
 }
 
-/// What functions read comes first; the others are the SDK's own.
+/// The endpoint from the environment. The variable that functions read comes first, then the SDK's own.
 fn endpoint_of_environment() -> Option<String> {
     let names = ["SECRETS_MANAGER_ENDPOINT", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"];
     names.iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
 }
 
-/// An endpoint that requests can be sent to.
+/// Checks that a text is a URL to which requests can be sent.
 fn url(text: String) -> Result<String, Failure> {
     let parts = text.parse::<http::Uri>().ok();
     match parts.is_some_and(|uri| uri.scheme().is_some() && uri.host().is_some()) {
         true => Ok(text),
         false => Err(Failure::usage(
-            format!("{text} is no endpoint"),
+            format!("{text} is not an endpoint"),
             "write it as http://HOST:PORT or https://HOST, in --endpoint-url and AWS_ENDPOINT_URL alike",
         )),
     }
@@ -214,7 +214,7 @@ fn is_local(endpoint: &str) -> bool {
     host.is_some_and(|host| host == "localhost" || host == "[::1]" || host.starts_with("127."))
 }
 
-/// The SDK's own rules: partitions, FIPS, dual stack.
+/// The service's endpoint by the SDK's own rules: partitions, FIPS, dual stack.
 async fn service_endpoint(config: &SdkConfig) -> Result<String, Failure> {
     let params = Params::builder()
         .set_region(config.region().map(ToString::to_string))

@@ -1,10 +1,10 @@
-//! A Secrets Manager for one function's process: everything goes on to the real one, signed with this account's credentials, so
-//! that the process needs none. Everybody on this machine can reach it, so it asks for a session token that the process alone is
-//! given, and lets nothing through but what a rotation calls.
+//! A server between one function's process and Secrets Manager. It signs each request with this account's credentials and passes it
+//! on, so that the process needs no credentials. Every user of this machine can reach the server. So it asks for a session token that
+//! only the process is given, and passes on only the calls of a rotation.
 //!
-//! One thing is added. A rotation begins with an empty version labelled AWSPENDING, which RotateSecret makes and no other request
-//! can; and RotateSecret would call the function that the secret has already. So the empty version exists only here, in what
-//! DescribeSecret answers, until the function's own PutSecretValue makes the real one.
+//! It adds one thing. A rotation begins with an empty version labelled AWSPENDING. Only RotateSecret can make that version, and
+//! RotateSecret would call the function that is already attached to the secret. So the empty version exists only here, in the answers
+//! to DescribeSecret, until the function's own PutSecretValue makes the real one.
 
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
@@ -26,7 +26,7 @@ use crate::failure::Failure;
 use crate::labels::PENDING;
 use crate::signed::{self, Answer, Signed};
 
-/// What a rotation calls; the last is what AWS's own functions take their passwords from.
+/// The calls of a rotation. AWS's own functions use the last one to make passwords.
 const OPERATIONS: [&str; 6] = [
     "DescribeSecret",
     "GetSecretValue",
@@ -36,10 +36,10 @@ const OPERATIONS: [&str; 6] = [
     "GetRandomPassword",
 ];
 
-/// The server between a function and Secrets Manager; it ends with its value.
+/// The server between a function and Secrets Manager. Dropping it stops the server.
 pub(crate) struct Between {
     endpoint: String,
-    /// What tells the function's requests from those of others on this machine.
+    /// The session token that only the function's process knows.
     session: String,
     _server: JoinSet<()>,
 }
@@ -47,16 +47,16 @@ pub(crate) struct Between {
 struct Service {
     signed: Signed,
     session: String,
-    /// Where requests go on to.
+    /// The real Secrets Manager's endpoint.
     onward: String,
     secret: String,
     rotation: Option<Begun>,
 }
 
-/// A rotation in which Secrets Manager's part is played here.
+/// A rotation in which this server plays Secrets Manager's part.
 pub(crate) struct Begun {
     token: String,
-    /// Whether its version is only seen here.
+    /// Whether its version is still empty and exists only here.
     empty: AtomicBool,
 }
 
@@ -68,7 +68,7 @@ impl Begun {
 }
 
 impl Between {
-    /// Starts it for a function that is to see `secret` (its ARN); without a rotation nothing is added.
+    /// Starts the server for a function and the secret with this ARN. Without a rotation it adds nothing.
     pub(crate) async fn start(
         signed: Signed,
         onward: &str,
@@ -92,14 +92,14 @@ impl Between {
                 let service = Arc::clone(&service);
                 let answer = service_fn(move |request| answer(Arc::clone(&service), request));
                 let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
-                // A connection's end is the function's affair.
+                // A connection may end as it likes; the function sees that itself.
                 connections.spawn(async move { drop(connection.await) });
             }
         });
         Ok(Between { endpoint, session, _server: server })
     }
 
-    /// What the function's process needs to know in order to come here.
+    /// The environment that leads the function's process to this server.
     pub(crate) fn env<'a>(&'a self, region: &'a str) -> [(&'a str, &'a str); 4] {
         [
             ("SECRETS_MANAGER_ENDPOINT", &self.endpoint),
@@ -115,12 +115,12 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
-    // Nothing is read of what a stranger sends.
+    // The body of a stranger's request is not even read.
     if let Err(refusal) = service.admit(&head.headers) {
         return Ok(*refusal);
     }
     let Ok(body) = body.collect().await else {
-        return Ok(failed("the request did not arrive whole"));
+        return Ok(failed("the request did not arrive completely"));
     };
     Ok(match service.pass(&head.headers, body.to_bytes()).await {
         Ok(answer) => {
@@ -155,7 +155,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
 }
 
 impl Service {
-    /// Sees that a request is the function's own, and one of a rotation's.
+    /// Refuses a request that is not the function's own, or is no call of a rotation.
     fn admit(&self, headers: &HeaderMap) -> Result<(), Box<Response<Full<Bytes>>>> {
         let refused = |kind, why: &str| Err(Box::new(refusal(StatusCode::BAD_REQUEST, kind, why)));
         if header(headers, "x-amz-security-token") != self.session {
@@ -166,7 +166,7 @@ impl Service {
         let operation = target.strip_prefix("secretsmanager.").unwrap_or_default();
         match OPERATIONS.contains(&operation) {
             true => Ok(()),
-            false => refused("AccessDeniedException", &format!("turnlock lets no {target} through")),
+            false => refused("AccessDeniedException", &format!("turnlock does not pass on {target}")),
         }
     }
 
@@ -200,13 +200,13 @@ impl Service {
 }
 
 impl Begun {
-    /// What the service would tell once it had begun this rotation itself.
+    /// The answer that the service would give if it had begun this rotation itself.
     fn describe(&self, body: &Bytes) -> Bytes {
         let Ok(mut described) = serde_json::from_slice::<Value>(body) else { return body.clone() };
         described["RotationEnabled"] = json!(true);
         if self.empty.load(Ordering::SeqCst) {
             let versions = &mut described["VersionIdsToStages"];
-            // A finished rotation may have left the label beside AWSCURRENT; RotateSecret takes it along.
+            // A finished rotation may have left the label beside AWSCURRENT. RotateSecret removes it there.
             for (_, labels) in versions.as_object_mut().into_iter().flatten() {
                 if let Some(labels) = labels.as_array_mut() {
                     labels.retain(|label| label != PENDING);

@@ -18,7 +18,7 @@ mod provider;
 mod seed;
 mod status;
 
-/// What a person can ask for, in the order in which they will.
+/// The commands, in the order of the help.
 #[derive(Subcommand)]
 pub(crate) enum Command {
     Demo(demo::Demo),
@@ -34,7 +34,12 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    pub(crate) async fn run(self, screen: &Arc<Screen>) -> Result<Exit, Failure> {
+    /// Runs the command. `line` describes the whole command line, for shells that complete it.
+    pub(crate) async fn run(
+        self,
+        screen: &Arc<Screen>,
+        line: fn() -> clap::Command,
+    ) -> Result<Exit, Failure> {
         match self {
             Command::Demo(demo) => demo.run(screen).await,
             Command::Lab(lab) => lab.run(screen).await,
@@ -45,7 +50,7 @@ impl Command {
             Command::Repair(repair) => repair.run(screen).await,
             Command::Provider(provider) => provider.run(screen).await,
             Command::Conform(conform) => conform.run(screen).await,
-            Command::Completions(completions) => completions.run(screen),
+            Command::Completions(completions) => completions.run(screen, line()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The client of the diagnose event: what a function sees of a secret from where it runs.
+//! The client of the diagnose event: asks a function to check a secret from where the function runs.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(crate) struct Report {
     pub(crate) findings: Vec<Finding>,
 }
 
-/// Which versions are tried.
+/// Which versions to try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Versions {
     /// AWSCURRENT and AWSPENDING.
@@ -34,19 +34,19 @@ impl Versions {
     }
 }
 
-/// What came of a login.
+/// The outcome of a login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Login {
     /// The server accepted it.
     Accepted,
-    /// The server answered, and the answer was no.
+    /// The server refused the login.
     Rejected,
-    /// There was no answer, or nobody asked.
+    /// There was no answer, or the login was not tried.
     Unknown,
 }
 
 impl Report {
-    /// What came of the login with the version under a label: `current` or `pending`.
+    /// The outcome of the login with `current` or `pending`.
     pub(crate) fn login(&self, which: &str) -> Login {
         let check = format!("login-{which}");
         match self.findings.iter().find(|it| it.check == check) {
@@ -61,7 +61,7 @@ impl Report {
     }
 }
 
-/// Starts a function here and asks it; its requests to Secrets Manager are signed with this account's credentials.
+/// Starts a function here and asks it. Its requests to Secrets Manager are signed with this account's credentials.
 pub(crate) async fn ask_here(
     account: &Account,
     state: &State,
@@ -105,5 +105,5 @@ fn unanswered(function: &Function, refused: &Refused) -> Failure {
     let last = function.output().lines().last().filter(|_| refused.is_silence()).map(str::to_owned);
     let what = last.map_or(what.clone(), |line| format!("{what}: {line}"));
     let hint = hint.unwrap_or("check the command or ARN; AWS's own functions do not know the diagnose event");
-    Failure::blind(format!("the function did not look: {what}"), hint)
+    Failure::blind(format!("the function gave no report: {what}"), hint)
 }

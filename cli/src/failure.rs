@@ -1,4 +1,4 @@
-//! What can go wrong, told twice: what happened, and what to do; and how that becomes an exit code.
+//! Errors of the command line: what happened, what to do, and the exit code.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -7,12 +7,12 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use crate::labels::name_of;
+use crate::name::name_of;
 
-/// What to do about throttling, and about trouble of the service's own.
-pub(crate) const PASSES: &str = "that passes: run the command again in a minute";
+/// The hint for throttling and for internal errors of a service.
+pub(crate) const PASSES: &str = "wait a minute, then run the command again";
 
-/// Stands for the secret where all of them are asked for.
+/// The secret's name in errors of calls that concern all secrets.
 pub(crate) const EVERY: &str = "*";
 
 /// How a command ends. The numbers are a contract (docs/cli.md).
@@ -20,11 +20,11 @@ pub(crate) const EVERY: &str = "*";
 pub(crate) enum Exit {
     /// Done as asked; nothing is wrong.
     Fine,
-    /// It looked and found something wrong, or a rotation failed.
+    /// The command found something wrong, or a rotation failed.
     Finding,
     /// The command line was not understood, or asks for something that needs `--yes`.
     Usage,
-    /// It could not look: no credentials, no answer, no such secret.
+    /// The command could not look: no credentials, no answer, no such secret.
     Blind,
     /// Stopped by ctrl-C.
     Interrupted,
@@ -37,12 +37,12 @@ impl From<Exit> for ExitCode {
             Exit::Finding => 1,
             Exit::Usage => 2,
             Exit::Blind => 3,
-            Exit::Interrupted => 130, // what a shell reports of a program that SIGINT ended
+            Exit::Interrupted => 130, // as a shell reports a program that SIGINT ended
         })
     }
 }
 
-/// Why a command stopped. Sentences without capital and full stop.
+/// Why a command stopped. The texts are sentences without capital letter and full stop.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
@@ -63,7 +63,7 @@ impl Failure {
         Failure { exit: Exit::Blind, what: what.into(), hint: hint.into() }
     }
 
-    /// Secrets Manager did not do what it was asked.
+    /// Secrets Manager refused a call or could not be reached.
     pub(crate) fn service<E>(
         operation: &str,
         secret: &str,
@@ -88,10 +88,10 @@ impl Failure {
         )
     }
 
-    /// Nobody is logged in.
+    /// There are no AWS credentials.
     pub(crate) fn nobody(error: &CredentialsError) -> Failure {
         let why = match error {
-            // Which places were looked into is a page long.
+            // The SDK's list of searched places is a page long.
             CredentialsError::CredentialsNotLoaded(_) => String::new(),
             other => format!(": {}", innermost(other).trim_end()),
         };
@@ -107,7 +107,7 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
     std::iter::successors(Some(error), |error| (*error).source())
 }
 
-/// The innermost cause is the one that says something.
+/// The text of the innermost cause, which is the most specific one.
 pub(crate) fn innermost(error: &(dyn Error + 'static)) -> String {
     causes(error).last().map(ToString::to_string).unwrap_or_default()
 }
@@ -119,27 +119,27 @@ fn refusal(operation: &str, secret: &str, place: &str, code: Option<&str>, messa
     match code {
         "ResourceNotFoundException" if operation != "GetSecretValue" => Failure::blind(
             format!("there is no secret {secret} at {place}"),
-            "check its name, --region and --profile; `turnlock status` lists what is there",
+            "check its name, --region and --profile; `turnlock status` lists the secrets there",
         ),
         "AccessDeniedException" if operation == "RotateSecret" && message.contains("cannot invoke") => {
             Failure::blind(
                 format!("Secrets Manager refused {asked}: {message}"),
-                "`turnlock doctor` looks at the function, and at who may invoke it",
+                "`turnlock doctor` checks the function and its permissions",
             )
         }
         "AccessDeniedException" | "AccessDenied" => Failure::blind(
             format!("Secrets Manager refused {asked}: {message}"),
             match operation {
                 "GetSecretValue" => {
-                    "you need secretsmanager:GetSecretValue on it, and kms:Decrypt where its key is your own"
+                    "you need secretsmanager:GetSecretValue on the secret, and kms:Decrypt if it has a customer managed key"
                         .to_owned()
                 }
                 _ => format!("you need secretsmanager:{operation}, and no policy that denies it"),
             },
         ),
         "InvalidSignatureException" if message.starts_with("Signature ") => Failure::blind(
-            format!("Secrets Manager's clock and this machine's do not agree: {message}"),
-            "set the clock: AWS refuses signatures that are five minutes off",
+            format!("the clocks of Secrets Manager and this machine differ: {message}"),
+            "set this machine's clock: AWS refuses signatures that are five minutes off",
         ),
         "UnrecognizedClientException" | "InvalidSignatureException" | "ExpiredTokenException" => {
             Failure::blind(
@@ -148,19 +148,19 @@ fn refusal(operation: &str, secret: &str, place: &str, code: Option<&str>, messa
             )
         }
         "ThrottlingException" | "InternalServiceError" => {
-            Failure::blind(format!("Secrets Manager did not get to {asked} ({code}): {message}"), PASSES)
+            Failure::blind(format!("Secrets Manager could not complete {asked} ({code}): {message}"), PASSES)
         }
         _ => Failure::blind(
             format!("Secrets Manager refused {asked} with {code}: {message}"),
-            "`turnlock explain` shows the state the secret is in",
+            "`turnlock explain` shows the secret's state",
         ),
     }
 }
 
-/// Something answered, and not in Secrets Manager's words.
+/// The error for an answer that is not Secrets Manager's.
 fn stranger(place: &str) -> Failure {
     Failure::blind(
-        format!("what answers at {place} is no Secrets Manager"),
+        format!("the server at {place} is not Secrets Manager"),
         "check --endpoint-url, and whether a proxy on the way answers instead",
     )
 }
@@ -168,18 +168,15 @@ fn stranger(place: &str) -> Failure {
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Failure {
         Failure::blind(
-            format!("this machine cannot do what is needed: {error}"),
-            "see to what is named there, and run the command again",
+            format!("this machine could not do what the command needs: {error}"),
+            "correct that, and run the command again",
         )
     }
 }
 
-/// A lab of this program's own did not do as it should.
+/// A lab that this program started refused a call.
 impl From<lab::secrets::Refusal> for Failure {
     fn from(refusal: lab::secrets::Refusal) -> Failure {
-        Failure::finding(
-            format!("the lab refused: {refusal}"),
-            "please report it with what was printed above",
-        )
+        Failure::finding(format!("the lab refused: {refusal}"), "please report this with the output above")
     }
 }

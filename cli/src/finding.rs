@@ -1,4 +1,4 @@
-//! What a check came to, in the words of the diagnose event, so that checks made here and in a function stand in one list.
+//! The result of a check, in the form of the diagnose event, so that one list holds checks made here and checks made by a function.
 
 use serde_json::{Value, json};
 
@@ -8,11 +8,11 @@ use crate::screen::{Paint, Screen};
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// As it should be.
+    /// Nothing is wrong.
     Pass,
-    /// A rotation would fail, or clients do.
+    /// A rotation would fail, or clients fail now.
     Fail,
-    /// Not looked at; the detail says why.
+    /// The check was not made; the detail says why.
     Skipped,
 }
 
@@ -46,7 +46,7 @@ impl Finding {
         let verdict = match line["Verdict"].as_str() {
             Some("pass") => Verdict::Pass,
             Some("skipped") => Verdict::Skipped,
-            // A verdict that is not known here is nothing to be calm about.
+            // An unknown verdict counts as a failure, to be on the safe side.
             _ => Verdict::Fail,
         };
         let hint = line["Hint"].as_str().map(str::to_owned);
@@ -76,7 +76,7 @@ impl Finding {
     }
 }
 
-/// Prints a list of checks, or makes JSON of it, and tells the worst.
+/// Prints a list of checks, or JSON, and returns the exit code for the worst check.
 pub(crate) fn report(screen: &Screen, head: Value, findings: &[Finding]) -> Exit {
     let failed = findings.iter().filter(|it| it.verdict == Verdict::Fail).count();
     if screen.json {

@@ -22,17 +22,17 @@ pub(crate) enum Function {
     Deployed {
         /// Its ARN, or its name.
         arn: String,
-        /// Who calls.
+        /// The caller's credentials and connections.
         signed: Signed,
-        /// Lambda's.
+        /// Lambda's endpoint.
         endpoint: String,
     },
 }
 
-/// The kind of a function that ended or went on for too long without an answer.
+/// The error kind for a function that ended, or ran too long, without an answer.
 const SILENCE: &str = "NoAnswer";
 
-/// A function's own error, or that it said nothing.
+/// A function's own error, or its silence.
 #[derive(Clone, Debug)]
 pub(crate) struct Refused {
     pub(crate) kind: String,
@@ -40,7 +40,7 @@ pub(crate) struct Refused {
 }
 
 impl Function {
-    /// Starts a command line, as a shell would understand it, with this environment.
+    /// Starts a command line, split into words as by a shell, with this environment.
     pub(crate) async fn start(name: &str, command: &str, env: &[(&str, &str)]) -> Result<Function, Failure> {
         let mut function = process(name, command);
         for (name, value) in env {
@@ -63,7 +63,7 @@ impl Function {
         }
     }
 
-    /// The same, and how long it took.
+    /// Sends an event, waits for the answer, and measures the time.
     pub(crate) async fn timed(&self, event: &Value) -> Result<(Result<Value, Refused>, Duration), Failure> {
         let started = Instant::now();
         Ok((self.invoke(event).await?, started.elapsed()))
@@ -78,17 +78,17 @@ impl Function {
     }
 }
 
-/// A command line as a process of the lab. `exec` makes the shell become the function, so that it is the function that is killed.
+/// A command line as a process of the lab. `exec` replaces the shell with the function, so that a kill reaches the function.
 pub(crate) fn process(name: &str, command: &str) -> runtime::Function {
     let command = ["/bin/sh".to_owned(), "-c".to_owned(), format!("exec {command}")];
     program(name, &command)
 }
 
-/// The shell starts whatever the command is; what it needs for that is missing.
+/// The error if the shell itself cannot start. The shell starts any command, so something that it needs is missing.
 pub(crate) fn not_started(error: io::Error) -> Failure {
     Failure::blind(
         format!("the function cannot be started: {error}"),
-        "that takes /bin/sh, a folder for temporary files (TMPDIR) and a port on 127.0.0.1",
+        "a start needs /bin/sh, a folder for temporary files (TMPDIR) and a port on 127.0.0.1",
     )
 }
 
@@ -137,12 +137,12 @@ async fn invoke(
             format!("Lambda refused to invoke {arn} with HTTP {}: {why}", answer.status),
             match answer.status {
                 429 | 500.. => PASSES,
-                _ => "you need lambda:InvokeFunction on it; check the ARN and --region",
+                _ => "you need lambda:InvokeFunction on the function; check the ARN and --region",
             },
         ));
     }
     if let Some(error) = answer.headers.get("x-amz-function-error") {
-        // A function that ran out of time is told of without a type.
+        // Lambda gives no error type for a function that ran out of time.
         let kind = Some(word("errorType")).filter(|kind| !kind.is_empty());
         let kind = kind.unwrap_or_else(|| String::from_utf8_lossy(error.as_bytes()).into_owned());
         return Ok(Err(Refused { kind, message: word("errorMessage") }));
@@ -151,12 +151,12 @@ async fn invoke(
 }
 
 impl Refused {
-    /// Whether the function said nothing at all.
+    /// Whether the function gave no answer.
     pub(crate) fn is_silence(&self) -> bool {
         self.kind == SILENCE
     }
 
-    /// What happened, and what to do where the function says so, as ours do.
+    /// What happened, and what to do, if the function says so. Our functions do.
     pub(crate) fn split(&self) -> (String, Option<&str>) {
         match self.message.split_once(". What to do: ") {
             Some((what, hint)) => (format!("{}: {what}", self.kind), Some(hint)),

@@ -1,4 +1,4 @@
-//! A secret as Secrets Manager tells of it: settings, versions and labels, without a value.
+//! A secret as Secrets Manager describes it: settings, versions and labels, without a value.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +51,7 @@ impl Version {
 
 impl State {
     pub(crate) fn new(described: DescribeSecretOutput, mut versions: Vec<Version>) -> State {
-        // The empty version of a rotation that has just begun may be told by DescribeSecret alone.
+        // Only DescribeSecret may list the empty version of a rotation that has just begun.
         for (id, labels) in described.version_ids_to_stages.iter().flatten() {
             if !versions.iter().any(|version| version.id == *id) {
                 versions.push(Version { id: id.clone(), labels: labels.clone(), created: None });
@@ -78,13 +78,13 @@ impl State {
         self.described.rotation_lambda_arn.as_deref()
     }
 
-    /// Which version each label sits on, for a machine.
+    /// The version under each label, as JSON.
     pub(crate) fn labels_json(&self) -> Value {
         let pairs = self.versions.iter().flat_map(|it| it.labels.iter().map(|label| (label, &it.id)));
         json!(pairs.collect::<BTreeMap<_, _>>())
     }
 
-    /// Labelled versions, a line each.
+    /// Prints the versions with labels, one line each.
     pub(crate) fn print_labels(&self, screen: &Screen) {
         for version in self.versions.iter().filter(|version| !version.labels.is_empty()) {
             screen.out(format!("  {}", version.line(screen)));
@@ -97,13 +97,7 @@ impl State {
     }
 }
 
-/// The name in a secret's ARN, without the six characters that Secrets Manager appends.
-pub(crate) fn name_of(id: &str) -> &str {
-    let Some(name) = id.strip_prefix("arn:").and_then(|rest| rest.split(':').nth(5)) else { return id };
-    name.len().checked_sub(7).map_or(name, |end| name.get(..end).unwrap_or(name))
-}
-
-/// A moment for people: to the second, UTC.
+/// A time as text, in UTC, without fractions of a second.
 pub(crate) fn moment(at: DateTime) -> String {
     DateTime::from_secs(at.secs()).fmt(Format::DateTime).unwrap_or_default()
 }

@@ -1,15 +1,15 @@
-//! `turnlock`: rotation of secrets in a person's hands. It drives functions from outside, as Secrets Manager does, and knows no
-//! database.
+//! `turnlock`: the command line for rotating secrets. It calls functions from outside, as Secrets Manager does, and has no database
+//! driver.
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use clap::{CommandFactory, Parser};
 
 use command::Command;
 use failure::{Exit, Failure};
 use screen::{Colour, Screen};
+use stop::Stop;
 
 mod account;
 mod between;
@@ -19,11 +19,13 @@ mod failure;
 mod finding;
 mod function;
 mod labels;
+mod name;
 mod screen;
 mod signed;
+mod stop;
 mod story;
 
-/// Rotate secrets without locking anyone out: look at them, try a rotation on this machine, find out what is wrong.
+/// Rotate secrets without locking anyone out: inspect them, try a rotation on this machine, find out what is wrong.
 #[derive(Parser)]
 #[command(name = "turnlock", version, max_term_width = 100, after_help = EXITS)]
 struct Arguments {
@@ -37,7 +39,7 @@ struct Arguments {
     color: Colour,
 }
 
-const EXITS: &str = "Exit codes: 0 fine; 1 something is wrong, or a rotation failed; 2 the command line; \
+const EXITS: &str = "Exit codes: 0 fine; 1 something is wrong, or a rotation failed; 2 wrong command line; \
                      3 could not look; 130 interrupted.";
 
 fn main() -> ExitCode {
@@ -56,9 +58,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// Help and version are results; anything else is an error, and ends with a hint like every other.
+/// Prints help and version as results. Anything else is an error, with a hint like every error.
 fn misunderstood(error: &clap::Error) -> ExitCode {
-    // Where standard output or error is closed there is nobody to tell.
+    // If standard output or error is closed, the failure to print cannot be reported.
     if !error.use_stderr() {
         let _ = error.print();
         return Exit::Fine.into();
@@ -73,37 +75,16 @@ fn misunderstood(error: &clap::Error) -> ExitCode {
 fn run(command: Command, screen: &Arc<Screen>) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        // Before anything is started, so that nothing can be cut short without a word.
+        // Listens before anything starts, so that every interruption gets a message.
         let mut stop = Stop::listen()?;
-        // Whatever runs is dropped at a signal: functions and servers of ours end with their values.
-        // `lab` listens itself; both would hear the same signal, and either could be first.
+        // A signal drops the running command; its functions and servers end with their values.
+        // `lab` listens itself, because otherwise either listener could win.
         let ends_by_itself = matches!(command, Command::Lab(_));
         tokio::select! {
-            outcome = command.run(screen) => outcome,
+            outcome = command.run(screen, Arguments::command) => outcome,
             () = stop.told(), if !ends_by_itself => Err(interrupted(screen)),
         }
     })
-}
-
-/// Ctrl-C, or a polite request to end.
-struct Stop {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Stop {
-    /// Listens from now on.
-    fn listen() -> Result<Stop, Failure> {
-        Ok(Stop { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    /// Waits for it.
-    async fn told(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }
 
 fn interrupted(screen: &Screen) -> Failure {
@@ -121,7 +102,7 @@ mod tests {
 
     use super::*;
 
-    /// The lines of a page on which somebody types `turnlock`, without the prompt; a line that ends in a backslash goes on.
+    /// The lines of a page that call `turnlock`, without the prompt. A backslash at the end joins the next line.
     fn typed(page: &str) -> Vec<String> {
         let joined = page.replace("\\\n", " ");
         let lines = joined.lines().map(|line| line.trim_start().trim_start_matches("$ "));

@@ -1,4 +1,4 @@
-//! What a person sees: results on standard output, everything else on standard error, colours only on a terminal.
+//! Prints results on standard output and everything else on standard error, with colours only on a terminal.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::failure::Failure;
 
-/// When to colour.
+/// When to use colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Colour {
     /// On a terminal, unless NO_COLOR is set.
@@ -19,11 +19,11 @@ pub(crate) enum Colour {
     Never,
 }
 
-/// What holds when a rotation is cut short.
+/// What is true after a rotation was interrupted.
 pub(crate) const RESUMABLE: &str =
-    "nothing is lost: every step can be run again; `turnlock explain SECRET_ID` shows where it stands";
+    "nothing is lost: every step can run again; `turnlock explain SECRET_ID` shows where the rotation stands";
 
-/// A meaning that has a colour; the text must say it too.
+/// A meaning with a colour. The text must say the same without it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Paint {
     Good,
@@ -45,13 +45,13 @@ impl Paint {
     }
 }
 
-/// Where everything is printed.
+/// Prints everything.
 pub(crate) struct Screen {
     pub(crate) json: bool,
     colour: bool,
-    /// Whether a line may be written over: a person looks on.
+    /// Whether progress lines may overwrite each other, because standard error is a terminal.
     pub(crate) live: bool,
-    /// What would be cut short by ctrl-C right now, and what holds then.
+    /// What ctrl-C would interrupt now, and what is true afterwards.
     doing: Mutex<Option<(String, &'static str)>>,
     /// Why a result could not be printed.
     unwritten: Mutex<Option<io::Error>>,
@@ -74,7 +74,7 @@ impl Screen {
     pub(crate) fn out(&self, line: impl AsRef<str>) {
         self.progress("");
         match writeln!(io::stdout().lock(), "{}", line.as_ref()) {
-            // Whoever reads a pipe may stop reading; the work is done all the same.
+            // The reader of a pipe may stop reading; that is no failure of the command.
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
             }
@@ -88,7 +88,7 @@ impl Screen {
             None => Ok(()),
             Some(error) => Err(Failure::blind(
                 format!("the result could not be written: {error}"),
-                "the work is done all the same; make room, or send standard output elsewhere",
+                "the work itself is done; free some space, or send standard output elsewhere",
             )),
         }
     }
@@ -103,7 +103,7 @@ impl Screen {
         let _ = writeln!(io::stderr().lock(), "{}", line.as_ref());
     }
 
-    /// A line that the next one is written over; only where a person looks on.
+    /// Prints a line that the next one overwrites, on a terminal only.
     pub(crate) fn progress(&self, line: &str) {
         if self.live {
             let _ = write!(io::stderr().lock(), "\r\x1b[2K{line}");
@@ -111,18 +111,18 @@ impl Screen {
         }
     }
 
-    /// Colours a text, where there are colours.
+    /// Colours a text, if colours are on.
     pub(crate) fn paint(&self, paint: Paint, text: impl AsRef<str>) -> String {
         let text = text.as_ref();
         if self.colour { format!("\x1b[{}m{text}\x1b[0m", paint.code()) } else { text.to_owned() }
     }
 
-    /// Notes what ctrl-C would cut short, and what holds then.
+    /// Notes what ctrl-C would interrupt from now on, and what is true afterwards.
     pub(crate) fn doing(&self, what: impl Into<String>, then: &'static str) {
         *self.doing.lock().unwrap_or_else(PoisonError::into_inner) = Some((what.into(), then));
     }
 
-    /// What is being done, and what holds if it is cut short.
+    /// What an interruption would interrupt now, and what is true afterwards.
     pub(crate) fn done_so_far(&self) -> Option<(String, &'static str)> {
         self.doing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -135,7 +135,7 @@ impl Screen {
         self.tell(failure);
     }
 
-    /// The same where the result has been printed, error and all.
+    /// Prints a failure on standard error alone, because the result has been printed already.
     pub(crate) fn tell(&self, failure: &Failure) {
         self.progress("");
         self.say(format!("{}: {}", self.paint(Paint::Bad, "error"), failure.what));

@@ -1,4 +1,4 @@
-//! Requests to AWS services that are signed here: what is not worth an SDK of its own, and what passes through `between`.
+//! Signs requests to AWS services: to services that are not worth linking an SDK client for, and requests that pass through `between`.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 use crate::account::{Account, connector};
 use crate::failure::{Failure, innermost};
 
-/// A caller of services: who, in which Region, and by which connections.
+/// A caller of AWS services, with its credentials, Region and connections.
 pub(crate) struct Signed {
     credentials: Credentials,
     region: String,
@@ -42,7 +42,7 @@ pub(crate) struct Answer {
 }
 
 impl Signed {
-    /// A caller in this account. Answers are waited for as long as `patience`.
+    /// A caller in this account, which waits for an answer as long as `patience`.
     pub(crate) async fn new(account: &Account, patience: Duration) -> Result<Signed, Failure> {
         let settings = HttpConnectorSettings::builder()
             .connect_timeout(Duration::from_secs(5))
@@ -69,7 +69,7 @@ impl Signed {
         let Request { service, endpoint, .. } = request;
         let failed = |why: String| {
             Failure::blind(
-                format!("{service} could not be asked at {endpoint}: {why}"),
+                format!("{service} could not be reached at {endpoint}: {why}"),
                 "check --region, the network and proxy settings",
             )
         };

@@ -1,12 +1,12 @@
-//! Where a rotation stands and what is safe to do next, from labels and logins alone.
+//! Decides where a rotation stands and which action is safe next, from labels and logins alone.
 
 use crate::diagnose::Login;
 use crate::labels::{CURRENT, PREVIOUS, State};
 
-/// What is known of a secret.
+/// What is known about a secret.
 pub(crate) struct Facts<'a> {
     pub(crate) state: &'a State,
-    /// Whether the pending version has a value; `None` where it may not be read.
+    /// Whether the pending version has a value; `None` if it may not be read.
     pub(crate) filled: Option<bool>,
     pub(crate) current: Login,
     pub(crate) pending: Login,
@@ -19,11 +19,11 @@ pub(crate) enum Action {
     Nothing,
     /// Run the steps again for the version that is pending.
     RunAgain,
-    /// Take AWSPENDING away: the server has never accepted that version. A new rotation makes a new one.
+    /// Remove AWSPENDING, because the server has never accepted that version. A new rotation makes a new one.
     DropPending,
-    /// Rotate anew.
+    /// Start a new rotation.
     Rotate,
-    /// Only a person can.
+    /// A person has to act.
     Person,
 }
 
@@ -40,25 +40,25 @@ impl Action {
     }
 }
 
-/// What to tell, and what to do.
+/// The state of a rotation, in words, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Story {
-    /// Where it stands, in one sentence.
+    /// The state, in one sentence.
     pub(crate) what: &'static str,
-    /// Why, or what it means for clients.
+    /// The reason, or what the state means for clients.
     pub(crate) why: &'static str,
     pub(crate) action: Action,
     /// What to do, in words.
     pub(crate) advice: &'static str,
 }
 
-/// Tells where a rotation stands.
+/// Finds the story for these facts.
 pub(crate) fn tell(facts: &Facts<'_>) -> Story {
     let state = facts.state;
     if state.described.deleted_date.is_some() {
         return Story {
             what: "the secret is scheduled for deletion",
-            why: "Secrets Manager neither rotates it nor gives it to clients",
+            why: "Secrets Manager neither rotates the secret nor gives it to clients",
             action: Action::Person,
             advice: "if that is a mistake: aws secretsmanager restore-secret",
         };
@@ -78,43 +78,43 @@ pub(crate) fn tell(facts: &Facts<'_>) -> Story {
         Login::Rejected => lost(state),
         Login::Accepted | Login::Unknown if state.described.rotation_enabled == Some(false) => Story {
             what: "rotation is switched off",
-            why: "CancelRotateSecret does that; the secret stays as it is until RotateSecret switches it on",
+            why: "CancelRotateSecret switches it off, and RotateSecret switches it on again",
             action: Action::Person,
-            advice: "leave it, or switch it on: aws secretsmanager rotate-secret --secret-id NAME",
+            advice: "leave rotation off, or switch it on: aws secretsmanager rotate-secret --secret-id NAME",
         },
         Login::Accepted | Login::Unknown if state.function().is_none() => Story {
             what: "no rotation is under way, and none will begin by itself",
             why: "no rotation function is attached to the secret",
             action: Action::Person,
-            advice: "attach one: aws secretsmanager rotate-secret --rotation-lambda-arn ARN",
+            advice: "attach a function: aws secretsmanager rotate-secret --rotation-lambda-arn ARN",
         },
         Login::Accepted | Login::Unknown => Story {
             what: "no rotation is under way",
-            why: "AWSPENDING is nowhere, or beside AWSCURRENT where a finished rotation leaves it",
+            why: "no version is pending",
             action: Action::Nothing,
             advice: "nothing to do",
         },
     }
 }
 
-/// A rotation has begun and not finished.
+/// The story of a rotation that has begun and not finished.
 fn pending(facts: &Facts<'_>) -> Story {
     match (facts.filled, &facts.current, &facts.pending) {
         (_, _, Login::Accepted) => Story {
             what: "the new password works, but is not yet the current one",
             why: "setSecret is done; testSecret or finishSecret failed or never ran",
             action: Action::RunAgain,
-            advice: "run the steps again: finishSecret moves AWSCURRENT to it",
+            advice: "run the steps again: finishSecret moves AWSCURRENT to the new version",
         },
         (_, Login::Accepted, Login::Rejected) => Story {
             what: "a new password is stored, but the server does not know it",
             why: "createSecret is done, setSecret failed or never ran; clients are not affected",
             action: Action::DropPending,
-            advice: "take AWSPENDING away and rotate anew: the next rotation makes another password, which helps where a policy of the server refused this one",
+            advice: "remove AWSPENDING and rotate again: the next rotation makes another password, which helps if a policy of the server refused this one",
         },
         (_, Login::Rejected, Login::Rejected) => Story {
             what: "neither the current nor the new password logs in",
-            why: "somebody changed it on the server, or restored an older database; clients are locked out",
+            why: "somebody changed the password on the server, or restored an older database; clients are locked out",
             action: Action::Person,
             advice: "set the user's password on the server to the one in AWSCURRENT, or rotate once with ADMIN_RESET=true and an admin secret (masterarn)",
         },
@@ -126,21 +126,21 @@ fn pending(facts: &Facts<'_>) -> Story {
         },
         _ => Story {
             what: "a rotation has begun and not finished",
-            why: "which password the server knows has not been looked at (--function COMMAND or --through ARN looks)",
+            why: "it is not known which password the server accepts (--function COMMAND or --through ARN tries the logins)",
             action: Action::RunAgain,
-            advice: "run the steps again: that is safe wherever it stands; do not take the label away blindly",
+            advice: "run the steps again, which is always safe; do not remove the label blindly",
         },
     }
 }
 
-/// Nothing is pending, and the current password is refused.
+/// The story if nothing is pending and the current password is refused.
 fn lost(state: &State) -> Story {
     let current = state.with(CURRENT).and_then(|version| version.created);
     let newer = state.versions.iter().any(|it| it.labels.is_empty() && it.created > current);
     if newer {
         return Story {
             what: "the current password is refused, and a newer version has no label",
-            why: "perhaps the server had accepted that version before AWSPENDING was taken away; clients are locked out",
+            why: "perhaps the server accepted that version before AWSPENDING was removed; clients are locked out",
             action: Action::Rotate,
             advice: "rotate: Turnlock's functions try versions without a label too",
         };
@@ -148,9 +148,9 @@ fn lost(state: &State) -> Story {
     Story {
         what: "the current password is refused",
         why: if state.with(PREVIOUS).is_some() {
-            "somebody changed it on the server, or restored an older database; clients are locked out"
+            "somebody changed the password on the server, or restored an older database; clients are locked out"
         } else {
-            "the secret has never held a password that the server knows, or somebody changed it there"
+            "the secret never held a password that the server accepts, or somebody changed the password there"
         },
         action: Action::Rotate,
         advice: "rotate: the previous password and versions without a label are tried too; if none logs in, set the user's password on the server to the one in AWSCURRENT",
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn the_label_goes_only_where_the_server_is_known_to_refuse_that_version() {
+    fn the_label_is_removed_only_if_the_server_refuses_that_version() {
         let stored = "a new password is stored, but the server does not know it";
         check(NEW, true, Accepted, Rejected, Action::DropPending, stored);
         let unknown = "a rotation has begun and not finished";
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_locked_out_is_told() {
+    fn a_lockout_is_reported() {
         let both = "neither the current nor the new password logs in";
         check(NEW, true, Rejected, Rejected, Action::Person, both);
         let lost = "the current password is refused, and a newer version has no label";

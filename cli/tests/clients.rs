@@ -1,4 +1,4 @@
-//! Real clients of `turnlock lab`, the program: boto3 and the AWS CLI, both from PyPI, told what the lab prints and nothing else.
+//! Real clients of `turnlock lab`: boto3 and the AWS CLI, both from PyPI. They get the variables that the lab prints, and nothing else.
 
 #![expect(clippy::unwrap_used, reason = "these are the helpers of tests, and a panic is how a test fails")]
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-/// A lab with a secret that its function rotates, and what it said that it is to be used by. It ends with this value.
+/// A lab with a secret and a rotation function, and the variables that the lab printed. Dropping it stops the lab.
 struct Lab {
     _process: Child,
     _folder: tempfile::TempDir,
@@ -42,7 +42,7 @@ async fn lab() -> Lab {
         .unwrap();
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
     let ready: Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
-    // Nobody may fill its pipe.
+    // The output must be read, or the lab would block on a full pipe.
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     let word = |value: &Value| value.as_str().unwrap().to_owned();
     Lab {
@@ -54,7 +54,7 @@ async fn lab() -> Lab {
 }
 
 impl Lab {
-    /// Runs a Python command in the environment that the lab's welcome tells.
+    /// Runs a Python command with the variables that the lab printed.
     async fn python(&self, python: &Path, arguments: &[&str]) -> String {
         let output = Command::new(python)
             .args(arguments)

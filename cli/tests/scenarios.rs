@@ -1,13 +1,13 @@
-//! Runs every file of `tests/scenarios`: a transcript of commands, what they print and how they end, against the real program.
+//! Plays every file of `tests/scenarios` against the real program. A file is a transcript of commands, their output and their exit codes.
 //!
 //! A file begins with `world KIND` (`scenarios/world.rs` has the kinds). Then come lines that begin with
 //! - `$`: a command for the shell; `?` its exit code, `>` its standard output, `!` its standard error, line by line;
 //! - `sql`: a statement for the server's superuser; `call`: an operation of the lab's Secrets Manager and its request;
-//!   `faults`: how its calls fail from then on;
+//!   `faults`: the faults of its calls from then on;
 //! - `#`: a remark.
 //!
-//! What differs from run to run is replaced by a word in capitals (`scenarios/world.rs`). `UPDATE_SCENARIOS=1` writes what
-//! happens into the files, to be read before it is committed.
+//! Words in capitals replace whatever differs from run to run (`scenarios/world.rs`). `UPDATE_SCENARIOS=1` writes the actual output
+//! into the files. Read it before you commit it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ async fn every_scenario_goes_as_written() {
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
-/// Plays one file; what differs comes back.
+/// Plays one file, and returns the difference, if any.
 async fn play(path: PathBuf) -> Option<String> {
     let script = fs::read_to_string(&path).expect("the file is text");
     let mut lines = script.lines().peekable();
@@ -51,7 +51,7 @@ async fn play(path: PathBuf) -> Option<String> {
             "faults" => world.as_ref().expect("a world comes first").faults(rest),
             "call" => world.as_mut().expect("a world comes first").call(rest),
             "$" => {
-                // What the file expects is compared as a whole at the end.
+                // Skips the expected output; the whole file is compared at the end.
                 while lines.next_if(|line| line.starts_with(['?', '>', '!'])).is_some() {}
                 let happened = world.as_mut().expect("a world comes first").run(rest).await;
                 played.push_str(&happened);
@@ -70,7 +70,7 @@ async fn play(path: PathBuf) -> Option<String> {
     Some(format!("{}:\n{}", path.display(), difference(&script, &played)))
 }
 
-/// The first lines that differ, and what is around them.
+/// The first lines that differ, with some lines around them.
 fn difference(expected: &str, happened: &str) -> String {
     let same = expected.lines().zip(happened.lines()).take_while(|(one, other)| one == other).count();
     let from = same.saturating_sub(4);

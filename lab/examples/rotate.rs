@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lab::rotation::InvokeError;
-use lab::secrets::{Lab, Options};
+use lab::{Lab, Options};
 use serde_json::{Value, json};
 
 #[tokio::main]

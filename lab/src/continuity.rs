@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use crate::runtime::locked;
+use crate::lock::locked;
 use crate::secrets::Secrets;
 
 /// Logs in with a secret's value: true if it was accepted, false if it was refused, an error if there was no answer.

@@ -8,7 +8,7 @@ use serde_json::Value;
 const PIECE: usize = 12;
 
 /// Every form of a password, each with its name.
-pub fn forms(password: &str) -> Vec<(&'static str, String)> {
+fn forms(password: &str) -> Vec<(&'static str, String)> {
     let bytes = password.as_bytes();
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let percent = |is_plain: fn(u8) -> bool| -> String {

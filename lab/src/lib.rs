@@ -2,6 +2,15 @@
 //!
 //! It knows no rotation function; functions are processes that speak the Lambda runtime API.
 //!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let lab = lab::Lab::start(Default::default()).await?;
+//! lab.secrets().create("prod/db", r#"{"password": "first"}"#)?;
+//! println!("{}", lab.endpoint()); // for AWS_ENDPOINT_URL_SECRETS_MANAGER
+//! # Ok(()) }
+//! ```
+//!
+//! - [`Lab`]: a Secrets Manager that rotates its secrets
 //! - [`secrets`]: a Secrets Manager over HTTP that keeps the service's rules, with faults, latency and a call log
 //! - [`runtime`]: a Lambda runtime API that starts any process and calls it
 //! - [`rotation`]: what the service does after RotateSecret: four events, retries, giving up, schedules
@@ -16,7 +25,9 @@
 
 pub mod certs;
 pub mod continuity;
+mod lab;
 pub mod leaks;
+mod lock;
 pub mod proxy;
 pub mod rds;
 pub mod rotation;
@@ -24,4 +35,7 @@ pub mod runtime;
 pub mod secrets;
 pub mod servers;
 pub mod sweep;
+mod uuid;
 pub mod world;
+
+pub use lab::{Lab, Options};

@@ -20,7 +20,7 @@ use tokio::sync::{RwLock, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::certs::Identity;
-use crate::runtime::locked;
+use crate::lock::locked;
 use tls::Ends;
 
 pub use framing::{Framing, Protocol};

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::runtime::locked;
+use crate::lock::locked;
 
 /// How many entries a page holds; the real service sends a hundred.
 const PAGE: usize = 2;

@@ -8,20 +8,16 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::secrets::moment::Moment;
-use crate::secrets::state::Key;
+use crate::secrets::{Moment, Refusal};
 
-mod calendar;
 mod drive;
-mod rules;
-mod schedule;
+mod rotator;
 mod scheduler;
 
-pub(crate) use drive::{Rotator, drive, step};
-pub(crate) use rules::{Rules, Window};
+pub(crate) use drive::{drive, step};
+pub(crate) use rotator::Rotator;
 pub(crate) use scheduler::keep_schedules;
 
 /// A rotation function as the service sees it: something that takes an event.
@@ -66,9 +62,9 @@ impl fmt::Display for InvokeError {
 
 impl std::error::Error for InvokeError {}
 
-impl From<crate::secrets::Refusal> for InvokeError {
+impl From<Refusal> for InvokeError {
     /// A function that acts on the lab passes on what it is refused.
-    fn from(refusal: crate::secrets::Refusal) -> Self {
+    fn from(refusal: Refusal) -> Self {
         Self::Function { error_type: refusal.kind, error_message: refusal.message }
     }
 }
@@ -194,34 +190,4 @@ impl Default for Retries {
     fn default() -> Self {
         Self { attempts: 3, backoff: Duration::from_millis(50) }
     }
-}
-
-/// How a secret rotates.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Settings {
-    pub(crate) enabled: bool,
-    pub(crate) function: Option<String>,
-    pub(crate) rules: Rules,
-    pub(crate) last: Option<Moment>,
-    pub(crate) next: Option<Window>,
-    /// Days between the latest windows of a schedule expression, told once it has rotated.
-    pub(crate) interval_days: Option<u64>,
-    pub(crate) under_way: Option<UnderWay>,
-}
-
-/// A rotation that has begun and not succeeded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct UnderWay {
-    pub(crate) token: String,
-    pub(crate) rotation_token: String,
-    /// False for a test of the configuration.
-    pub(crate) immediately: bool,
-    pub(crate) given_up: bool,
-}
-
-/// A rotation that was begun and wants to be driven.
-#[derive(Clone, Debug)]
-pub(crate) struct Begun {
-    pub(crate) key: Key,
-    pub(crate) token: String,
 }

@@ -1,9 +1,10 @@
-//! Real database servers for tests: found, fetched, started on free ports of 127.0.0.1, and gone with their value.
+//! Real database servers for tests. This module finds or fetches them and starts them on free ports of 127.0.0.1. Dropping a
+//! server's value stops it.
 //!
 //! A server runs in a folder of its own, as an unprivileged user (`nobody` when the tests run as root, because
 //! database servers refuse root), under a guard that stops it and removes the folder even if this process is killed.
-//! Where neither the machine nor its package sources have a server, Docker may (`TURNLOCK_DOCKER=1`: always by Docker).
-//! What is fetched is kept in `target/servers`, or, where `nobody` may not enter that folder, in `/var/tmp`.
+//! If neither the machine nor its package sources have a server, Docker may have it (`TURNLOCK_DOCKER=1`: always use Docker).
+//! Fetched programs are kept in `target/servers`, or in `/var/tmp` if `nobody` may not enter that folder.
 
 mod account;
 mod cache;
@@ -32,15 +33,15 @@ use crate::certs::Kind;
 /// How a server does TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Tls {
-    /// Not at all.
+    /// No TLS.
     Off,
     /// With a certificate that is valid for `localhost` and `127.0.0.1`.
     Good,
     /// With a certificate for another host.
     WrongName,
-    /// With a certificate that has run out.
+    /// With an expired certificate.
     Expired,
-    /// With a certificate of an authority that nobody knows.
+    /// With a certificate of an unknown authority.
     UnknownAuthority,
 }
 

@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use crate::rotation::{Invoke, InvokeError, Rotation, Step};
 use crate::runtime::{self, Function, RunningFunction};
-use crate::secrets::{Lab, Options, Refusal};
+use crate::secrets::{Hook, Refusal, Verdict};
+use crate::{Lab, Options};
 
 /// How soon a function has to say what is wrong with a server: in a third of the 30 seconds after which a hosted function is
 /// killed unless told otherwise. The slowest answer is that of a driver that does not tell where it got stuck: a login at its
@@ -169,6 +170,19 @@ impl World {
     /// Everything that the function has written.
     pub fn output(&self) -> String {
         String::from_utf8_lossy(&self.function.output()).into_owned()
+    }
+}
+
+/// Faults that take a process with them.
+impl Hook {
+    /// A hook that kills a function, and then cuts its call.
+    #[must_use]
+    pub fn kill(function: &Arc<RunningFunction>) -> Self {
+        let function = Arc::clone(function);
+        Self::new(move |_| {
+            function.kill();
+            async { Verdict::Cut }
+        })
     }
 }
 

@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use lab::Lab;
 use lab::continuity::{Clients, Habits, Login, Open, Session, Tally};
-use lab::secrets::Lab;
 use serde_json::Value;
 
 /// A server that knows one password.

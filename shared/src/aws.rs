@@ -1,5 +1,5 @@
-//! The AWS configuration every client of this process shares: what Lambda puts into the environment. No metadata service, no
-//! single sign-on, no role switching: a function that needs them is not where it should be.
+//! The AWS configuration that every client of this process shares. It uses only what Lambda puts into the environment: no metadata
+//! service, no single sign-on, no role switching.
 
 use std::env;
 use std::time::Duration;
@@ -22,15 +22,15 @@ use crate::http::Http;
 use crate::job::Job;
 use crate::settings::Settings;
 
-/// Enough for what throttling lasts; the deadline ends it earlier where it is nearer.
+/// Enough tries for the usual throttling. A nearer deadline ends them earlier.
 const ATTEMPTS: u32 = 10;
 /// A call that takes longer than this has been lost.
 const ATTEMPT: Duration = Duration::from_secs(6);
-/// For one listing with all its pages and tries.
+/// The time limit for one listing with all its pages and tries.
 const LISTING: Duration = Duration::from_secs(10);
 
-/// Made once per process, when the first event arrives. Built by hand: the SDK's own loader would link the clients of STS and
-/// single sign-on, and look for files that no Lambda function has.
+/// Made once per process, when the first event arrives. It is built by hand, because the SDK's own loader would link the clients of
+/// STS and single sign-on, and look for files that no Lambda function has.
 pub(crate) fn config(settings: &Settings) -> SdkConfig {
     let retry = RetryConfig::standard()
         .with_max_attempts(ATTEMPTS)
@@ -52,8 +52,8 @@ pub(crate) fn config(settings: &Settings) -> SdkConfig {
         .build()
 }
 
-/// Waits for a service that knows where servers are; a refusal says which action is missing. The action is IAM's name of it, and
-/// begins with the name of the service's endpoint.
+/// Waits for the answer of an AWS service that looks up servers. A refusal names the missing action. `action` is IAM's name for the
+/// call, which begins with the name of the service's endpoint.
 pub async fn answered<T, E>(
     job: &Job<'_>,
     action: &str,
@@ -92,12 +92,12 @@ where
         | "ClusterNotFound"
         | "ClusterNotFoundFault"
         | "ResourceNotFoundException" => failed(Kind::BadSecret)
-            .remedy("what the admin secret's tags name does not exist in this account and Region"),
+            .remedy("the server that the admin secret's tags name does not exist in this account and Region"),
         _ => failed(Kind::Unreachable),
     })
 }
 
-/// A variable that is there and not empty.
+/// A variable, unless it is absent or empty.
 pub(crate) fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
@@ -106,7 +106,7 @@ fn is_on(name: &str) -> bool {
     variable(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
-/// What the SDK looks up for each service, such as `AWS_ENDPOINT_URL_RDS` before `AWS_ENDPOINT_URL`.
+/// Variables that the SDK looks up for each service, such as `AWS_ENDPOINT_URL_RDS` before `AWS_ENDPOINT_URL`.
 #[derive(Debug)]
 struct Environment;
 

@@ -1,5 +1,5 @@
-//! A secret's value as Secrets Manager holds it: a JSON object whose unknown keys, key order and spelling of every untouched
-//! value survive a rotation byte for byte; or plain text, for services that want only that.
+//! A secret's value as Secrets Manager holds it: a JSON object, or plain text for services that want only that. Unknown keys, the
+//! order of keys and the spelling of every untouched value survive a rotation byte for byte.
 
 use std::fmt;
 
@@ -14,10 +14,10 @@ use crate::secret::Secret;
 /// The service's limit on a value, in bytes (Secrets Manager quotas: "Secret value size").
 pub const LIMIT: usize = 65_536;
 
-/// A text shorter than this is no secret, unless it is the password.
+/// A shorter text is not treated as a secret, unless it is the password.
 const LEAST_SECRET: usize = 4;
 
-/// A secret's value. No `Debug`: any part of it may be the secret.
+/// A secret's value. It has no `Debug`, because any part of it may be secret.
 pub enum Document {
     /// A JSON object.
     Object(Fields),
@@ -29,7 +29,7 @@ pub enum Document {
 pub struct Fields(Vec<(String, Zeroizing<String>)>);
 
 impl Document {
-    /// Reads a value; what is not a JSON object is plain text, and the target says whether it can use that.
+    /// Reads a value. Everything but a JSON object is plain text; the target says whether it can use plain text.
     pub fn parse(text: &str) -> Document {
         let mut reader = serde_json::Deserializer::from_str(text);
         match reader.deserialize_map(FieldsVisitor).and_then(|fields| reader.end().map(|()| fields)) {
@@ -38,7 +38,7 @@ impl Document {
         }
     }
 
-    /// The object, for the many targets that need one.
+    /// The object's fields, or an error for plain text.
     pub fn fields(&self) -> Result<&Fields> {
         match self {
             Document::Object(fields) => Ok(fields),
@@ -47,7 +47,7 @@ impl Document {
         }
     }
 
-    /// The value as it goes into Secrets Manager.
+    /// The value as Secrets Manager will store it. Fails if it is too long.
     pub fn to_text(&self) -> Result<Secret> {
         let text = match self {
             Document::Object(fields) => Secret::new(fields.to_json()),
@@ -73,13 +73,13 @@ impl Fields {
         self.0.iter().map(|(key, _)| key.as_str())
     }
 
-    /// A value, whatever it is.
+    /// The value of a key, of any JSON type.
     pub fn value(&self, key: &str) -> Option<Value> {
         let raw = &self.0.iter().find(|(name, _)| name == key)?.1;
         serde_json::from_str(raw).ok()
     }
 
-    /// A text that is not secret; null and absent are one, as is an empty text.
+    /// A text that is not secret. `None` if the key is absent, null or empty.
     pub fn text(&self, key: &str) -> Result<Option<String>> {
         match self.value(key) {
             None | Some(Value::Null) => Ok(None),
@@ -89,17 +89,17 @@ impl Fields {
         }
     }
 
-    /// A text that has to be there.
+    /// A text that must be there.
     pub fn required(&self, key: &str) -> Result<String> {
         self.text(key)?.ok_or_else(|| missing(key))
     }
 
-    /// A text that is secret and has to be there.
+    /// A secret text that must be there.
     pub fn secret(&self, key: &str) -> Result<Secret> {
         self.required(key).map(Secret::new)
     }
 
-    /// A yes or no: JSON's own, or the words in any case.
+    /// A boolean: JSON's own, or the words true and false in any case.
     pub fn flag(&self, key: &str) -> Result<Option<bool>> {
         let bad = || Error::new(Kind::BadSecret, format!("the secret's \"{key}\" is neither true nor false"));
         match self.value(key) {
@@ -111,14 +111,14 @@ impl Fields {
         }
     }
 
-    /// A port as number or as text; null and empty mean the default.
+    /// A port, as number or as text. Null and empty mean the default.
     pub fn port(&self, default: u16) -> Result<u16> {
         let bad = || Error::new(Kind::BadSecret, "the secret's \"port\" is not a port number");
         let number = match self.value("port") {
             None | Some(Value::Null) => return Ok(default),
             Some(Value::String(text)) if text.trim().is_empty() => return Ok(default),
             Some(Value::String(text)) => text.trim().parse().map_err(|_| bad())?,
-            // Python wrote some ports as 5432.0.
+            // Python programs have written ports as 5432.0.
             Some(Value::Number(number)) => number.as_f64().ok_or_else(bad)?,
             Some(_) => return Err(bad()),
         };
@@ -126,7 +126,7 @@ impl Fields {
         if port != 0 && f64::from(port) == number { Ok(port) } else { Err(bad()) }
     }
 
-    /// Puts a text under a key, in its old place if it has one.
+    /// Puts a text under a key. A key that exists keeps its place.
     pub fn put(&mut self, key: &str, text: &str) {
         let json = Zeroizing::new(Value::from(text).to_string());
         match self.0.iter_mut().find(|(name, _)| name == key) {
@@ -141,8 +141,8 @@ impl Fields {
         Fields(self.0.clone())
     }
 
-    /// Every text in the object that is not under one of the keys known to be public. Words as short as `1` or `eu` are no secrets,
-    /// unless one is the password: nothing could be read any more with all of them masked.
+    /// Every text in the object, except those under public keys. Words as short as `1` or `eu` are left out unless they are the
+    /// password, because masking them would make logs unreadable.
     pub fn secrets(&self, public: &[&str]) -> Vec<Secret> {
         let mut secrets = Vec::new();
         for (key, raw) in &self.0 {
@@ -159,7 +159,7 @@ impl Fields {
     }
 
     fn to_json(&self) -> String {
-        // Sized first, so that growing leaves no copies of the password behind in freed memory.
+        // The capacity is computed first, because a growing string leaves copies of the password in freed memory.
         let size = self.0.iter().map(|(key, value)| 6 * key.len() + value.len() + 6).sum::<usize>() + 2;
         let mut json = String::with_capacity(size);
         for (key, value) in &self.0 {
@@ -173,7 +173,7 @@ impl Fields {
     }
 }
 
-/// The error for a key that has to be there.
+/// The error for a missing key.
 pub fn missing(key: &str) -> Error {
     Error::new(Kind::BadSecret, format!("the secret has no \"{key}\""))
         .remedy(format!("add \"{key}\" to the secret's JSON; keys are case-sensitive"))
@@ -192,7 +192,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
         let mut fields = Fields::empty();
         while let Some((key, raw)) = map.next_entry::<String, &'de RawValue>()? {
             let value = Zeroizing::new(raw.get().to_owned());
-            // Of a key that stands twice the last value counts, as in every JSON reader of this field.
+            // If a key occurs twice, the last value counts, as in other JSON readers.
             match fields.0.iter_mut().find(|(name, _)| *name == key) {
                 Some((_, earlier)) => *earlier = value,
                 None => fields.0.push((key, value)),
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_touched_survives_to_the_letter() {
+    fn untouched_values_survive_byte_for_byte() {
         let mut object = fields(
             r#"{"z": 1.50, "password":"old", "ü\n": {"b":  2, "a": [1,2 ]}, "big": 123456789012345678901234567890}"#,
         );
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn other_values_are_plain_text_and_refused_where_an_object_is_needed() {
+    fn other_values_are_plain_text_and_are_refused_if_an_object_is_needed() {
         for text in ["", "word", "[1]", "\"text\"", "{\"a\": 1", "{\"a\": 1} x", "null"] {
             let document = Document::parse(text);
             assert!(matches!(document, Document::Plain(_)), "{text}");

@@ -1,38 +1,38 @@
-//! The one error type: who must act, what happened, why, and what to do. It holds text only, never a driver's value, so that
-//! it can be scrubbed whole before it leaves (`scrub`).
+//! The one error type. It says who must act, what happened, why, and what to do. It holds only text, never a driver's value, so
+//! that `scrub` can mask all of it before it leaves the process.
 
 use std::fmt;
 
 use crate::secret::Scrub;
 
-/// Who must act. The name is what Lambda reports as `errorType`, and what alarms and runbooks are keyed on.
+/// The kind of an error, which decides who must act. Lambda reports its name as `errorType`; alarms and runbooks use the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// The event is not one that Secrets Manager sends.
+    /// Secrets Manager does not send such an event.
     BadEvent,
-    /// The secret is not in a state in which this step may run.
+    /// The secret's labels do not allow this step.
     NotRotatable,
     /// The secret's value lacks something or contradicts itself.
     BadSecret,
-    /// The password policy cannot be met, or is too weak to be used.
+    /// No password can satisfy the policy, or the policy is too weak.
     BadPolicy,
-    /// IAM, KMS or a resource policy said no.
+    /// IAM, KMS or a resource policy refused a call.
     AccessDenied,
-    /// AWS, or a service behind it, kept asking us to slow down until the deadline.
+    /// AWS, or a service that issues keys, kept asking for fewer calls until the deadline.
     Throttled,
-    /// Name resolution, TCP, TLS, or silence: no answer was obtained, so nothing is known about any password.
+    /// Name resolution, TCP or TLS failed, or the server was silent. Without an answer nothing is known about any password.
     Unreachable,
-    /// The server answered, and the answer was no.
+    /// The server refused a password that had to work.
     CredentialRejected,
-    /// No version of the secret logs in any more.
+    /// No version of the secret logs in.
     LockedOut,
     /// The account or server is not proven to belong to this secret.
     NotOurs,
-    /// The server accepted the login and refused the statement.
+    /// The server refused something other than the password, such as a statement.
     ServerRefused,
-    /// Another rotation of the same secret got there first.
+    /// Another process changed the same secret or account at the same time.
     Conflict,
-    /// Our own mistake.
+    /// A mistake in this program.
     Bug,
 }
 
@@ -56,7 +56,7 @@ impl Kind {
         }
     }
 
-    /// What to do when the place where the error arose knows nothing better.
+    /// What to do, for errors that do not say it themselves.
     fn remedy(self) -> &'static str {
         match self {
             Kind::BadEvent => {
@@ -69,7 +69,7 @@ impl Kind {
             Kind::BadPolicy => {
                 "change the password settings in the function's environment; nothing was changed"
             }
-            Kind::AccessDenied => "grant the function's role the action that is named",
+            Kind::AccessDenied => "grant the named action to the function's role",
             Kind::Throttled => {
                 "spread rotation schedules, or raise the quota; Secrets Manager tries again by itself"
             }
@@ -96,7 +96,7 @@ impl Kind {
     }
 }
 
-/// What went wrong. `Display` is one line without causes and remedy; [`Error::report`] is all of it.
+/// What went wrong. `Display` prints one line without causes and remedy; [`Error::report`] returns all of it.
 #[derive(Debug)]
 pub struct Error {
     kind: Kind,
@@ -106,16 +106,16 @@ pub struct Error {
     remedy: Option<String>,
 }
 
-/// The result of everything that can go wrong here.
+/// The result of every function here that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// An error of a kind, with what happened: a sentence without capital and full stop.
+    /// Makes an error. `what` says what happened, in a sentence without capital letter and full stop.
     pub fn new(kind: Kind, what: impl Into<String>) -> Error {
         Error { kind, step: None, what: what.into(), causes: Vec::new(), remedy: None }
     }
 
-    /// Adds what to do, where this place knows better than the kind does.
+    /// Says what to do, if that is more precise than the remedy of the kind.
     #[must_use]
     pub fn remedy(mut self, remedy: impl Into<String>) -> Error {
         self.remedy = Some(remedy.into());
@@ -128,7 +128,7 @@ impl Error {
         let mut next = Some(cause);
         while let Some(error) = next {
             let text = error.to_string();
-            // Some drivers print their source in their own text as well; saying it once is enough.
+            // Some drivers repeat their source in their own text. One mention is enough.
             if !self.causes.last().is_some_and(|last| last.contains(&text)) {
                 self.causes.push(text);
             }
@@ -137,26 +137,26 @@ impl Error {
         self
     }
 
-    /// Adds one line as the cause, such as the server's own words.
+    /// Adds one line as a cause, such as the server's own words.
     #[must_use]
     pub fn cause(mut self, text: impl Into<String>) -> Error {
         self.causes.push(text.into());
         self
     }
 
-    /// Names the step in which it happened, as Secrets Manager spells it; the first name stays.
+    /// Names the step in which the error happened, as Secrets Manager spells it. The first call wins.
     #[must_use]
     pub fn during(mut self, step: &'static str) -> Error {
         self.step.get_or_insert(step);
         self
     }
 
-    /// Who must act.
+    /// The kind of the error.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Masks every password this invocation has met.
+    /// Masks every secret that this invocation has met.
     #[must_use]
     pub fn scrub(mut self, scrub: &Scrub) -> Error {
         self.what = scrub.clean(&self.what);
@@ -165,12 +165,12 @@ impl Error {
         self
     }
 
-    /// All of it in one line: step, what happened, each cause once, and what to do.
+    /// The whole error in one line: step, what happened, each cause once, and what to do.
     pub fn report(&self) -> String {
         format!("{}. What to do: {}", self.story(), self.advice())
     }
 
-    /// The same without what to do.
+    /// The report without what to do.
     pub fn story(&self) -> String {
         let mut text = String::new();
         if let Some(step) = self.step {
@@ -182,14 +182,14 @@ impl Error {
             text.push_str(": ");
             text.push_str(cause);
         }
-        // What others say ends as they like; what follows here begins with a full stop. An ellipsis is a word of its own.
+        // A server's words may end with a full stop, and `report` adds one. An ellipsis stays.
         if text.ends_with('.') && !text.ends_with("..") {
             text.pop();
         }
         text
     }
 
-    /// What to do about it.
+    /// What to do.
     pub fn advice(&self) -> &str {
         self.remedy.as_deref().unwrap_or(self.kind.remedy())
     }
@@ -209,7 +209,7 @@ mod tests {
     use crate::secret::Secret;
 
     #[test]
-    fn a_report_says_step_what_causes_and_remedy_once_each() {
+    fn a_report_has_the_step_the_event_each_cause_and_the_remedy_once() {
         let cause = std::io::Error::other("connection reset");
         let error = Error::new(Kind::Unreachable, "no answer from db:5432")
             .because(&cause)

@@ -1,4 +1,4 @@
-//! The event that Secrets Manager sends, parsed once; nothing behind this file sees JSON that came from outside.
+//! Parses the event that Secrets Manager sends. No other file sees JSON from the caller.
 
 use serde_json::Value;
 
@@ -10,11 +10,11 @@ use crate::secret::Secret;
 pub enum Step {
     /// Make a new credential and store it as AWSPENDING.
     CreateSecret,
-    /// Make the server accept it.
+    /// Make the server accept the new credential.
     SetSecret,
-    /// See that it works.
+    /// Log in with the new credential.
     TestSecret,
-    /// Move AWSCURRENT to it.
+    /// Move AWSCURRENT to the new credential.
     FinishSecret,
 }
 
@@ -29,7 +29,7 @@ impl Step {
         }
     }
 
-    /// AWS's guide spells the steps with underscores, the service without; both are understood.
+    /// Reads both spellings: AWS's guide writes the steps with underscores, the service without.
     fn parse(name: &str) -> Option<Step> {
         Some(match name {
             "createSecret" | "create_secret" => Step::CreateSecret,
@@ -41,13 +41,13 @@ impl Step {
     }
 }
 
-/// What a function can be asked.
+/// What an event asks of the function.
 pub enum Event {
     /// A step of a rotation.
     Rotate(Request),
-    /// Look, change nothing, and report (`diagnose.rs`).
+    /// Check the secret and report, without changing anything (`diagnose.rs`).
     Diagnose(Examination),
-    /// Say whether this provider file can be used; touches no secret and calls nobody.
+    /// Say whether this provider file can be used. Touches no secret and makes no call.
     Inspect(String),
 }
 
@@ -55,11 +55,11 @@ pub enum Event {
 pub struct Request {
     /// The secret, as an ARN or a name.
     pub secret: String,
-    /// The version that is being made; also the idempotency token of everything done for it.
+    /// The version that this rotation fills; also the idempotency token of every call for it.
     pub token: String,
-    /// The step, or the unknown name that was sent: the gate comes before the step in AWS's functions, so it does here.
+    /// The step, or the unknown name that the event has. As in AWS's functions, the gate speaks before an unknown step is refused.
     pub step: Result<Step, String>,
-    /// What PutSecretValue needs when the rotation runs under another account's role; it authorises, so it is a secret.
+    /// The token that PutSecretValue needs if the rotation runs under another account's role. It authorises calls, so it is a secret.
     pub rotation_token: Option<Secret>,
 }
 
@@ -67,9 +67,9 @@ pub struct Request {
 pub struct Examination {
     /// The secret, as an ARN or a name.
     pub secret: String,
-    /// The checks asked for; empty means all.
+    /// The requested checks; empty means all.
     pub checks: Vec<String>,
-    /// Whether versions without AWSCURRENT and AWSPENDING are tried too.
+    /// Whether to try versions without AWSCURRENT and AWSPENDING too.
     pub every_version: bool,
 }
 
@@ -104,7 +104,7 @@ pub fn parse(event: &Value) -> Result<Event> {
     Ok(Event::Rotate(Request { secret, token, step: Step::parse(&name).ok_or(name), rotation_token }))
 }
 
-/// A required field: printable ASCII and not empty, so that nothing can forge a log line with it.
+/// Reads a required field. It must be printable ASCII and not empty, so that it cannot forge a log line.
 fn text(event: &Value, field: &str) -> Result<String> {
     let bad = |what: &str| Error::new(Kind::BadEvent, format!("the event's {field} {what}"));
     let value = event.get(field).ok_or_else(|| bad("is missing"))?;
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_service_sends_is_understood() {
+    fn events_of_the_service_are_understood() {
         for (name, step) in [("createSecret", Step::CreateSecret), ("finish_secret", Step::FinishSecret)] {
             let event = json!({"SecretId": "s", "ClientRequestToken": "t", "Step": name, "RotationToken": "r", "Else": 1});
             let Ok(Event::Rotate(request)) = parse(&event) else { panic!("refused") };
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_step_is_kept_for_after_the_gate() {
+    fn an_unknown_step_is_kept_until_the_gate_has_spoken() {
         let event = json!({"SecretId": "s", "ClientRequestToken": "t", "Step": "dropSecret"});
         let Ok(Event::Rotate(request)) = parse(&event) else { panic!("refused") };
         assert_eq!(request.step, Err("dropSecret".to_owned()));
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_file_is_looked_at_without_a_secret() {
+    fn a_provider_file_is_inspected_without_a_secret() {
         let Ok(Event::Inspect(file)) = parse(&json!({"Step": "diagnose", "Provider": "name = \"x\"\n"}))
         else {
             panic!("refused")

@@ -1,5 +1,5 @@
-//! The HTTP client under the AWS SDK: hyper over our own TLS roots. The SDK's default one reads the whole certificate folder
-//! of the system at start, which costs more than all the rest of starting up.
+//! The HTTP client under the AWS SDK: hyper over our own TLS roots. The SDK's default client reads the system's whole certificate
+//! folder at start, which takes longer than the rest of starting up.
 
 use std::fmt;
 use std::pin::Pin;
@@ -23,7 +23,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Kind};
 use crate::{net, tls};
 
-/// How long one connection to AWS may take to come about; the SDK tries again.
+/// The time limit for opening one connection to AWS. The SDK tries again after it.
 const CONNECT: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// One pool of connections, made on first use.
@@ -32,7 +32,7 @@ pub struct Http {
 }
 
 impl Http {
-    /// A client that trusts the compiled-in roots and these.
+    /// A client that trusts the compiled-in roots and these extra roots.
     pub fn new(extra_roots: Option<String>) -> Http {
         let mut builder = Client::builder(TokioExecutor::new());
         builder.pool_timer(TokioTimer::new());
@@ -72,7 +72,7 @@ impl HttpConnector for Pool {
     }
 }
 
-/// All of these are worth another try inside the deadline; the text says which stage it was.
+/// Marks every connection error as worth another try within the deadline. The error's text names the stage.
 fn connector_error(error: HyperError) -> ConnectorError {
     ConnectorError::io(error.into())
 }

@@ -1,5 +1,5 @@
-//! Logs as JSON lines, one writer for the whole process. Only our own events are written: what the HTTP client, the drivers
-//! and the Lambda runtime would say at their finest levels is not ours to vouch for. Every line is scrubbed.
+//! Writes logs as JSON lines, scrubbed. It writes only our own events, because the HTTP client, the drivers and the Lambda runtime
+//! could log secrets at their finest levels.
 
 use std::fmt;
 use std::io::Write;
@@ -14,7 +14,7 @@ use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::secret::Scrub;
 
-/// What every line of one invocation carries, and what must not appear in it.
+/// The fields that every line of one invocation carries, and the secrets that must not appear in it.
 #[derive(Default)]
 struct Context {
     fields: Map<String, Value>,
@@ -27,12 +27,12 @@ fn context() -> MutexGuard<'static, Context> {
     CONTEXT.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts a new invocation: the fields of the last one are gone.
+/// Starts a new invocation and forgets the fields of the last one.
 pub fn enter(scrub: Arc<Scrub>) {
     *context() = Context { fields: Map::new(), scrub };
 }
 
-/// Every further line of this invocation carries this field.
+/// Adds a field to every further line of this invocation.
 pub fn note(field: &str, value: &str) {
     context().fields.insert(field.to_owned(), value.into());
 }
@@ -42,22 +42,22 @@ pub fn noted(field: &str) -> Option<String> {
     context().fields.get(field).and_then(Value::as_str).map(str::to_owned)
 }
 
-/// Makes this process log.
+/// Starts logging in this process.
 pub fn start() {
     let level = std::env::var("RUST_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or(Level::INFO);
     // A second start in one process changes nothing.
     let _ = tracing::subscriber::set_global_default(Lines { level });
 }
 
-/// A text without the secrets of this invocation.
+/// Masks the secrets of this invocation in a text.
 pub fn scrubbed(text: &str) -> String {
     context().scrub.clean(text)
 }
 
-/// Writes one line of JSON, whose texts are scrubbed already, to standard output, where Lambda collects it.
+/// Writes one line of JSON to standard output, where Lambda collects it. The caller has scrubbed its texts.
 pub fn line(value: &Value) {
     let mut out = std::io::stdout().lock();
-    // Nobody is left to tell when standard output is gone.
+    // If standard output is gone, the error cannot be reported anywhere.
     let _ = writeln!(out, "{value}");
 }
 

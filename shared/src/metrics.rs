@@ -1,4 +1,4 @@
-//! Metrics as CloudWatch embedded metric format: log lines that CloudWatch turns into metrics, so no call is spent on them
+//! Writes metrics as log lines in CloudWatch's embedded metric format. CloudWatch turns the lines into metrics, so no call is needed
 //! (CloudWatch user guide, "Embedded metric format specification").
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,7 +10,7 @@ use crate::error::Kind;
 /// The namespace that the alarms in template.yaml watch.
 const NAMESPACE: &str = "Turnlock";
 
-/// How long a step took, well or not.
+/// The duration of a step, whether it succeeded or failed.
 pub fn step_duration(step: &str, took: Duration) {
     emit("StepDuration", "Milliseconds", millis(took), &[("Step", step)]);
 }
@@ -25,7 +25,7 @@ pub fn failed(kind: Kind) {
     emit("RotationFailed", "Count", 1.0, &[("Kind", kind.name())]);
 }
 
-/// For how long clients were refused.
+/// The time for which clients were refused.
 pub fn downtime(gap: Duration) {
     tracing::info!(
         downtime_ms = gap.as_millis() as u64,
@@ -34,7 +34,7 @@ pub fn downtime(gap: Duration) {
     emit("DowntimeMilliseconds", "Milliseconds", millis(gap), &[]);
 }
 
-/// How old the password is that is being replaced.
+/// The age of the password that this rotation replaces.
 pub fn password_age(created: Option<SystemTime>) {
     if let Some(age) = created.and_then(|created| created.elapsed().ok()) {
         emit("PasswordAgeDays", "None", age.as_secs_f64() / 86_400.0, &[]);
@@ -45,7 +45,7 @@ fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }
 
-/// One line with one metric, by target, and by target with one more dimension where there is one.
+/// Writes one metric: by target, and by target and the given dimensions, if any.
 fn emit(name: &str, unit: &str, value: f64, dimensions: &[(&str, &str)]) {
     let target = crate::log::noted("target").unwrap_or_default();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -65,7 +65,7 @@ fn emit(name: &str, unit: &str, value: f64, dimensions: &[(&str, &str)]) {
     for (key, dimension) in dimensions {
         line[*key] = (*dimension).into();
     }
-    // Everything else here is a word of ours or a number.
+    // Only these fields can hold text from outside; the others are our own words or numbers.
     for field in ["secret", "version", "strategy"] {
         if let Some(value) = crate::log::noted(field) {
             line[field] = crate::log::scrubbed(&value).into();

@@ -1,5 +1,5 @@
-//! From a host name to a stream, with an error for each stage on the way: an operator has to know whether it is DNS, the
-//! network, TLS or the server.
+//! Opens a stream to a host name. Each stage has its own error, because an operator has to know whether DNS, the network, TLS or the
+//! server failed.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,10 +16,10 @@ pub use tokio_rustls::client::TlsStream;
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind, Result};
 
-/// A host that answers does so in milliseconds; one that drops packets never does.
+/// The time limits for DNS and TCP. A host that answers takes milliseconds; a host that drops packets never answers.
 const RESOLVE: Duration = Duration::from_secs(4);
 const CONNECT: Duration = Duration::from_secs(4);
-/// For a TLS handshake, which is two round trips and some arithmetic.
+/// The time limit for a TLS handshake, which takes two round trips and some arithmetic.
 pub const HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// Opens a TCP connection.
@@ -40,7 +40,7 @@ pub async fn connect(
         let what = format!("a TCP connection to {host}:{port} ({})", address.ip());
         match deadline.within(CONNECT, what, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
-                // Our messages are small and each waits for its answer.
+                // Messages are small, and each one waits for its answer.
                 stream.set_nodelay(true).map_err(|error| refused(host, port).because(&error))?;
                 return Ok(stream);
             }
@@ -66,7 +66,7 @@ pub async fn resolve(deadline: Deadline, host: &str, port: u16) -> Result<Vec<So
     }
 }
 
-/// Makes a stream a verified TLS stream.
+/// Turns a stream into a verified TLS stream.
 pub async fn handshake<S>(
     deadline: Deadline,
     config: Arc<ClientConfig>,
@@ -93,7 +93,7 @@ pub fn server_name(host: &str) -> Result<ServerName<'static>> {
     })
 }
 
-/// What a failed handshake means, in the words of whoever has to mend it.
+/// The error for a failed handshake, with a remedy for each cause that can be told apart.
 pub fn tls_error(host: &str, port: u16, error: &io::Error) -> Error {
     use rustls::CertificateError as Bad;
     let what = format!("the TLS handshake with {host}:{port} failed");
@@ -112,7 +112,7 @@ pub fn tls_error(host: &str, port: u16, error: &io::Error) -> Error {
         Some(rustls::Error::InvalidCertificate(_)) => {
             "the server's certificate cannot be verified: see the cause, and correct it on the server"
         }
-        _ => "the peer does not speak TLS as expected, or broke it off: see the cause",
+        _ => "the peer does not speak TLS as expected, or closed the connection: see the cause",
     };
     Error::new(Kind::Unreachable, what).because(error).remedy(remedy)
 }

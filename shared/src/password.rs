@@ -1,4 +1,4 @@
-//! New passwords: what the deployment asks for, within what the server can take, uniform over everything allowed.
+//! New passwords. They satisfy the deployment's settings and the server's rules, and every allowed password is equally likely.
 
 use std::ops::RangeInclusive;
 
@@ -9,30 +9,30 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use crate::settings::PasswordSettings;
 
-/// Below this a password can be searched for; a policy that leaves less is refused, not obeyed.
+/// With less entropy than this somebody could guess the password, so such a policy is refused.
 const LEAST_BITS: f64 = 64.0;
 
 const LOWERCASE: &str = "abcdefghijklmnopqrstuvwxyz";
 const UPPERCASE: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 const DIGITS: &str = "0123456789";
-/// What GetRandomPassword calls punctuation (Secrets Manager API reference, GetRandomPassword).
+/// The characters that GetRandomPassword calls punctuation (Secrets Manager API reference).
 pub const PUNCTUATION: &str = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
 
-/// What a server can take, and AWS's defaults for it.
+/// The passwords that a server accepts, and AWS's defaults for that server.
 pub struct Rules {
     /// The lengths that the server accepts.
     pub lengths: RangeInclusive<usize>,
-    /// The length where the deployment does not say.
+    /// The length, if the deployment does not set one.
     pub length: usize,
-    /// The characters left out where the deployment does not say.
+    /// The excluded characters, if the deployment does not set any.
     pub exclude: &'static str,
-    /// The characters that the server refuses, whatever the deployment says.
+    /// The characters that the server refuses, whatever the deployment sets.
     pub never: &'static str,
-    /// Whether the server insists on a lower-case and an upper-case letter and a digit.
+    /// Whether the server requires a lower-case letter, an upper-case letter and a digit.
     pub mixed: bool,
 }
 
-/// A policy that can be met: the classes of characters to draw from.
+/// A policy that passwords can satisfy: the classes of characters to draw from.
 pub struct Policy {
     classes: Vec<Vec<u8>>,
     length: usize,
@@ -40,7 +40,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Joins what was asked for with what the server can take, or says why they do not go together.
+    /// Combines the deployment's settings with the server's rules, or says why they contradict each other.
     pub fn new(asked: &PasswordSettings, rules: &Rules) -> Result<Policy> {
         let length = match &asked.length {
             None => rules.length,
@@ -80,7 +80,7 @@ impl Policy {
         Ok(policy)
     }
 
-    /// A new password. Whole candidates are drawn until one fits, which keeps all that fit equally likely.
+    /// Makes a new password. It draws whole candidates until one fits, so all fitting passwords are equally likely.
     pub fn generate(&self, rng: &mut impl TryRng) -> Result<Secret> {
         let alphabet = Zeroizing::new(self.classes.concat());
         loop {
@@ -99,7 +99,7 @@ impl Policy {
         }
     }
 
-    /// The entropy of what `generate` draws from: all strings over the alphabet, less those that miss a class.
+    /// The entropy of a password from `generate`, in bits. Strings that miss a class do not count.
     fn bits(&self) -> f64 {
         let all: usize = self.classes.iter().map(Vec::len).sum();
         if all == 0 {
@@ -119,12 +119,12 @@ impl Policy {
             let sign = if missing.count_ones() % 2 == 0 { 1.0 } else { -1.0 };
             share += sign * (left as f64 / all as f64).powi(i32::try_from(self.length).unwrap_or(i32::MAX));
         }
-        // Rounding can leave a hair below nothing where no string fits.
+        // If no string fits, rounding can leave a tiny number, even a negative one.
         if share > 1e-12 { share } else { 0.0 }
     }
 }
 
-/// A number below `n` (at most 256), each equally likely: bytes from the incomplete last round are drawn again.
+/// A random number below `n` (at most 256), all equally likely. A byte from the incomplete last round is drawn again.
 fn below(n: usize, rng: &mut impl TryRng) -> Result<usize> {
     let whole_rounds = 256 - 256 % n;
     loop {
@@ -175,7 +175,7 @@ mod tests {
         }
     }
 
-    /// Chi-squared over single characters. With 87 degrees of freedom 170 is exceeded by chance less than once in a million runs.
+    /// A chi-squared test over single characters. With 87 degrees of freedom, chance exceeds 170 less than once in a million runs.
     #[test]
     fn characters_are_uniform() {
         let settings = PasswordSettings { any_mix: true, length: Some("100".into()), ..asked() };
@@ -190,7 +190,7 @@ mod tests {
         assert!(chi < 170.0, "chi-squared {chi}");
     }
 
-    /// Over a policy small enough to count, every password that fits comes up, about equally often.
+    /// The policy is small enough to count: every fitting password comes up, about equally often.
     #[test]
     fn whole_passwords_are_uniform_too() {
         let policy = Policy { classes: vec![b"ab".to_vec(), b"1".to_vec()], length: 3, each: true };
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_met_or_is_too_weak_is_refused() {
+    fn a_policy_that_is_impossible_or_too_weak_is_refused() {
         let mixed = Rules { mixed: true, lengths: 8..=64, ..RULES };
         let with = |change: fn(&mut PasswordSettings)| {
             let mut settings = asked();

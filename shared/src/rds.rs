@@ -1,5 +1,5 @@
-//! What RDS knows: where the server of an RDS-made admin secret is, and which host names lead to one server. Called by targets
-//! that can be on RDS and never by the engine, so that other functions do not carry this client.
+//! Asks RDS for the server of an admin secret that RDS made, and whether two host names lead to one server. Only targets that can be
+//! on RDS call this, never the engine, so that other functions do not link this client.
 
 use aws_sdk_rds::Client;
 use aws_sdk_rds::types::{DbCluster, DbInstance, DbProxyTarget};
@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::job::Job;
 use crate::version::Labels;
 
-/// RDS, which knows its servers by all their names.
+/// RDS, which knows every name of its servers.
 pub struct Rds;
 
 impl Directory for Rds {
@@ -24,7 +24,7 @@ impl Directory for Rds {
     }
 }
 
-/// Where the server is that RDS made this admin secret for, by the tag it put on it.
+/// Finds the server for which RDS made this admin secret, by the tag that RDS put on the secret.
 async fn endpoint(job: &Job<'_>, admin: &Labels) -> Result<Endpoint> {
     let arn = admin.tag("aws:rds:primaryDBClusterArn").or_else(|| admin.tag("aws:rds:primaryDBInstanceArn"));
     let Some(arn) = arn else {
@@ -57,9 +57,9 @@ async fn endpoint(job: &Job<'_>, admin: &Labels) -> Result<Endpoint> {
     Ok(Endpoint { host, port, engine })
 }
 
-/// Whether two host names are endpoints of one server: of one instance and its replicas, or of one cluster and everything that
-/// belongs to it, a proxy in front of them included. Compared by the whole names that RDS lists, because a first label can be
-/// had under anybody's domain.
+/// Whether two host names are endpoints of one server: of one instance and its replicas, or of one cluster and its members,
+/// including a proxy in front of them. It compares the whole names that RDS lists, because anybody can have the same first label under
+/// a domain of their own.
 async fn one_server(job: &Job<'_>, a: &str, b: &str) -> Result<bool> {
     let client = Client::new(job.aws);
     let instances = client.describe_db_instances().into_paginator().items().send().collect();
@@ -72,7 +72,7 @@ async fn one_server(job: &Job<'_>, a: &str, b: &str) -> Result<bool> {
         instances?.into_iter().map(Node::instance).chain(clusters?.into_iter().map(Node::cluster)).collect(),
     );
     let one = fleet.writers_behind(job, &client, a).await?;
-    // The empty name is that of a server that RDS does not list, and two of those need not be one.
+    // The empty name stands for a server that RDS does not list. Two such servers may be different ones.
     if one.is_empty() || one.contains(&"") {
         return Ok(false);
     }
@@ -87,7 +87,7 @@ struct Node {
     id: String,
     arn: String,
     endpoints: Vec<String>,
-    /// What it follows: the cluster it is a member of, or the server it replicates.
+    /// The cluster that this node is a member of, or the server that it replicates.
     follows: Option<(Sort, String)>,
 }
 
@@ -119,14 +119,14 @@ impl Node {
             id: cluster.db_cluster_identifier.unwrap_or_default(),
             arn: cluster.db_cluster_arn.unwrap_or_default(),
             endpoints: names.map(|name| folded(&name)).collect(),
-            // Always an ARN, which says by itself what it is one of.
+            // RDS always gives an ARN here, which names its own kind.
             follows: cluster.replication_source_identifier.map(|arn| (Sort::Cluster, arn)),
         }
     }
 }
 
 impl Fleet {
-    /// The servers that a host name leads to in the end; none if RDS does not know the name.
+    /// The writers that a host name leads to; none if RDS does not know the name.
     async fn writers_behind(&self, job: &Job<'_>, client: &Client, host: &str) -> Result<Vec<&str>> {
         let host = folded(host);
         if let Some(node) = self.0.iter().find(|node| node.endpoints.contains(&host)) {
@@ -142,7 +142,7 @@ impl Fleet {
         Ok(writers)
     }
 
-    /// The server behind one of a proxy's targets; the empty name for one that RDS does not list.
+    /// The writer behind one of a proxy's targets; the empty name for a server that RDS does not list.
     fn behind(&self, target: &DbProxyTarget) -> &str {
         let cluster = target.tracked_cluster_id.as_ref().filter(|id| !id.is_empty());
         let kind = match &target.r#type {
@@ -157,7 +157,7 @@ impl Fleet {
         node.map_or("", |node| self.writer(node))
     }
 
-    /// Follows members to their cluster and replicas to their source. In a ring, which RDS would never list, it stops.
+    /// Follows members to their cluster and replicas to their source. It stops after as many hops as there are nodes, so a ring cannot trap it.
     fn writer<'a>(&'a self, node: &'a Node) -> &'a str {
         let mut at = node;
         for _ in 0..self.0.len() {
@@ -165,7 +165,7 @@ impl Fleet {
                 None => break,
                 Some((kind, name)) => match self.find(*kind, name) {
                     Some(next) => at = next,
-                    // It replicates a server of another Region or account.
+                    // The source is a server of another Region or account.
                     None => return name,
                 },
             }

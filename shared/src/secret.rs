@@ -1,50 +1,50 @@
-//! Secrets as opaque values, and the scrubber that takes them out of other people's words. Nothing here can be printed,
-//! compared by accident or serialised; [`Secret::expose`] is the one way out, and clippy asks each caller for its reason.
+//! Secrets as opaque values, and the scrubber that masks them in text. A secret cannot be printed, compared by accident or
+//! serialised. [`Secret::expose`] is the only way to its text, and clippy asks each caller for a reason.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
-/// A password, key or token. Deliberately without `Debug`, `Display`, `PartialEq` and `Serialize`; wiped when the last
-/// holder drops it.
+/// A password, key or token. It deliberately has no `Debug`, `Display`, `PartialEq` or `Serialize`. Its memory is wiped when the
+/// last holder drops it.
 pub struct Secret(Arc<Zeroizing<String>>);
 
 impl Secret {
-    /// Takes the text in; the caller must not have left copies of it behind.
+    /// Takes the text. The caller must not keep copies of it.
     pub fn new(text: String) -> Secret {
         Secret(Arc::new(Zeroizing::new(text)))
     }
 
-    /// The text itself. Every call says why it needs it.
+    /// The text itself. Every call states its reason.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Another holder of the same secret; a method and not `Clone`, so that copies are made on purpose.
+    /// Another holder of the same secret. This is not `Clone`, so that nobody shares a secret by accident.
     #[must_use]
     pub fn share(&self) -> Secret {
         Secret(Arc::clone(&self.0))
     }
 
-    /// Whether two secrets are equal, in time that does not depend on where they differ.
+    /// Whether two secrets are equal. The time does not depend on the place where they differ.
     pub fn same_as(&self, other: &Secret) -> bool {
         let (a, b) = (self.0.as_bytes(), other.0.as_bytes());
         a.len() == b.len() && a.iter().zip(b).fold(0, |difference, (x, y)| difference | (x ^ y)) == 0
     }
 
-    /// Whether there is nothing in it.
+    /// Whether the secret is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many bytes it has.
+    /// The length in bytes.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 }
 
-/// A piece of a secret this long is masked wherever it appears: servers quote the *rest* of a statement in syntax errors, so
-/// the whole password need not be there for a leak.
+/// A piece of a secret is masked if it has at least this many bytes. A server may quote only the *rest* of a statement in a syntax
+/// error, and then a part of the password leaks without the whole.
 const WINDOW: usize = 8;
 
 /// The mask.
@@ -55,7 +55,7 @@ const MASK: &str = "[hidden]";
 pub struct Scrub(Mutex<Vec<Secret>>);
 
 impl Scrub {
-    /// From now on this secret is masked.
+    /// Masks this secret from now on.
     pub fn learn(&self, secret: &Secret) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !secret.is_empty() && !known.iter().any(|other| other.same_as(secret)) {
@@ -73,8 +73,8 @@ impl Scrub {
         masked(text, &hidden)
     }
 
-    /// The same for every text in a JSON value. The texts, and not what they are written as: with `\"` in a secret its pieces would
-    /// be told from it, and a number or a key may not change at all.
+    /// Masks the secrets in every text of a JSON value. It works on the texts and not on their JSON spelling, because escapes such as
+    /// `\"` would hide a secret from the search. Numbers and keys do not change.
     pub fn clean_json(&self, value: &mut serde_json::Value) {
         match value {
             serde_json::Value::String(text) => *text = self.clean(text),
@@ -98,7 +98,7 @@ fn mark(text: &[u8], secret: &[u8], hidden: &mut [bool]) {
     }
 }
 
-/// Replaces each run of marked bytes by the mask, at character boundaries.
+/// Replaces each run of marked bytes with the mask, at character boundaries.
 fn masked(text: &str, hidden: &[bool]) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut inside = false;

@@ -1,16 +1,16 @@
-//! The function's environment, read once per process into typed values. The names and defaults of AWS's functions hold.
+//! Reads the function's environment once per process into typed values. Names and defaults are those of AWS's functions.
 
 use std::path::Path;
 
 use crate::error::{Error, Kind, Result};
 use crate::strategy::Strategy;
 
-/// How a new password is to be made: AWS's seven knobs. `None` means that the target's own default holds.
+/// The seven settings of AWS's functions for new passwords. `None` means the target's own default.
 #[derive(Clone, Debug, Default)]
 pub struct PasswordSettings {
-    /// `PASSWORD_LENGTH`; the text is parsed when a password is made, so that a wrong one fails createSecret and nothing else.
+    /// `PASSWORD_LENGTH`. It is parsed only when a password is made, so that a wrong value fails createSecret and no other step.
     pub length: Option<String>,
-    /// `EXCLUDE_CHARACTERS`; an empty one excludes nothing.
+    /// `EXCLUDE_CHARACTERS`. An empty text excludes nothing.
     pub exclude: Option<String>,
     /// `EXCLUDE_LOWERCASE`.
     pub no_lowercase: bool,
@@ -20,36 +20,36 @@ pub struct PasswordSettings {
     pub no_digits: bool,
     /// `EXCLUDE_PUNCTUATION`.
     pub no_punctuation: bool,
-    /// Whether `REQUIRE_EACH_INCLUDED_TYPE` is switched off: any mix of the types will do.
+    /// Whether `REQUIRE_EACH_INCLUDED_TYPE` is off, so that a password may miss a type.
     pub any_mix: bool,
 }
 
-/// In which form a password is sent to the server.
+/// The form in which a password is sent to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PasswordForm {
-    /// Hashed here, where the server takes that: what a log would show is not the password.
+    /// As a hash, if the server takes one, so that a server's log does not show the password.
     Hashed,
-    /// As it is, for servers that insist on judging it themselves.
+    /// As the password itself, for servers that insist on judging it.
     Plaintext,
 }
 
-/// What the deployment decided.
+/// The settings of the deployment.
 pub struct Settings {
-    /// `ROTATION_STRATEGY`; a secret's own "strategy" wins over it.
+    /// `ROTATION_STRATEGY`. A secret's own "strategy" wins.
     pub strategy: Option<Strategy>,
     /// How passwords are made.
     pub password: PasswordSettings,
     /// `PASSWORD_FORM`.
     pub form: PasswordForm,
-    /// `ADMIN_RESET`: the admin may reset a user whose every password is lost.
+    /// `ADMIN_RESET`: whether the admin may reset a user if no stored password works.
     pub admin_reset: bool,
-    /// `ALLOW_DIAGNOSE`: the diagnose event is answered.
+    /// `ALLOW_DIAGNOSE`: whether the function answers the diagnose event.
     pub allow_diagnose: bool,
-    /// `ALLOW_PRIVATE_ADDRESSES`: HTTP targets may be called at private addresses.
+    /// `ALLOW_PRIVATE_ADDRESSES`: whether HTTP targets may be called at private addresses.
     pub allow_private: bool,
     /// `EXTRA_CA_PEM` and `SSL_CERT_FILE`: more roots to trust, as PEM.
     pub extra_roots: Option<String>,
-    /// `USERNAME_CHARACTER_LIMIT`, where the target has no limit of its own to read.
+    /// `USERNAME_CHARACTER_LIMIT`, a lower limit than the server's.
     pub username_limit: Option<usize>,
 }
 
@@ -86,7 +86,7 @@ impl Settings {
     }
 }
 
-/// AWS's reading of a yes: everything else is a no, and nothing is trimmed.
+/// Reads a boolean as AWS's functions do: everything but these words means no, and spaces count.
 fn truth(text: &str) -> bool {
     ["true", "1", "y", "yes"].contains(&text.to_lowercase().as_str())
 }
@@ -109,7 +109,7 @@ fn limit(text: &str) -> Result<usize> {
     text.parse().map_err(|_| setting("USERNAME_CHARACTER_LIMIT", "is a number"))
 }
 
-/// PEM text, or a file's path; both variables are read only when they are set.
+/// Reads both variables, if set: PEM text, or the path of a file.
 fn extra_roots(env: &dyn Fn(&str) -> Option<String>) -> Result<Option<String>> {
     let mut roots = String::new();
     for name in ["EXTRA_CA_PEM", "SSL_CERT_FILE"] {
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_is_named() {
+    fn the_error_names_a_variable_that_cannot_be_used() {
         for name in ["ROTATION_STRATEGY", "PASSWORD_FORM", "USERNAME_CHARACTER_LIMIT", "EXTRA_CA_PEM"] {
             let Err(error) = read(&[(name, "/no/such thing")]) else { panic!("{name} accepted") };
             assert!(error.kind() == Kind::BadPolicy && error.to_string().contains(name), "{error}");

@@ -1,5 +1,5 @@
-//! Trust: the public roots and the RDS roots, compiled in, and what a deployment or a secret adds. Nothing is read from the
-//! machine, and nothing is parsed before the first connection that needs it.
+//! The trusted roots: the public roots and the RDS roots, compiled in, and those that a deployment or a secret adds. Nothing is read
+//! from the machine, and nothing is parsed before the first connection that needs it.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -13,8 +13,8 @@ use crate::error::{Error, Kind, Result};
 /// The certificate authorities of RDS in every Region, and Amazon's own (shared/data/README.md says how to refresh them).
 const RDS_ROOTS: &str = include_str!("../data/rds-ca.pem");
 
-/// A verifying configuration; one per set of extra roots, so that a rotation's logins parse them once and TLS sessions can be
-/// resumed.
+/// A configuration that verifies certificates. There is one for each set of extra roots, so that a rotation's logins parse the roots
+/// once and can resume TLS sessions.
 pub fn client_config(extra: &[&str]) -> Result<Arc<ClientConfig>> {
     static STANDARD: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     static OTHERS: PerRoots<Arc<ClientConfig>> = PerRoots::new();
@@ -24,20 +24,20 @@ pub fn client_config(extra: &[&str]) -> Result<Arc<ClientConfig>> {
     OTHERS.of(extra, || Ok(Arc::new(with_roots(with_extra(extra)?))))
 }
 
-/// What was made of the last few sets of extra roots. The logins of a rotation trust one set or two, and making something of
-/// them means to parse a hundred certificates.
+/// A cache of values made from the last few sets of extra roots. A rotation's logins trust one set or two, and each set means parsing
+/// a hundred certificates.
 pub struct PerRoots<T>(Mutex<Vec<(Vec<String>, T)>>);
 
-/// A process may rotate the secrets of many servers; what is kept for each must not add up.
+/// The number of sets to keep. A process may rotate the secrets of many servers, so the cache must not grow with them.
 const KEPT: usize = 4;
 
 impl<T: Clone> PerRoots<T> {
-    /// Nothing yet.
+    /// An empty cache.
     pub const fn new() -> PerRoots<T> {
         PerRoots(Mutex::new(Vec::new()))
     }
 
-    /// What was made of these roots, or is now.
+    /// The value for these roots; makes it if the cache does not have it.
     pub fn of(&self, extra: &[&str], make: impl FnOnce() -> Result<T>) -> Result<T> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, made)) = kept.iter().find(|(roots, _)| roots == extra) {
@@ -72,12 +72,11 @@ fn with_extra(extra: &[&str]) -> Result<RootCertStore> {
     Ok(roots)
 }
 
-/// The same trust as text, for a driver that makes its configuration itself and brings the public roots (the one
-/// `webpki-roots` of this workspace): the RDS roots and `extra`. Such a driver takes the process's crypto provider, so that is
-/// settled here as well.
+/// The RDS roots and `extra` as text, for a driver that makes its TLS configuration itself. Such a driver brings the public roots (the
+/// one `webpki-roots` of this workspace) and uses the process's crypto provider, so this also installs the provider.
 pub fn private_roots(extra: &[&str]) -> Result<Vec<String>> {
     client_config(extra)?;
-    // Settled twice is settled.
+    // Installing it twice fails, and does no harm.
     let _ = provider().as_ref().clone().install_default();
     Ok([RDS_ROOTS].iter().chain(extra).map(|pem| (*pem).to_owned()).collect())
 }
@@ -98,7 +97,7 @@ fn with_roots(roots: RootCertStore) -> ClientConfig {
 
 fn standard_roots() -> RootCertStore {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    // The file is ours and tested; a root that a stricter parser refuses one day only loses itself.
+    // The file is ours and tested. If a stricter parser one day refuses a root, only that root is lost.
     roots.add_parsable_certificates(CertificateDer::pem_slice_iter(RDS_ROOTS.as_bytes()).flatten());
     roots
 }
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_extra_roots_are_parsed_once_and_others_are_others() {
+    fn the_same_extra_roots_are_parsed_once_and_other_roots_get_another_configuration() {
         let first = &RDS_ROOTS[..RDS_ROOTS.find("-----END").expect("a certificate ends") + 26];
         let config = client_config(&[first]).expect("a root");
         assert!(Arc::ptr_eq(&config, &client_config(&[first]).expect("a root")));
@@ -129,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn an_extra_root_that_is_none_is_refused() {
+    fn an_extra_root_that_is_no_certificate_is_refused() {
         for pem in ["", "text", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
             assert_eq!(client_config(&[pem]).unwrap_err().kind(), Kind::BadSecret, "{pem}");
         }

@@ -2,7 +2,8 @@
 
 What a function calls is read from the program that was built: the linker keeps an operation of the AWS SDK only if the
 code can come to call it, and each carries its name as text. What may be called is read from the AWS SDK's own models, so a
-call to a service that nobody thought of is found too.
+call to a service that nobody thought of is found too. What a role grants is read from the template, which has each target's
+own statements from functions/NAME/target.yaml.
 """
 
 import os
@@ -12,19 +13,15 @@ import sys
 import botocore.session
 from samtranslator.yaml_helper import yaml_parse
 
+from targets import DESCRIPTIONS, resource
+
 # What Lambda itself and Secrets Manager on the caller's behalf do; no code of ours calls these.
 BY_LAMBDA = {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTelemetryRecords", "xray:PutTraceSegments"}
 BY_SECRETS_MANAGER = {"kms:Decrypt", "kms:GenerateDataKey"}
-# botocore's names of the services a function may be given, and IAM's. Not STS: the SDK's default chain of credentials
-# is linked and can assume roles, but shared/src/aws.rs sets the environment's credentials instead of it.
-SERVICES = {
-    "secretsmanager": "secretsmanager",
-    "rds": "rds",
-    "redshift": "redshift",
-    "redshift-serverless": "redshift-serverless",
-    "kms": "kms",
-    "ssm": "ssm",
-}
+# Services that a program is searched for, beside those in the descriptions; botocore and IAM have the same names for them. Not STS:
+# the SDK's default chain of credentials is linked and can assume roles, but shared/src/aws.rs sets the environment's credentials
+# instead of it.
+SERVICES = {"secretsmanager", "rds", "redshift", "redshift-serverless", "kms", "ssm"}
 SECRETS = {
     "secretsmanager:DescribeSecret",
     "secretsmanager:GetSecretValue",
@@ -37,14 +34,14 @@ SECRETS = {
 def called(program):
     """The IAM actions of all operations that are linked into a program."""
     actions = set()
-    for service, prefix in SERVICES.items():
+    for service in sorted(SERVICES | DESCRIBED):
         model = botocore.session.get_session().get_service_model(service)
         # Each operation of the SDK opens a tracing span of this name.
         service_id = model.metadata["serviceId"]
         texts = {f"{service_id}.{name}".encode(): name for name in model.operation_names}
         # Texts stand in a program without anything between them, and one can begin another: the longest counts.
         longest_first = b"|".join(re.escape(text) for text in sorted(texts, key=len, reverse=True))
-        actions |= {f"{prefix}:{texts[text]}" for text in re.findall(longest_first, program)}
+        actions |= {f"{service}:{texts[text]}" for text in re.findall(longest_first, program)}
     return actions
 
 
@@ -60,7 +57,17 @@ def actions(statement):
     return {found} if isinstance(found, str) else set(found)
 
 
-def check(name, role, program):
+DESCRIBED = {
+    action.split(":")[0]
+    for description in DESCRIPTIONS.values()
+    for statement in description.get("Statements", [])
+    for action in actions(statement)
+}
+
+
+def check(target, role, program):
+    name = f"rotate-{target}"
+    of_any_resource = ["Trace", *DESCRIPTIONS[target].get("AnyResource", [])]
     granted = {statement["Sid"]: actions(statement) for statement in statements(role)}
     assert all(statement["Effect"] == "Allow" for statement in statements(role))
     ours = set().union(*granted.values()) - BY_LAMBDA - BY_SECRETS_MANAGER
@@ -76,18 +83,14 @@ def check(name, role, program):
         if statement["Sid"] == "RotateAttachedSecrets":
             limits = statement["Condition"]["StringEquals"]
             own = limits["secretsmanager:resource/AllowRotationLambdaArn"]["Fn::Sub"]
-            assert own.endswith(f":function:${{functionName}}-{name.removeprefix('rotate-')}"), own
+            assert own.endswith(f":function:${{functionName}}-{target}"), own
         if any(action.startswith("kms:") for action in actions(statement)):
             assert "kms:ViaService" in statement["Condition"]["StringEquals"], statement
             assert "kms:EncryptionContext:SecretARN" in statement["Condition"]["StringLike"], statement
         if statement["Resource"] == "*":
-            assert statement["Sid"] in ("FindWorkgroups", "Trace"), statement
+            assert statement["Sid"] in of_any_resource, statement
         assert not any("*" in action for action in actions(statement)), statement
     print(f"{name}: {', '.join(sorted(needed))}")
-
-
-def resource(name):
-    return "".join(word.capitalize() for word in name.removeprefix("rotate-").split("-"))
 
 
 template_path, folder = sys.argv[1:]
@@ -96,5 +99,6 @@ with open(template_path) as file:
 names = sorted(os.listdir(folder))
 assert names, f"{folder} is empty"
 for name in names:
+    target = name.removeprefix("rotate-")
     with open(os.path.join(folder, name), "rb") as file:
-        check(name, template["Resources"][f"{resource(name)}FunctionRole"], file.read())
+        check(target, template["Resources"][f"{resource(target)}FunctionRole"], file.read())

@@ -18,9 +18,17 @@ from samtranslator.translator.managed_policy_translator import ManagedPolicyLoad
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
+from targets import DESCRIPTIONS, resource
+
 # Not in moto; cfn-lint checks them against AWS's own schema.
 NOT_MADE = {"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::Config::ConfigRule"}
-TARGETS = ["postgres", "mysql", "redshift", "api-key"]
+TARGETS = list(DESCRIPTIONS)
+
+
+def only(target):
+    """The parameters of a stack with one function: they turn off what a stack has by default."""
+    others = [it for it in TARGETS if it != target and DESCRIPTIONS[it]["DeployedByDefault"]]
+    return {f"deploy{resource(it)}": "false" for it in others}
 
 
 def translated(parameters):
@@ -84,7 +92,7 @@ def of_type(resources, kind):
 
 def every_function():
     resources, outputs = make(
-        "all", deployRedshift="true", deployApiKey="true",
+        "all", **{f"deploy{resource(target)}": "true" for target in TARGETS},
         alarmTopicArn="arn:aws:sns:us-east-1:123456789012:alarms", maxDaysSinceRotation="40",
         kmsKeyArn="arn:aws:kms:us-east-1:123456789012:key/one", masterSecretArn="arn:aws:secretsmanager:us-east-1:123456789012:secret:admin",
     )
@@ -106,14 +114,14 @@ def every_function():
 
 
 def only_one():
-    resources, _ = make("one", functionName="one", deployMysql="false")
+    resources, _ = make("one", functionName="one", **only("postgres"))
     assert of_type(resources, "AWS::Lambda::Function") == ["one-postgres"], resources
     assert len(of_type(resources, "AWS::IAM::Role")) == 1 and not of_type(resources, "AWS::Events::Rule"), resources
 
 
 def with_an_existing_role():
     role = "arn:aws:iam::123456789012:role/ours"
-    resources, _ = make("role", functionName="role", deployMysql="false", roleArn=role)
+    resources, _ = make("role", functionName="role", **only("postgres"), roleArn=role)
     assert not of_type(resources, "AWS::IAM::Role"), resources
     assert boto3.client("lambda").get_function_configuration(FunctionName="role-postgres")["Role"] == role
 

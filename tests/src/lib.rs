@@ -5,3 +5,4 @@ pub mod fake_postgres;
 pub mod fake_server;
 pub mod model;
 pub mod moto;
+pub mod pages;

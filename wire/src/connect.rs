@@ -52,7 +52,7 @@ pub struct Session {
 /// Explains a refused statement by its SQLSTATE: which kind of error it is, and what to do.
 pub type Explain<'a> = &'a dyn Fn(&str) -> Option<(Kind, String)>;
 
-/// Logs in, as soon as the server has a place for one more session; over the early connection if there is one to this server.
+/// Logs in, over the early connection if there is one to this server, as soon as the server has a place for one more session.
 pub async fn login(
     job: &Job<'_>,
     ahead: &Ahead,

@@ -10,6 +10,7 @@ use crate::command::{cargo, command, copy_tree, run, target};
 use crate::package::{PROCESSORS, add_target, as_anywhere, build, pack, with_cargo_lambda};
 use crate::parts::Parts;
 use crate::setup::{self, remove};
+use crate::template::{TEMPLATE, resource};
 use crate::test::{functions, run_tests};
 
 /// The virtual environments; each tool wants versions of its own of what they have in common.
@@ -24,8 +25,6 @@ const MOTO: [&str; 4] = [
 
 const CDK: [&str; 4] =
     ["aws-cdk-lib@2.276.0", "constructs@10.8.1", "typescript@5.9.3", "@types/node@20.19.43"];
-
-const TEMPLATE: &str = "template.yaml";
 
 /// Every check, cheap ones first.
 pub(crate) fn run_all() -> ExitCode {
@@ -107,16 +106,9 @@ fn sam_build() -> Result<(), String> {
     remove(&folder)?;
     fs::create_dir_all(&folder).map_err(failed)?;
     for name in functions()? {
-        let resource = resource(&name);
-        fs::copy(sam_folder().join(resource).join("bootstrap"), folder.join(&name)).map_err(failed)?;
+        fs::copy(sam_folder().join(resource(&name)).join("bootstrap"), folder.join(&name)).map_err(failed)?;
     }
     Ok(())
-}
-
-/// The template's name for a function: `rotate-api-key` is `RotateApiKey`.
-fn resource(name: &str) -> String {
-    let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
-    name.split('-').map(capital).collect()
 }
 
 /// Compiles the CDK example, makes its template and lints that.

@@ -12,6 +12,7 @@ mod parts;
 mod setup;
 mod soak;
 mod sweep;
+mod template;
 mod test;
 
 use std::env;
@@ -23,6 +24,7 @@ usage: cargo xtask VERB
   demo          a password rotates while eight clients keep logging in; finds or fetches a PostgreSQL
   test          formatting, lints, licences, and every test; installs what is missing first
   package       a zip and an SBOM of every function for both processors, in target/package
+  template      template.yaml, from xtask/template and each target's own target.yaml
   deploy-check  the template, the packages and the examples of docs/deploying.md, without AWS
   sweep         every rotation of every function, killed at every call and every message
   fuzz          random bytes for whatever reads foreign ones: [--smoke | --seconds N] [TARGET]
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         ["demo"] => demo(),
         ["test"] => test::run_all(),
         ["package"] => package::run_all(),
+        ["template"] => template::write(),
         ["deploy-check"] => deploy::run_all(),
         ["sweep"] => sweep::run_all(),
         ["fuzz", ref rest @ ..] => fuzz::run_all(rest).unwrap_or_else(misunderstood),

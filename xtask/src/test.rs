@@ -40,7 +40,12 @@ fn deny() -> Result<(), String> {
 
 /// The names of the functions' packages, which are those of their binaries: one for each folder.
 pub(crate) fn functions() -> Result<Vec<String>, String> {
-    let folders = fs::read_dir("functions").map_err(|error| format!("functions: {error}"))?;
+    functions_in(Path::new(""))
+}
+
+/// The same for the workspace in a folder.
+pub(crate) fn functions_in(top: &Path) -> Result<Vec<String>, String> {
+    let folders = fs::read_dir(top.join("functions")).map_err(|error| format!("functions: {error}"))?;
     let folders = folders.flatten().filter(|entry| entry.path().join("Cargo.toml").exists());
     let mut names: Vec<String> =
         folders.map(|entry| format!("rotate-{}", entry.file_name().to_string_lossy())).collect();

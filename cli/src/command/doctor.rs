@@ -1,4 +1,4 @@
-//! `turnlock doctor`: read-only checks of everything that a rotation of one secret rests on.
+//! `turnlock doctor`: checks everything that a rotation of one secret rests on, and changes nothing.
 
 use std::time::Duration;
 
@@ -21,11 +21,11 @@ mod network;
 mod shared;
 mod value;
 
-/// Look at everything that a rotation of this secret rests on; change nothing.
+/// Check everything that a rotation of this secret rests on; change nothing.
 ///
-/// Secret, labels, schedule, function, role, key, network, TLS, and, through a function, logins and privileges: with
-/// AWSCURRENT and AWSPENDING only and once each, since failed logins can lock an account. Reads this secret's current value, and
-/// no other's unless asked to.
+/// Checks secret, labels, schedule, function, role, key, network and TLS; through a function also logins and privileges. Logs in
+/// with AWSCURRENT and AWSPENDING only, once each, because failed logins can lock an account. Reads this secret's current value,
+/// and another secret's only with --others.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  turnlock doctor prod/app\n  turnlock doctor prod/app --function rotate-postgres\n  \
@@ -35,18 +35,17 @@ pub(crate) struct Doctor {
     /// The secret's name or ARN.
     #[arg(value_name = "SECRET_ID")]
     secret: String,
-    /// A command: log in from here, by a function started here. An ARN: the deployed function to look at, if it is not the
-    /// secret's own.
+    /// A command: start this function here and log in with it. An ARN: check this deployed function instead of the secret's own.
     #[arg(long, value_name = "COMMAND_OR_ARN")]
     function: Option<String>,
-    /// Log in from inside a deployed function, which allows it with ALLOW_DIAGNOSE=true.
+    /// Log in from inside a deployed function that has ALLOW_DIAGNOSE=true.
     #[arg(long, value_name = "FUNCTION_ARN")]
     through: Option<String>,
-    /// Try every version, once each, and not only AWSCURRENT and AWSPENDING. Failed logins can lock an account; where the
-    /// limit can be read, it is kept.
+    /// Try every version once, not only AWSCURRENT and AWSPENDING. Failed logins can lock an account; a limit that can be read
+    /// is respected.
     #[arg(long)]
     all_versions: bool,
-    /// Read the values of the other secrets here, to see whether one names the same account.
+    /// Read the values of the other secrets here, to find one that names the same account.
     #[arg(long)]
     others: bool,
     #[command(flatten)]
@@ -60,7 +59,7 @@ impl Doctor {
         let command = self.function.as_deref().filter(|function| !function.starts_with("arn:"));
         if self.all_versions && command.is_none() && self.through.is_none() {
             return Err(Failure::usage(
-                "--all-versions needs somebody who can log in",
+                "--all-versions needs a function that can log in",
                 "add --function COMMAND, or --through FUNCTION_ARN",
             ));
         }
@@ -86,7 +85,7 @@ impl Doctor {
         Ok(finding::report(screen, json!({"secret": state.arn, "strategy": strategy}), &findings))
     }
 
-    /// What only a function can see; without one, that it was not looked at.
+    /// The checks that only a function can make. Without a function, one finding says that they were not made.
     async fn logins(
         &self,
         account: &Account,
@@ -107,21 +106,21 @@ impl Doctor {
                 return Ok(None);
             }
         };
-        // The function's word on labels and the secret says nothing that is not said above.
+        // The checks above cover labels and the secret already.
         findings
             .extend(report.findings.into_iter().filter(|it| it.check != "labels" && it.check != "secret"));
         Ok(report.strategy)
     }
 }
 
-/// Whether this machine's clock agrees with the service's: signatures hold for five minutes.
+/// Checks whether this machine's clock agrees with the service's, because a signature is valid for five minutes only.
 async fn clock(account: &Account) -> Finding {
     let ask = async {
         let signed = Signed::new(account, Duration::from_secs(10)).await?;
         let headers =
             [("x-amz-target", "secretsmanager.ListSecrets"), ("content-type", "application/x-amz-json-1.1")];
         let (service, endpoint) = ("secretsmanager", account.endpoint.as_str());
-        // What is answered does not matter, nor whether it is allowed: every answer is dated.
+        // Every answer has a date, even a refusal, so its content does not matter.
         let body = "{\"MaxResults\": 1}".into();
         signed.send(Request { service, endpoint, method: "POST", path: "/", headers: &headers, body }).await
     };
@@ -133,17 +132,17 @@ async fn clock(account: &Account) -> Finding {
     match date.and_then(|date| DateTime::from_str(date, Format::HttpDate).ok()) {
         None => Finding::skipped("clock", "the answer has no date", None),
         Some(there) if there.secs().abs_diff(now().secs()) <= 60 => {
-            Finding::pass("clock", "this machine's agrees with Secrets Manager's")
+            Finding::pass("clock", "this machine's clock agrees with Secrets Manager's")
         }
         Some(there) => Finding::fail(
             "clock",
             format!("this machine says {}, Secrets Manager {}", moment(now()), moment(there)),
-            "set the clock: AWS refuses signatures that are five minutes off",
+            "set this machine's clock: AWS refuses signatures that are five minutes off",
         ),
     }
 }
 
-/// Whether a rotation is stuck.
+/// Checks whether a rotation is stuck.
 fn labels(state: &State) -> Finding {
     let holder = |label: &str| state.with(label).map_or("none", |version| version.id.as_str());
     let text = format!(
@@ -162,18 +161,22 @@ fn labels(state: &State) -> Finding {
     if state.with("AWSCURRENT").is_none() {
         return Finding::fail(
             "labels",
-            format!("nothing is current: {text}"),
+            format!("no version is current: {text}"),
             "`turnlock explain` says what to do",
         );
     }
     if state.under_way().is_some() {
         let what = format!("a rotation has begun and not finished: {text}");
-        return Finding::fail("labels", what, "`turnlock explain` says where it stands, and what is safe");
+        return Finding::fail(
+            "labels",
+            what,
+            "`turnlock explain` says where the rotation stands, and what is safe",
+        );
     }
     Finding::pass("labels", text)
 }
 
-/// Whether it rotates at all, and in time.
+/// Checks whether the secret rotates, and on schedule.
 fn schedule(state: &State) -> Finding {
     let described = &state.described;
     if let Some(owner) = &described.owning_service {
@@ -193,7 +196,7 @@ fn schedule(state: &State) -> Finding {
     if described.rotation_enabled == Some(false) {
         return Finding::fail(
             "rotation",
-            format!("switched off; it was rotated by {function}"),
+            format!("switched off; its rotation function is {function}"),
             "aws secretsmanager rotate-secret switches it on",
         );
     }

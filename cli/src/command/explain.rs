@@ -1,4 +1,4 @@
-//! `turnlock explain` and `turnlock repair`: where a rotation stands, and the next safe action.
+//! `turnlock explain` says where a rotation stands and which action is safe next. `turnlock repair` takes that action.
 
 use aws_smithy_types::DateTime;
 use clap::Args;
@@ -12,9 +12,9 @@ use crate::labels::{CURRENT, PENDING, State, now};
 use crate::screen::{Paint, RESUMABLE, Screen};
 use crate::story::{self, Action, Facts, Story};
 
-/// Say where a rotation stands, which version can do what, and the next safe action.
+/// Say where a rotation stands, which versions log in, and the next safe action.
 ///
-/// Changes nothing. Labels alone say how far the steps came; with --function or --through the logins are tried too, with
+/// Changes nothing. The labels say how far the steps came. With --function or --through it also tries the logins, with
 /// AWSCURRENT and AWSPENDING only, once each.
 #[derive(Args)]
 pub(crate) struct Explain {
@@ -24,7 +24,7 @@ pub(crate) struct Explain {
 
 /// Take the next safe action that `explain` names, after showing it.
 ///
-/// Runs the steps again, takes AWSPENDING off a version that the server is known to refuse, or rotates anew; nothing else.
+/// Runs the steps again, removes AWSPENDING from a version that the server refuses, or rotates again; nothing else.
 #[derive(Args)]
 pub(crate) struct Repair {
     #[command(flatten)]
@@ -34,16 +34,16 @@ pub(crate) struct Repair {
     yes: bool,
 }
 
-/// A secret, and by which function its logins are tried.
+/// A secret, and the function that tries its logins.
 #[derive(Args)]
 struct Subject {
     /// The secret's name or ARN.
     #[arg(value_name = "SECRET_ID")]
     secret: String,
-    /// Try the logins by a function started here.
+    /// Try the logins with a function started here.
     #[arg(long, value_name = "COMMAND")]
     function: Option<String>,
-    /// Try the logins by a deployed function, which allows it with ALLOW_DIAGNOSE=true.
+    /// Try the logins with a deployed function that has ALLOW_DIAGNOSE=true.
     #[arg(long, value_name = "ARN", conflicts_with = "function")]
     through: Option<String>,
     #[command(flatten)]
@@ -68,7 +68,7 @@ impl Subject {
             (None, None) => Report::default(),
         };
         let filled = match state.under_way() {
-            // Whoever may not read values can still be told the rest.
+            // Without permission to read values, the rest can still be explained.
             Some(version) => account.value(&state.arn, &version.id).await.ok().map(|value| value.is_some()),
             None => None,
         };
@@ -93,7 +93,7 @@ impl Found {
         screen.out(format!("  {}", self.story.why));
         if self.is_recent() {
             screen.out(
-                "  it began less than five minutes ago and may still be at work: look again before you act",
+                "  the rotation began less than five minutes ago and may still be running: look again before you act",
             );
         }
         screen.out(format!("next: {}", self.story.advice));
@@ -113,7 +113,7 @@ impl Found {
         }
     }
 
-    /// Whether the rotation may be at work right now.
+    /// Whether the rotation may still be running.
     fn is_recent(&self) -> bool {
         let recent = |at: DateTime| now().secs() - at.secs() < 300;
         self.state.under_way().is_some_and(|version| version.created.is_none_or(recent))
@@ -165,7 +165,7 @@ impl Repair {
         if real && !self.yes && !matches!(action, Action::Nothing | Action::Person) {
             return Err(Failure::usage(
                 format!("{} is in a real AWS account ({})", found.state.arn, found.account.endpoint),
-                "add --yes to do what is said above",
+                "add --yes to take the action above",
             ));
         }
         match (action, found.state.under_way()) {
@@ -176,12 +176,12 @@ impl Repair {
                 Ok(found.exit())
             }
             (Action::DropPending, Some(version)) => {
-                screen.doing("taking AWSPENDING away", RESUMABLE);
+                screen.doing("removing AWSPENDING", RESUMABLE);
                 found.account.drop_pending(&found.state.arn, &version.id).await?;
                 if screen.json {
                     screen.out_json(&found.json(true));
                 } else {
-                    screen.out(screen.paint(Paint::Good, "AWSPENDING is taken away: rotate anew"));
+                    screen.out(screen.paint(Paint::Good, "AWSPENDING is removed: rotate again"));
                 }
                 Ok(Exit::Fine)
             }

@@ -1,4 +1,4 @@
-//! `turnlock invoke`: one rotation, or one step of it, through a process here or a deployed function.
+//! `turnlock invoke`: runs one rotation, or one step of it, with a process here or a deployed function.
 
 use std::time::Duration;
 
@@ -17,9 +17,9 @@ use crate::signed::Signed;
 
 /// Rotate a secret once, or run one step, and show what it did to the labels.
 ///
-/// With a COMMAND the function runs on this machine and Secrets Manager's part is played here: the process needs no
-/// credentials, its requests are signed with yours. With an ARN, or without --function, Secrets Manager rotates by the
-/// function that the secret is configured with. A rotation that began and did not finish is taken up where it stands.
+/// With a COMMAND the function runs on this machine, and turnlock plays Secrets Manager's part. The process needs no
+/// credentials, because turnlock signs its requests with yours. With an ARN, or without --function, Secrets Manager rotates by
+/// the function that the secret is configured with. A rotation that began and did not finish goes on where it stopped.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  turnlock invoke prod/app --function rotate-postgres --endpoint-url http://127.0.0.1:4599\n  \
@@ -68,7 +68,7 @@ impl Invoke {
         if !account.local && !self.yes {
             return Err(Failure::usage(
                 format!("{} is in a real AWS account ({})", before.arn, account.endpoint),
-                "add --yes if it is to be rotated there, or point at a lab with --endpoint-url",
+                "add --yes to rotate it there, or point at a lab with --endpoint-url",
             ));
         }
         if !screen.json {
@@ -96,13 +96,13 @@ impl Invoke {
         let begins = under_way.is_none();
         if begins && command.is_none() {
             return Err(Failure::usage(
-                "no rotation is under way, and a deployed function can only begin one whole",
+                "no rotation is under way, and a deployed function can only start a whole rotation",
                 "leave out --step, or run the function here with --function COMMAND",
             ));
         }
         if begins && self.step.is_some_and(|step| step != Step::CreateSecret) {
             return Err(Failure::usage(
-                "no rotation is under way: there is no pending version that the step could work on",
+                "no rotation is under way, so there is no pending version for this step",
                 "begin with --step createSecret",
             ));
         }
@@ -119,12 +119,12 @@ impl Invoke {
             None => (Function::deployed(account, self.arn(before)?).await?, None),
         };
         if !begins && !screen.json {
-            screen.out(format!("Taking up the rotation to {token}"));
+            screen.out(format!("Continuing the rotation to {token}"));
         }
         let runs = self.steps(&function, &before.arn, &token, screen).await?;
         let finished = runs.last().is_some_and(|run| run.step == Step::FinishSecret && run.refused.is_none());
         if finished {
-            // What the service does after the last step.
+            // The service does the same after the last step.
             let after = account.state(&before.arn).await?;
             if after.with("AWSPENDING").is_some_and(|version| version.id == token && version.has(CURRENT)) {
                 let dropped = account.drop_pending(&before.arn, &token).await;
@@ -160,7 +160,7 @@ impl Invoke {
             let (answer, took) = function.timed(&event).await?;
             let mut run = Run { step, took, refused: answer.err() };
             if let Some(refused) = run.refused.as_mut().filter(|refused| refused.is_silence()) {
-                // Why a process ended is in what it wrote last.
+                // The last line that a process wrote says why it ended.
                 refused.message +=
                     &function.output().lines().last().map(|line| format!(": {line}")).unwrap_or_default();
             }
@@ -179,7 +179,7 @@ impl Invoke {
         Ok(runs)
     }
 
-    /// Lets Secrets Manager rotate by the function it knows, and watches the labels.
+    /// Lets Secrets Manager rotate with the secret's own function, and watches the labels.
     async fn by_the_service(
         &self,
         account: &Account,
@@ -189,12 +189,9 @@ impl Invoke {
         let arn = self.arn(before)?;
         if before.function() != Some(arn) {
             return Err(Failure::usage(
+                format!("the secret is rotated by {}, not by {arn}", before.function().unwrap_or("nothing")),
                 format!(
-                    "the secret is not rotated by {arn} but by {}",
-                    before.function().unwrap_or("nothing")
-                ),
-                format!(
-                    "attach it: aws secretsmanager rotate-secret --secret-id {} --rotation-lambda-arn {arn}",
+                    "attach the function: aws secretsmanager rotate-secret --secret-id {} --rotation-lambda-arn {arn}",
                     before.name
                 ),
             ));
@@ -258,13 +255,13 @@ fn unfinished(token: &str, refused: Option<(Step, &Refused)>) -> Failure {
     let Some((step, refused)) = refused else {
         return Failure::finding(
             format!("the rotation to {token} has not finished"),
-            "see the function's log in CloudWatch; `turnlock explain` says where it stands",
+            "see the function's log in CloudWatch; `turnlock explain` says where the rotation stands",
         );
     };
     let (what, hint) = refused.split();
     let hint = hint.unwrap_or(match refused.is_silence() {
         true => "--logs shows what the function wrote; check the command of --function",
-        false => "`turnlock explain` says where the rotation stands; every step can be run again",
+        false => "`turnlock explain` says where the rotation stands; every step can run again",
     });
     Failure::finding(format!("{} failed: {what}", step.name()), hint)
 }

@@ -1,4 +1,4 @@
-//! `turnlock lab`: the local Secrets Manager in the foreground.
+//! `turnlock lab`: runs the local Secrets Manager in the foreground.
 
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -8,17 +8,17 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use lab::rotation::{Event, EventKind, Invoke, InvokeError};
 use lab::runtime::RunningFunction;
-use lab::secrets::{self, Call, Fault, Outcome, StateFile, StateKey};
+use lab::secrets::{Call, Fault, Outcome, StateFile, StateKey, faults_from_toml};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::seed;
-use crate::Stop;
 use crate::failure::{Exit, Failure};
 use crate::function;
-use crate::labels::name_of;
+use crate::name::name_of;
 use crate::screen::{Paint, Screen};
+use crate::stop::Stop;
 
 /// Run a Secrets Manager on this machine, with rotation functions attached.
 ///
@@ -27,7 +27,7 @@ use crate::screen::{Paint, Screen};
 #[derive(Args)]
 #[command(
     after_help = "Example:\n  turnlock lab --function postgres=rotate-postgres --seed secrets.toml\n\n\
-    The command of a function is read as a shell would; give it settings with env:\n  \
+    A function's command is split into words as in a shell; pass settings with env:\n  \
     --function 'pg=env PASSWORD_LENGTH=40 rotate-postgres'"
 )]
 pub(crate) struct Lab {
@@ -37,11 +37,11 @@ pub(crate) struct Lab {
     /// Secrets to start with (docs/cli.md has an example).
     #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
-    /// Keep the secrets in this file, encrypted. The key is FILE.key, made if it is not there, or comes from the
+    /// Keep the secrets in this file, encrypted. The key is in FILE.key, which is created if absent, or comes from the
     /// passphrase in TURNLOCK_LAB_PASSPHRASE.
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
-    /// Let calls fail as this file says (docs/cli.md has an example).
+    /// Make calls fail as this file says (docs/cli.md has an example).
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
     /// Attach a rotation function; its ARN ends in NAME.
@@ -50,7 +50,7 @@ pub(crate) struct Lab {
     /// How long each call takes, in milliseconds, as if the Region were far away.
     #[arg(long, value_name = "MS", default_value_t = 0)]
     latency: u64,
-    /// Show reads too, and not only what changes something.
+    /// Show reads too, not only calls that change something.
     #[arg(long)]
     calls: bool,
     /// Show what the functions write.
@@ -71,15 +71,15 @@ impl Lab {
     pub(crate) async fn run(self, screen: &Arc<Screen>) -> Result<Exit, Failure> {
         let mut stop = Stop::listen()?;
         let seeds = self.seed.as_deref().map(seed::read).transpose()?.unwrap_or_default();
-        let options = secrets::Options {
+        let options = lab::Options {
             port: self.port,
             latency: Duration::from_millis(self.latency),
             state: self.state.clone().map(state_file),
             ..Default::default()
         };
         let faults = self.faults.as_deref().map(faults).transpose()?.unwrap_or_default();
-        let lab = secrets::Lab::start(options).await.map_err(|error| self.not_started(&error))?;
-        let events = lab.follow(); // before the seeds: their tests are told too
+        let lab = lab::Lab::start(options).await.map_err(|error| self.not_started(&error))?;
+        let events = lab.follow(); // before the seeds, so that their tests are printed too
         let mut arns = Vec::new();
         for (name, command) in &self.functions {
             arns.push(self.attach(&lab, name, command, screen).await?);
@@ -111,9 +111,9 @@ impl Lab {
                 format!("{}: {error}", file.display()),
                 match kind {
                     std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied => {
-                        "name a file in a folder that is there, and that you may write to"
+                        "name a file in an existing folder that you may write to"
                     }
-                    _ => "it opens with the key or passphrase that it was made with, for one lab at a time",
+                    _ => "the file opens with the key or passphrase that made it, and for one lab at a time",
                 },
             ),
             (None, _) => Failure::blind(format!("the lab cannot start: {error}"), "choose another --port"),
@@ -122,7 +122,7 @@ impl Lab {
 
     async fn attach(
         &self,
-        lab: &secrets::Lab,
+        lab: &lab::Lab,
         name: &str,
         command: &str,
         screen: &Arc<Screen>,
@@ -149,14 +149,14 @@ fn state_file(path: PathBuf) -> StateFile {
 
 fn faults(path: &Path) -> Result<Vec<Fault>, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string());
-    text.and_then(|text| secrets::faults_from_toml(&text)).map_err(|error| {
+    text.and_then(|text| faults_from_toml(&text)).map_err(|error| {
         let what = format!("{}: {}", path.display(), error.trim_end());
         Failure::usage(what, "docs/cli.md has an example of a file of faults")
     })
 }
 
-/// How to use it, once it can be used.
-fn welcome(lab: &secrets::Lab, arns: &[String], seeds: usize, screen: &Screen) {
+/// Prints how to use the lab.
+fn welcome(lab: &lab::Lab, arns: &[String], seeds: usize, screen: &Screen) {
     if screen.json {
         let line = json!({"endpoint": lab.endpoint(), "functions": arns, "secrets": seeds});
         return screen.out(line.to_string());
@@ -173,14 +173,14 @@ fn welcome(lab: &secrets::Lab, arns: &[String], seeds: usize, screen: &Screen) {
             "\n  aws secretsmanager rotate-secret --secret-id NAME --rotation-lambda-arn {arn}\n"
         ));
     }
-    screen.say(format!("{seeds} secrets to start with; ctrl-C ends it"));
+    screen.say(format!("{seeds} secrets to start with; ctrl-C ends the lab"));
 }
 
-/// A line for each call that ends.
-fn tell_calls(lab: &secrets::Lab, all: bool, screen: &Arc<Screen>) {
+/// Prints a line for each call that ends.
+fn tell_calls(lab: &lab::Lab, all: bool, screen: &Arc<Screen>) {
     let screen = Arc::clone(screen);
     lab.on_call(move |call| {
-        // Every rotation asks for its own empty version by id, and is told that it is not there.
+        // Every rotation asks for its own empty version by id and gets ResourceNotFoundException, which is no surprise.
         let surprising = matches!(call.outcome, Outcome::Refused(_)) && call.version.is_none();
         if all || changes(&call.operation) || surprising {
             tell_call(&screen, &call);
@@ -212,12 +212,12 @@ fn tell_call(screen: &Screen, call: &Call) {
     screen.out(format!("{}: {}", words.join(" "), screen.paint(paint, outcome)));
 }
 
-/// Tells how rotations begin and end, for as long as the lab runs.
+/// Prints when rotations begin and end, for as long as the lab runs.
 async fn follow(mut events: Receiver<Event>, screen: &Screen) {
     loop {
         match events.recv().await {
             Ok(event) => tell_event(&event, screen),
-            Err(RecvError::Lagged(missed)) => screen.say(format!("{missed} events went by unseen")),
+            Err(RecvError::Lagged(missed)) => screen.say(format!("{missed} events were not shown")),
             Err(RecvError::Closed) => return,
         }
     }
@@ -225,7 +225,7 @@ async fn follow(mut events: Receiver<Event>, screen: &Screen) {
 
 fn tell_event(event: &Event, screen: &Screen) {
     let (what, paint) = match event.kind {
-        // The call that began it has been told.
+        // The call that began the rotation has been printed.
         EventKind::RotationStarted if !screen.json => return,
         EventKind::RotationStarted => ("rotation began", Paint::Faint),
         EventKind::RotationSucceeded => ("rotation succeeded", Paint::Good),
@@ -244,7 +244,7 @@ fn tell_event(event: &Event, screen: &Screen) {
     }
 }
 
-/// A function whose steps are told.
+/// A function whose steps are printed.
 struct Watched {
     name: String,
     function: RunningFunction,

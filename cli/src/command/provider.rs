@@ -1,4 +1,4 @@
-//! `turnlock provider check`: whether a provider file can be used, by the word of the API-key function.
+//! `turnlock provider check`: asks the API-key function whether it can use a provider file.
 
 use std::path::PathBuf;
 
@@ -24,7 +24,7 @@ enum What {
     Check(Check),
 }
 
-/// Say whether a provider file can be used, and which line is wrong; calls no service.
+/// Check a provider file, and name the wrong line. Calls no service.
 #[derive(Args)]
 struct Check {
     /// The file.

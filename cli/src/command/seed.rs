@@ -1,15 +1,15 @@
-//! A file of secrets for a lab to start with.
+//! Reads the file with a lab's first secrets.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use lab::secrets::Lab;
+use lab::Lab;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
 
-/// One secret. It has no `Debug`: it holds the value.
+/// One secret. It has no `Debug`, because it holds the value.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 struct Entry {
@@ -39,7 +39,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Seed>, Failure> {
         )
     };
     let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    // The reader's own display would show the line, which may hold a password.
+    // The TOML reader's own message would show the line, which may hold a password.
     let entries: BTreeMap<String, Entry> = toml::from_str(&text).map_err(|error| {
         let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
         wrong(format!("line {line}: {}", without_values(error.message())))
@@ -47,7 +47,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Seed>, Failure> {
     Ok(entries.into_iter().map(|(name, entry)| Seed { name, entry }).collect())
 }
 
-/// What the reader says of a value of the wrong type, which it quotes: a text there may be a password.
+/// The TOML reader's message without the value that it quotes, because that value may be a password.
 fn without_values(message: &str) -> String {
     match message.rsplit_once(", expected ") {
         Some((quoted, wanted)) if quoted.starts_with("invalid type") => {
@@ -58,7 +58,7 @@ fn without_values(message: &str) -> String {
 }
 
 impl Seed {
-    /// Creates the secret, unless the lab has kept it from an earlier time.
+    /// Creates the secret, unless the lab's state file already has it.
     pub(super) fn plant(&self, lab: &Lab) -> Result<(), Failure> {
         let Seed { name, entry } = self;
         let refused = |refusal: lab::secrets::Refusal| {
@@ -87,7 +87,7 @@ impl Seed {
             secrets.enable_rotation(name, function).map_err(refused)?;
         }
         if let Some(schedule) = &entry.schedule {
-            // As at the service, this runs testSecret once.
+            // As in the real service, this runs testSecret once.
             let rules = json!({"ScheduleExpression": schedule});
             let token = format!("{:032x}", rand::random::<u128>());
             let request = json!({

@@ -1,12 +1,12 @@
-//! Stand-ins for what no program on this machine can be: Lambda's, IAM's and KMS's answers, in the form of their API references,
-//! and those of Secrets Manager in odd Regions (`region.rs`). Invocations are real: they reach a function's process.
+//! A stand-in for Lambda, IAM and KMS, which answers in the form of their API references, and for Secrets Manager in odd Regions
+//! (`region.rs`). Invocations are real: they reach a function's process.
 //!
-//! Names decide. A function called
+//! The name of a function decides how the stand-in answers. A function called
 //! - `missing` is not there, and `denied` may not be looked at; `failed` could not be deployed;
-//!   of `trouble` Lambda itself knows nothing for now;
-//! - `short` has little time, and its role may not put values; `hidden` and `strange` have roles that IAM does not tell of;
-//! - `closed` has no resource policy, `other` one for another service, `open` one without conditions;
-//! - `strange` answers every event with a word, `crash` with an error, `slow` not at all.
+//!   for `trouble` Lambda answers with an internal error;
+//! - `short` has a short timeout, and its role may not put values; for the roles of `hidden` and `strange` IAM gives no useful answer;
+//! - `closed` has no resource policy, `other` has one for another service, `open` has one without conditions;
+//! - `strange` answers every event with a word, `crash` with an error, `slow` never.
 //!
 //! Keys ending in `off` are disabled, and those ending in `hidden` may not be looked at.
 
@@ -31,13 +31,13 @@ use tokio::task::JoinSet;
 #[path = "region.rs"]
 mod region;
 
-/// The running stand-in; it ends with its value.
+/// The running stand-in. Dropping it stops it.
 pub(crate) struct Aws {
     pub(crate) endpoint: String,
     _server: JoinSet<()>,
 }
 
-/// What stands behind it.
+/// The function and the lab behind the stand-in.
 struct Behind {
     function: Arc<RunningFunction>,
     secrets: Secrets,

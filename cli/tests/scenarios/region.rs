@@ -1,9 +1,8 @@
-//! Secrets Manager in Regions where something is odd. The lab does what is asked; the Region's name says what is wrong with the
-//! answer:
+//! Secrets Manager in Regions where something is odd. The lab answers, and the Region's name says what is wrong with the answer:
 //!
-//! - `ahead-1`: its clock is two minutes ahead; `ahead-2`: an hour, so that it refuses signatures; `timeless-1`: it tells no time;
+//! - `ahead-1`: its clock is two minutes ahead; `ahead-2`: an hour, so that it refuses signatures; `timeless-1`: its answers have no date;
 //! - `late-1`: every rotation was due long ago; `managed-1`: the secrets are another service's;
-//! - `page-1`: a page answers instead.
+//! - `page-1`: a web page answers instead.
 
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
@@ -11,7 +10,7 @@ use http::HeaderMap;
 use lab::secrets::Secrets;
 use serde_json::{Value, json};
 
-/// What the Region's clock says; nothing where it tells no time.
+/// The time by the Region's clock; `None` if its answers have no date.
 pub(crate) fn date(region: &str) -> Option<DateTime> {
     let now = DateTime::from(std::time::SystemTime::now()).secs();
     match region {
@@ -42,7 +41,7 @@ pub(crate) fn answer(region: &str, secrets: &Secrets, headers: &HeaderMap, body:
     }
 }
 
-/// Requests are valid for five minutes either way.
+/// Whether the clock accepts a request. A signature is valid for five minutes either way.
 fn expired(signed: &str, now: Option<DateTime>) -> Option<String> {
     let at = |range: std::ops::Range<usize>| &signed[range];
     let [year, month, day, hour, minute] = [at(0..4), at(4..6), at(6..8), at(9..11), at(11..13)];

@@ -1,12 +1,13 @@
-//! Where a scenario happens: a lab, an application's account on a real server, and a shell.
+//! The world of a scenario: a lab, an application's account on a real server, and a shell.
 
 use std::any::Any;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use lab::Lab;
 use lab::runtime::Function;
-use lab::secrets::{Lab, faults_from_toml};
+use lab::secrets::faults_from_toml;
 use lab::servers::{MySql, Postgres, Release, Tls};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -23,7 +24,7 @@ use aws::Aws;
 /// The secret of the application.
 const SECRET: &str = "prod/app";
 
-/// What there is:
+/// The kinds of worlds:
 /// - `none`: nothing; `lab`: a Secrets Manager;
 /// - `postgres`: that, a server, and the secret of an account; `aws`: that, and the function deployed (`aws.rs`);
 /// - `tls`: a secret for each server with another flaw; `strangers`: one for each listener that is no database.
@@ -34,7 +35,7 @@ pub(crate) struct World {
     /// Servers that live as long as the scenario.
     kept: Vec<Box<dyn Any + Send + Sync>>,
     folder: TempDir,
-    /// What differs from run to run, and the word that stands for it; in the order of replacement.
+    /// Texts that differ from run to run, each with the word that replaces it, in the order of replacement.
     words: Vec<(String, String)>,
     /// Version ids in the order in which they were seen.
     versions: Vec<String>,
@@ -91,7 +92,7 @@ impl World {
         self.lab = Some(lab);
     }
 
-    /// Servers with TLS of every kind, and a secret for each that is named after it.
+    /// Servers with TLS of every kind, and a secret for each with the server's name.
     async fn start_servers(&mut self) {
         let flaws = [
             ("none", Tls::Off),
@@ -111,9 +112,9 @@ impl World {
         }
     }
 
-    /// Listeners that are no databases, and a secret for each that is named after it.
+    /// Listeners that are no databases, and a secret for each with the listener's name.
     async fn start_strangers(&mut self) {
-        // An error of MySQL's begins with its length, a number and 0xff; a greeting with the version of the protocol.
+        // A MySQL packet begins with its length and a number. Then an error has 0xff, and a greeting the version of the protocol.
         let greetings: [(&str, &str, &'static [u8]); 5] = [
             ("silent", "postgres", b""),
             ("half", "postgres", b"S"),
@@ -124,13 +125,13 @@ impl World {
         for (name, engine, greeting) in greetings {
             self.greet(name, engine, move |mut stream| async move {
                 let _ = stream.write_all(greeting).await;
-                // Whoever waits for more gets nothing.
+                // The listener says nothing more and keeps the connection.
                 let _ = stream.read_to_end(&mut Vec::new()).await;
             })
             .await;
         }
         self.greet("closing", "mysql", |stream| async { drop(stream) }).await;
-        // A place in the queue, and it is taken: nobody else is answered.
+        // The queue has one place, and it is taken, so no other connection is answered.
         let full = TcpSocket::new_v4().expect("a socket is made");
         full.bind(([127, 0, 0, 1], 0).into()).expect("a port is free");
         let full = full.listen(0).expect("it listens");
@@ -140,7 +141,7 @@ impl World {
         self.kept.push(Box::new((full, first)));
     }
 
-    /// Listens, and treats everybody who connects like this; a secret of this name leads there.
+    /// Listens, and treats every connection like this. A secret with this name leads there.
     async fn greet<F>(
         &mut self,
         name: &str,
@@ -171,7 +172,7 @@ impl World {
         lab.secrets().create(name, &value.to_string()).expect("the secret is made");
     }
 
-    /// Attaches the function, and lets Lambda, IAM and KMS answer for it.
+    /// Attaches the function, and starts the stand-in for Lambda, IAM and KMS.
     async fn start_aws(&mut self) {
         let lab = self.lab.as_ref().expect("it was started");
         let binary = Function::build("rotate-postgres").expect("the function is built");
@@ -205,13 +206,13 @@ impl World {
         }
     }
 
-    /// Lets calls fail from now on, as a list of faults says (`lab::secrets::faults_from_toml`); an empty one ends that.
+    /// Makes calls fail from now on, as a list of faults says (`lab::secrets::faults_from_toml`). An empty list ends the faults.
     pub(crate) fn faults(&self, list: &str) {
         let faults = faults_from_toml(&format!("fault = {list}")).expect("it is a list of faults");
         self.lab.as_ref().expect("this world has a lab").faults().set(faults);
     }
 
-    /// Runs a command; what it printed and how it ended, as a scenario writes it.
+    /// Runs a command, and returns its output and exit code as a scenario writes them.
     pub(crate) async fn run(&mut self, command: &str) -> String {
         let program = std::path::Path::new(env!("CARGO_BIN_EXE_turnlock"));
         let [function, _] = ["rotate-postgres", "rotate-api-key"]
@@ -250,7 +251,7 @@ impl World {
         happened
     }
 
-    /// Puts what they stand for in the place of `USER` and the like.
+    /// Replaces `USER` and similar words with the values that they stand for.
     fn filled(&self, text: &str) -> String {
         let fill = |text: String, (is, word): &(String, String)| text.replace(&format!("${word}"), is);
         let text = self.words.iter().fold(text.to_owned(), fill);
@@ -258,7 +259,7 @@ impl World {
         numbered.fold(text, |text, (at, id)| text.replace(&format!("$VERSION-{}", at + 1), id))
     }
 
-    /// Puts words in the place of what differs from run to run.
+    /// Replaces texts that differ from run to run with words.
     fn settled(&mut self, text: &str) -> String {
         let settle = |text: String, (is, word): &(String, String)| text.replace(is, word);
         let text = self.words.iter().fold(text.to_owned(), settle);
@@ -288,7 +289,7 @@ impl World {
     }
 }
 
-/// Puts a word in the place of each number of milliseconds or bytes.
+/// Replaces each number of milliseconds or bytes with a word.
 fn without_times(text: &str) -> String {
     let mut kept = text.to_owned();
     for unit in [" ms", " bytes"] {
@@ -311,12 +312,12 @@ fn without_times(text: &str) -> String {
     lines.join("\n")
 }
 
-/// What a version's id, a number or a moment consists of.
+/// The characters of a version's id, a number or a time.
 fn in_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-:.".contains(c)
 }
 
-/// An account that no other scenario has, and its secret.
+/// Creates an account that no other scenario has, and its secret's value.
 async fn account(server: &Postgres, words: &mut Vec<(String, String)>) -> Value {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let user = format!("scenario_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));

@@ -61,8 +61,8 @@ async fn hosts(job: &Job<'_>, admin: &mut Session, user: &str) -> Result<Vec<Str
     Ok(rows.into_iter().flatten().flatten().collect())
 }
 
-/// Names the accounts of the same user that stay as they are.
-pub(crate) async fn tell_of_others(job: &Job<'_>, writer: &mut Writer, names: &[Name]) -> Result<()> {
+/// Logs the user's other host parts, whose accounts stay as they are.
+pub(crate) async fn log_other_hosts(job: &Job<'_>, writer: &mut Writer, names: &[Name]) -> Result<()> {
     let (true, Some(first)) = (writer.is_admin, names.first()) else { return Ok(()) };
     let mut others = hosts(job, writer, &first.user).await?;
     others.retain(|host| names.iter().all(|name| name.host != *host));

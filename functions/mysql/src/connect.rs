@@ -185,6 +185,7 @@ async fn greet(job: &Job<'_>, conn: Conn, at: &account::Server, who: Who<'_>) ->
     let (farewell, goodbye) = oneshot::channel::<(Conn, Option<String>)>();
     job.ends_with(tokio::spawn(async move {
         let Ok((mut conn, unlock)) = goodbye.await else { return };
+        // If either fails, the connection is closed all the same.
         if let Some(unlock) = unlock {
             // The server closes a connection before it gives the session's locks back, so the next step could still meet this one.
             let _ = conn.query_drop(unlock).await;

@@ -47,7 +47,7 @@ pub(crate) async fn apply_to_all(
     writer: &mut Writer,
     names: &[Name],
 ) -> Result<()> {
-    acting::tell_of_others(change.job, writer, names).await?;
+    acting::log_other_hosts(change.job, writer, names).await?;
     for name in names {
         acting::guard_if_other(change, writer, name).await?;
     }

@@ -24,8 +24,8 @@ pub(crate) fn login<S>(place: &str, user: &str, answer: &ServerError) -> Result<
     Err(Error::new(kind, what).cause(words).remedy(remedy))
 }
 
-/// Whether the server, or the account, has no session left (ER_CON_COUNT_ERROR, ER_TOO_MANY_USER_CONNECTIONS, and of the limits
-/// that ER_USER_LIMIT_REACHED names the one on sessions at the same time).
+/// Whether the server or the account has no session left: ER_CON_COUNT_ERROR, ER_TOO_MANY_USER_CONNECTIONS, and
+/// ER_USER_LIMIT_REACHED where it is about sessions at the same time.
 pub(crate) fn is_full(answer: &ServerError) -> bool {
     match answer.code {
         1040 | 1203 => true,

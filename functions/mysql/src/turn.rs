@@ -29,7 +29,7 @@ pub(crate) async fn apply(
     names: &[Name],
 ) -> Result<()> {
     let Change { job, current, pending, .. } = *change;
-    acting::tell_of_others(job, writer, names).await?;
+    acting::log_other_hosts(job, writer, names).await?;
     let mut actions = Vec::new();
     for name in names {
         actions.push((name, decide(change, writer, admin, name).await?));

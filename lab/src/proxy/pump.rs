@@ -14,7 +14,7 @@ use tokio::sync::RwLockReadGuard;
 use super::framing::Framing;
 use super::tls::{Opened, Stream};
 use super::{Direction, Message, Place, Point, Shared, Trap};
-use crate::runtime::locked;
+use crate::lock::locked;
 
 /// Passes messages on until both sides have ended or a trap cuts; both sockets are closed then.
 pub(super) async fn connection(client: TcpStream, shared: Arc<Shared>) {

@@ -1,103 +1,51 @@
 //! Driving the function through a rotation.
 
-use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tokio::sync::{broadcast, watch};
 
-use super::{
-    Begun, End, Event, EventKind, Invoke, InvokeError, Retries, Rotation, Settings, Step, StepRun, UnderWay,
-};
-use crate::secrets::moment::Moment;
-use crate::secrets::refusal::Refusal;
+use super::rotator::Rotator;
+use super::{End, EventKind, InvokeError, Retries, Rotation, Step, StepRun};
+use crate::secrets::operation::context::Begun;
 use crate::secrets::secret::{CURRENT, PENDING, Secret};
-use crate::secrets::service::Service;
+use crate::secrets::service::{Driver, Service};
+use crate::secrets::settings::{Settings, UnderWay};
 use crate::secrets::state::Key;
+use crate::secrets::{Moment, Refusal};
 
-/// The attached functions, and what has come of the rotations.
-pub(crate) struct Rotator {
-    /// By name.
-    functions: Mutex<BTreeMap<String, Arc<dyn Invoke>>>,
-    events: Mutex<Vec<Event>>,
-    published: broadcast::Sender<Event>,
-    ended: watch::Sender<Vec<Rotation>>,
-    retries: Retries,
-}
-
-impl Rotator {
-    pub(crate) fn new(retries: Retries) -> Self {
-        Self {
-            functions: Mutex::default(),
-            events: Mutex::default(),
-            published: broadcast::Sender::new(KEPT),
-            ended: watch::Sender::new(Vec::new()),
-            retries,
-        }
+impl Driver for Rotator {
+    fn can_invoke(&self, arn: &str) -> bool {
+        self.function(arn).is_some()
     }
 
-    pub(crate) fn attach(&self, name: &str, function: Arc<dyn Invoke>) {
-        self.functions().insert(name.into(), function);
+    fn drive(self: Arc<Self>, service: Arc<Service>, begun: Begun) {
+        let rotator = Arc::clone(&self);
+        self.spawn(async move {
+            drive(&rotator, &service, &begun).await;
+        });
     }
-
-    /// The function that an ARN names, whatever its account, Region or qualifier.
-    pub(crate) fn function(&self, arn: &str) -> Option<Arc<dyn Invoke>> {
-        let (_, resource) = arn.split_once(":function:")?;
-        let name = resource.split(':').next()?;
-        self.functions().get(name).cloned()
-    }
-
-    pub(crate) fn functions(&self) -> MutexGuard<'_, BTreeMap<String, Arc<dyn Invoke>>> {
-        self.functions.lock().expect("nothing panics while it holds the functions")
-    }
-
-    pub(crate) fn events(&self) -> MutexGuard<'_, Vec<Event>> {
-        self.events.lock().expect("nothing panics while it holds the events")
-    }
-
-    pub(crate) fn follow(&self) -> broadcast::Receiver<Event> {
-        self.published.subscribe()
-    }
-
-    pub(crate) fn ended(&self) -> watch::Receiver<Vec<Rotation>> {
-        self.ended.subscribe()
-    }
-
-    fn tell(&self, at: Moment, kind: EventKind, rotation: &Rotation) {
-        let (secret, token) = (rotation.secret.clone(), rotation.token.clone());
-        let event = Event { at, kind, secret, token };
-        let mut events = self.events(); // held, so that followers hear in the record's order
-        keep(&mut events, event.clone());
-        // Often nobody follows.
-        let _ = self.published.send(event);
-    }
-}
-
-/// How much a lab remembers that runs for days.
-const KEPT: usize = 1_000;
-
-/// Adds to a record that must not grow for ever.
-fn keep<T>(record: &mut Vec<T>, new: T) {
-    if record.len() == KEPT {
-        record.remove(0);
-    }
-    record.push(new);
 }
 
 /// Invokes the function for one step of a rotation, as the service would.
-pub(crate) async fn step(service: &Service, key: &Key, token: &str, step: Step) -> Result<(), InvokeError> {
+pub(crate) async fn step(
+    rotator: &Rotator,
+    service: &Service,
+    key: &Key,
+    token: &str,
+    step: Step,
+) -> Result<(), InvokeError> {
     let (event, function) = service
         .look(|state| {
             let secret = state.secret(key)?;
             Ok::<_, Refusal>((event(secret, token, step), function_of(secret)))
         })
         .map_err(|refusal| InvokeError::NotInvokable(refusal.to_string()))?;
-    let function = function.and_then(|arn| service.rotator.function(&arn));
+    let function = function.and_then(|arn| rotator.function(&arn));
     let function =
         function.ok_or_else(|| InvokeError::NotInvokable("no function is attached to the secret".into()))?;
     caught(async move { function.invoke(event).await.map(|_| ()) }).await
@@ -130,7 +78,7 @@ fn event(secret: &Secret, token: &str, step: Step) -> Value {
 }
 
 /// Drives a rotation to its end: all steps in order, from the first again after a failure.
-pub(crate) async fn drive(service: &Service, begun: &Begun) -> Rotation {
+pub(crate) async fn drive(rotator: &Rotator, service: &Service, begun: &Begun) -> Rotation {
     let immediately = under_way(service, begun).unwrap_or(true);
     let (steps, started, succeeded, failed): (&[Step], _, _, _) = if immediately {
         use EventKind::{RotationFailed, RotationStarted, RotationSucceeded};
@@ -139,13 +87,12 @@ pub(crate) async fn drive(service: &Service, begun: &Begun) -> Rotation {
         use EventKind::{TestRotationFailed, TestRotationStarted, TestRotationSucceeded};
         (&[Step::TestSecret], TestRotationStarted, TestRotationSucceeded, TestRotationFailed)
     };
-    let rotator = &service.rotator;
     let secret = service.look(|state| state.secret(&begun.key).map(|s| s.arn())).unwrap_or_default();
     let mut rotation =
         Rotation { secret, token: begun.token.clone(), steps: Vec::new(), end: End::Cancelled };
     rotator.tell(service.clock.now(), started, &rotation);
 
-    rotation.end = attempts(service, begun, steps, &mut rotation.steps).await;
+    rotation.end = attempts(rotator, service, begun, steps, &mut rotation.steps).await;
     settle(service, begun, immediately, rotation.end);
     let kind = match rotation.end {
         End::Succeeded => succeeded,
@@ -153,12 +100,18 @@ pub(crate) async fn drive(service: &Service, begun: &Begun) -> Rotation {
         End::Cancelled => EventKind::RotationAbandoned,
     };
     rotator.tell(service.clock.now(), kind, &rotation);
-    rotator.ended.send_modify(|ended| keep(ended, rotation.clone()));
+    rotator.note_end(rotation.clone());
     rotation
 }
 
-async fn attempts(service: &Service, begun: &Begun, steps: &[Step], runs: &mut Vec<StepRun>) -> End {
-    let Retries { attempts, mut backoff } = service.rotator.retries;
+async fn attempts(
+    rotator: &Rotator,
+    service: &Service,
+    begun: &Begun,
+    steps: &[Step],
+    runs: &mut Vec<StepRun>,
+) -> End {
+    let Retries { attempts, mut backoff } = rotator.retries;
     let start = Instant::now();
     for attempt in 1..=attempts.max(1) {
         if attempt > 1 {
@@ -170,7 +123,7 @@ async fn attempts(service: &Service, begun: &Begun, steps: &[Step], runs: &mut V
             if under_way(service, begun).is_none() {
                 return End::Cancelled;
             }
-            let run = run(service, begun, attempt, *step, start).await;
+            let run = run(rotator, service, begun, attempt, *step, start).await;
             failed = run.result.is_err();
             runs.push(run);
             if failed {
@@ -184,10 +137,17 @@ async fn attempts(service: &Service, begun: &Begun, steps: &[Step], runs: &mut V
     End::GivenUp
 }
 
-async fn run(service: &Service, begun: &Begun, attempt: usize, what: Step, start: Instant) -> StepRun {
+async fn run(
+    rotator: &Rotator,
+    service: &Service,
+    begun: &Begun,
+    attempt: usize,
+    what: Step,
+    start: Instant,
+) -> StepRun {
     let at = start.elapsed();
     let began = Instant::now();
-    let mut result = step(service, &begun.key, &begun.token, what).await;
+    let mut result = step(rotator, service, &begun.key, &begun.token, what).await;
     let duration: Duration = began.elapsed();
     // A finishSecret that reports success but leaves AWSCURRENT where it was has not rotated anything.
     if what == Step::FinishSecret && result.is_ok() && !is_current(service, begun) {

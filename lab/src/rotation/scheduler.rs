@@ -4,9 +4,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Begun;
 use crate::secrets::operation;
+use crate::secrets::operation::context::Begun;
 use crate::secrets::service::Service;
+use crate::uuid::new_uuid;
 
 /// Windows open on the hour, so a look each second is soon enough; the clock set forward is noticed at once.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -47,7 +48,7 @@ fn begin_due(service: &Service) -> Vec<Begun> {
                 // Under way, or stuck on a label that an operator has to look at.
                 _ if incomplete => {}
                 _ => {
-                    operation::begin(cx, &key, &crate::secrets::new_uuid(), true)?;
+                    operation::begin(cx, &key, &new_uuid(), true)?;
                     begun.extend(cx.begun.take());
                 }
             }

@@ -16,7 +16,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use super::{FunctionError, locked};
+use super::failure::FunctionError;
+use crate::lock::locked;
 
 /// A process that waits for work; what is sent here is handed to it.
 pub(crate) type Next = oneshot::Sender<Invocation>;

@@ -14,9 +14,10 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::api::{self, Api, Invocation, Next, Report};
+use super::failure::{FunctionError, InvokeError};
+use super::function::Function;
 use super::process::Process;
-use super::{Function, FunctionError, InvokeError};
-use crate::secrets::new_uuid;
+use crate::uuid::new_uuid;
 
 /// Lambda gives a process this long from its start until it asks for work ("Lambda execution environment lifecycle").
 const INIT_LIMIT: Duration = Duration::from_secs(10);

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions};
 use tokio::sync::watch;
 
-use super::locked;
+use crate::lock::locked;
 
 /// A child process.
 pub(crate) struct Process {

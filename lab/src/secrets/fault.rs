@@ -8,7 +8,6 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::call::Call;
-use crate::runtime::RunningFunction;
 
 /// Which call a fault strikes. Counting starts when the faults are set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,16 +88,6 @@ impl Hook {
         F: Future<Output = Verdict> + Send + 'static,
     {
         Self(Arc::new(move |call| Box::pin(hook(call))))
-    }
-
-    /// A hook that kills a function, and then cuts its call.
-    #[must_use]
-    pub fn kill(function: &Arc<RunningFunction>) -> Self {
-        let function = Arc::clone(function);
-        Self::new(move |_| {
-            function.kill();
-            async { Verdict::Cut }
-        })
     }
 
     /// A hook that holds one call until the test says how it goes on.

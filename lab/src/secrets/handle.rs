@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::caller::Caller;
 use super::input::Input;
-use super::name::{self, SecretId};
-use super::operation::{self, Caller};
+use super::name::SecretId;
+use super::operation;
 use super::refusal::Refusal;
 use super::secret::{Content, PENDING, Secret, Version};
 use super::service::Service;
 use super::state::Found;
+use crate::uuid::new_uuid;
 
 /// One version as a test sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +47,7 @@ impl Secrets {
 
     /// Creates a secret with a first value, and returns its ARN.
     pub fn create(&self, name: &str, value: &str) -> Result<String, Refusal> {
-        let token = name::new_uuid();
+        let token = new_uuid();
         let request = json!({"Name": name, "SecretString": value, "ClientRequestToken": token});
         Ok(self.call("CreateSecret", request)?["ARN"].as_str().unwrap_or_default().to_owned())
     }
@@ -126,7 +128,7 @@ impl Secrets {
     /// Begins a rotation without invoking anything: an empty version labelled AWSPENDING. Returns its token.
     pub fn begin_rotation(&self, id: &str) -> Result<String, Refusal> {
         let found = self.find(id)?;
-        let token = name::new_uuid();
+        let token = new_uuid();
         self.service.change(|cx| {
             operation::refuse_incomplete(cx.secret(&found)?)?;
             cx.state.secret_mut(&found.key)?.rotation.get_or_insert_default().enabled = true;

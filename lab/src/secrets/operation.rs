@@ -1,19 +1,10 @@
 //! The operations of the service: each a function of the state and one request.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use serde_json::Value;
-
 use super::input::Input;
-use super::moment::Moment;
-use super::name::SecretId;
-use super::policy;
 use super::refusal::Refusal;
-use super::secret::Secret;
-use super::state::{Found, Key, State};
-use crate::rotation::Begun;
+use context::{Answer, Context};
 
+pub(crate) mod context;
 mod create;
 mod delete;
 mod describe;
@@ -27,33 +18,7 @@ mod rotate;
 mod stage;
 mod tag;
 
-pub(crate) use describe::description;
 pub(crate) use rotate::{begin, refuse_incomplete};
-
-/// Who calls, as the signature's credential scope says.
-#[derive(Clone, Debug)]
-pub(crate) struct Caller {
-    pub(crate) access_key: String,
-    pub(crate) account: String,
-    pub(crate) region: String,
-}
-
-/// All that an operation works on.
-pub(crate) struct Context<'a> {
-    pub(crate) state: &'a mut State,
-    pub(crate) now: Moment,
-    pub(crate) caller: &'a Caller,
-    /// How far GetSecretValue and BatchGetSecretValue lag behind the writes.
-    pub(crate) value_lag: Duration,
-    /// How far DescribeSecret and the lists do.
-    pub(crate) metadata_lag: Duration,
-    /// Whether a rotation function of this ARN can be invoked.
-    pub(crate) invokable: &'a dyn Fn(&str) -> bool,
-    /// The rotation that the operation began, to be driven once its effect is durable.
-    pub(crate) begun: Option<Begun>,
-}
-
-type Answer = Result<Value, Refusal>;
 
 type Perform = fn(&mut Context<'_>, &Input) -> Answer;
 
@@ -90,68 +55,4 @@ pub(crate) fn perform(cx: &mut Context<'_>, operation: &str, input: &Input) -> A
     })?;
     input.check_names()?;
     perform(cx, input)
-}
-
-impl Context<'_> {
-    /// The secret that an id names to the caller.
-    pub(crate) fn named(&self, id: &SecretId) -> Result<Found, Refusal> {
-        self.state.find(&self.caller.account, &self.caller.region, id, self.now)
-    }
-
-    /// The secret a request names, whatever its condition.
-    pub(crate) fn find(&self, input: &Input, action: &str) -> Result<Found, Refusal> {
-        let found = self.named(&input.secret_id()?)?;
-        let secret = self.state.secret(&found.key)?;
-        policy::authorize(secret, &found.region, &self.caller.account, action, input)?;
-        Ok(found)
-    }
-
-    /// The secret a request names, unless it is scheduled for deletion.
-    pub(crate) fn find_live(&self, input: &Input, action: &str) -> Result<Found, Refusal> {
-        let found = self.find(input, action)?;
-        if self.state.secret(&found.key)?.deletion.is_some() {
-            return Err(Refusal::deleted());
-        }
-        Ok(found)
-    }
-
-    /// The secret a request wants to change: live, and no replica.
-    pub(crate) fn find_primary(&self, input: &Input, action: &str) -> Result<Found, Refusal> {
-        let found = self.find_live(input, action)?;
-        if found.is_replica() {
-            return Err(Refusal::replica());
-        }
-        Ok(found)
-    }
-
-    /// A secret that a caller changes; "modified in any way" moves its LastChangedDate.
-    pub(crate) fn modify(&mut self, key: &Key) -> Result<&mut Secret, Refusal> {
-        let now = self.now;
-        let secret = self.state.secret_mut(key)?;
-        secret.changed = now;
-        Ok(secret)
-    }
-
-    pub(crate) fn secret(&self, found: &Found) -> Result<&Arc<Secret>, Refusal> {
-        self.state.secret(&found.key)
-    }
-}
-
-/// A page of `all`: the items from the token on, and the token for the next page.
-///
-/// A token is the position in hexadecimal behind a mark, so that a made-up one is refused.
-pub(crate) fn page<T>(all: Vec<T>, input: &Input, most: i64) -> Result<(Vec<T>, Option<String>), Refusal> {
-    const MARK: &str = "page-";
-    let size = input.number_in("MaxResults", 1, most)?.unwrap_or(most);
-    let size = usize::try_from(size).expect("MaxResults is within 1..=100");
-    let from = match input.text("NextToken", 1, 4096)? {
-        None => 0,
-        Some(token) => token
-            .strip_prefix(MARK)
-            .and_then(|position| usize::from_str_radix(position, 16).ok())
-            .filter(|from| *from <= all.len())
-            .ok_or_else(|| Refusal::new("InvalidNextTokenException", "Invalid NextToken."))?,
-    };
-    let next = (from + size < all.len()).then(|| format!("{MARK}{:x}", from + size));
-    Ok((all.into_iter().skip(from).take(size).collect(), next))
 }

@@ -3,6 +3,7 @@
 //! A condition that is not known here closes the door ([`condition`] has those that are).
 
 mod condition;
+mod text;
 
 use serde_json::Value;
 
@@ -10,6 +11,7 @@ use super::input::Input;
 use super::refusal::Refusal;
 use super::secret::Secret;
 use condition::Asked;
+use text::{like, texts};
 
 pub(crate) struct Policy(Vec<Statement>);
 
@@ -119,41 +121,4 @@ fn principals(principal: &Value) -> Option<Vec<String>> {
         },
         _ => None,
     }
-}
-
-fn texts(value: &Value) -> Option<Vec<String>> {
-    match value {
-        Value::String(text) => Some(vec![text.clone()]),
-        Value::Array(list) if !list.is_empty() => {
-            list.iter().map(|text| text.as_str().map(ToOwned::to_owned)).collect()
-        }
-        _ => None,
-    }
-}
-
-/// Does the text match a pattern of `*` and `?`?
-fn like(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
-    let (mut p, mut t) = (0, 0);
-    // Where to go on if what follows the last star does not fit here.
-    let mut star = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(letter) if *letter == b'?' || *letter == text[t] => {
-                p += 1;
-                t += 1;
-            }
-            _ => {
-                let Some((at, from)) = star else { return false };
-                star = Some((at, from + 1));
-                p = at + 1;
-                t = from + 1;
-            }
-        }
-    }
-    pattern[p..].iter().all(|letter| *letter == b'*')
 }

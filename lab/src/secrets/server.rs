@@ -16,13 +16,13 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::call::{Call, Outcome};
+use super::caller::Caller;
 use super::fault::{Verdict, What};
 use super::input::Input;
-use super::name::new_uuid;
-use super::operation::Caller;
 use super::refusal::Refusal;
 use super::service::Service;
 use super::signature::{self, Authorization};
+use crate::uuid::new_uuid;
 
 /// Far above the largest request: 65,536 bytes in JSON escapes, and a policy.
 const MOST_BODY: usize = 1 << 20;
@@ -181,11 +181,11 @@ fn target(headers: &HeaderMap) -> String {
 /// Who calls. Signatures are checked only where the options ask for it.
 fn caller(service: &Service, head: &Parts, body: &[u8]) -> Result<Caller, Refusal> {
     let mut caller = service.unsigned();
-    let check = service.options.check_signatures;
+    let check = service.callers.check_signatures;
     let Some(authorization) = Authorization::of(&head.headers)? else {
         return if check { Err(signature::missing()) } else { Ok(caller) };
     };
-    let account = service.options.accounts.get(authorization.access_key);
+    let account = service.callers.accounts.get(authorization.access_key);
     if check {
         authorization.verify(head, body, account.ok_or_else(signature::unknown_key)?)?;
     }

@@ -4,19 +4,27 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::task::JoinSet;
 
-use super::Options;
 use super::call::{Call, CallLog};
+use super::caller::{Caller, Callers};
 use super::disk::Disk;
 use super::fault::Faults;
 use super::input::Input;
 use super::moment::Clock;
 use super::name::partition;
-use super::operation::{self, Caller, Context};
+use super::operation;
+use super::operation::context::{Begun, Context};
 use super::refusal::Refusal;
 use super::state::State;
-use crate::rotation::{self, Begun, Rotator};
+
+/// What invokes the functions of rotations. The service knows no more of it.
+pub(crate) trait Driver: Send + Sync {
+    /// Whether a rotation function of this ARN can be invoked.
+    fn can_invoke(&self, arn: &str) -> bool;
+
+    /// Drives a rotation to its end, in the background.
+    fn drive(self: Arc<Self>, service: Arc<Service>, begun: Begun);
+}
 
 type OnCall = Arc<dyn Fn(Call) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
@@ -36,37 +44,33 @@ struct Durable {
 }
 
 pub(crate) struct Service {
-    pub(crate) options: Options,
+    pub(crate) callers: Callers,
     pub(crate) clock: Clock,
     pub(crate) calls: CallLog,
     pub(crate) faults: Faults,
-    pub(crate) rotator: Rotator,
+    driver: Arc<dyn Driver>,
     pace: Mutex<Pace>,
     pub(crate) on_call: Mutex<Option<OnCall>>,
     state: Mutex<Durable>,
-    /// Rotations under way; they end with the lab.
-    tasks: Mutex<JoinSet<()>>,
-    runtime: tokio::runtime::Handle,
 }
 
 impl Service {
-    pub(crate) fn new(options: Options, state: State, disk: Option<Disk>) -> Self {
-        let pace = Pace {
-            latency: options.latency,
-            value_lag: options.value_lag,
-            metadata_lag: options.metadata_lag,
-        };
+    pub(crate) fn new(
+        callers: Callers,
+        pace: Pace,
+        state: State,
+        disk: Option<Disk>,
+        driver: Arc<dyn Driver>,
+    ) -> Self {
         let service = Self {
+            callers,
             clock: Clock::new(),
             calls: CallLog::new(),
             faults: Faults::default(),
-            rotator: Rotator::new(options.retries),
+            driver,
             pace: Mutex::new(pace),
             on_call: Mutex::new(None),
             state: Mutex::new(Durable { state, disk, closed: false }),
-            tasks: Mutex::default(),
-            runtime: tokio::runtime::Handle::current(),
-            options,
         };
         service.set_pace(pace);
         service
@@ -83,16 +87,12 @@ impl Service {
 
     /// Who calls without a signature, and the library itself.
     pub(crate) fn unsigned(&self) -> Caller {
-        Caller {
-            access_key: String::new(),
-            account: self.options.account.clone(),
-            region: self.options.region.clone(),
-        }
+        self.callers.unsigned.clone()
     }
 
     /// The ARN of a function that is attached under a name.
     pub(crate) fn function_arn(&self, name: &str) -> String {
-        let Options { region, account, .. } = &self.options;
+        let Caller { region, account, .. } = &self.callers.unsigned;
         format!("arn:{}:lambda:{region}:{account}:function:{name}", partition(region))
     }
 
@@ -115,18 +115,9 @@ impl Service {
         answer
     }
 
-    /// Drives a rotation in the background.
+    /// Hands a rotation to the driver.
     pub(crate) fn drive(self: &Arc<Self>, begun: Begun) {
-        let service = Arc::clone(self);
-        let mut tasks = self.tasks();
-        // Reaps those that have ended.
-        while tasks.try_join_next().is_some() {}
-        tasks.spawn_on(
-            async move {
-                rotation::drive(&service, &begun).await;
-            },
-            &self.runtime,
-        );
+        Arc::clone(&self.driver).drive(Arc::clone(self), begun);
     }
 
     pub(crate) fn look<T>(&self, look: impl FnOnce(&State) -> Result<T, Refusal>) -> Result<T, Refusal> {
@@ -147,7 +138,7 @@ impl Service {
         work: impl FnOnce(&mut Context<'_>) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
         let Pace { value_lag, metadata_lag, .. } = self.pace();
-        let invokable = |arn: &str| self.rotator.function(arn).is_some();
+        let invokable = |arn: &str| self.driver.can_invoke(arn);
         let mut durable = self.state();
         durable.check()?;
         let mut cx = Context {
@@ -173,10 +164,6 @@ impl Service {
 
     fn state(&self) -> MutexGuard<'_, Durable> {
         self.state.lock().expect("no operation panics")
-    }
-
-    pub(crate) fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
-        self.tasks.lock().expect("nothing panics while it holds the tasks")
     }
 }
 

@@ -8,7 +8,7 @@ use aws_lc_rs::{constant_time, digest, hmac};
 use http::HeaderMap;
 use http::request::Parts;
 
-use super::Account;
+use super::caller::Account;
 use super::refusal::Refusal;
 
 /// The `Authorization` header, taken apart.

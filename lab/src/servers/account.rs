@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 /// `nobody` and its group have this id on every Linux distribution.
 const NOBODY: u32 = 65534;
 
-/// Whether this process is root, whom no database server obeys.
+/// Whether this process is root. Database servers refuse to run as root.
 pub(super) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
@@ -23,7 +23,7 @@ pub(super) fn ids() -> (u32, u32) {
     }
 }
 
-/// The words before a command that run it as the account.
+/// The command prefix that runs a command as the account.
 pub(super) fn prefix() -> &'static [&'static str] {
     match is_root() {
         true => &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"],
@@ -31,9 +31,9 @@ pub(super) fn prefix() -> &'static [&'static str] {
     }
 }
 
-/// Gives a command the environment that servers start from: their language and time zone decide what logs look like.
+/// Gives a command the environment in which servers start. Language and time zone decide the look of logs.
 pub(super) fn clean(command: &mut Command) -> &mut Command {
-    // Docker's client finds its daemon by these.
+    // Docker's client needs these variables to find its daemon.
     let docker = env::vars_os().filter(|(name, _)| {
         let name = name.to_string_lossy();
         name.starts_with("DOCKER_") || name == "HOME" || name == "XDG_RUNTIME_DIR"

@@ -1,4 +1,4 @@
-//! The folder that keeps what was fetched or prepared once: server binaries and fresh data folders to copy.
+//! The cache folder for server binaries and for fresh data folders, which are fetched or prepared once and then copied.
 
 use std::env;
 use std::fs::{self, File};
@@ -9,10 +9,10 @@ use std::process::{Command, Stdio};
 
 use super::account;
 
-/// The entry `name` of the cache; if it is not there, `make` fills a folder that then becomes it.
+/// The entry `name` of the cache. If it is missing, `make` fills a folder, which then becomes the entry.
 ///
-/// Of several processes that want the same entry one makes it and the others wait for it. An entry is there whole
-/// or not at all, wherever a try broke off.
+/// If several processes want the same entry, one makes it and the others wait. An entry is either complete or absent, even if a
+/// process died while it made the entry.
 pub(super) fn entry(name: &str, make: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<PathBuf> {
     let folder = folder()?;
     let entry = folder.join(name);
@@ -34,13 +34,13 @@ pub(super) fn entry(name: &str, make: impl FnOnce(&Path) -> io::Result<()>) -> i
     Ok(entry)
 }
 
-/// Says on standard error what takes long.
+/// Says on standard error that a step takes long.
 #[expect(clippy::print_stderr, reason = "a test that fetches or prepares for seconds says so")]
 pub(super) fn announce(what: &str) {
     eprintln!("lab: {what}");
 }
 
-/// Runs a command that fetches or unpacks, and gives what it printed.
+/// Runs a command that fetches or unpacks, and returns its output.
 pub(super) fn run(command: &mut Command) -> io::Result<String> {
     let program = command.get_program().display().to_string();
     let output = command
@@ -56,8 +56,8 @@ pub(super) fn run(command: &mut Command) -> io::Result<String> {
     }
 }
 
-/// `target/servers`, found from where Cargo put this very program; without Cargo, or where the account that runs the
-/// servers may not go, a folder of this user's in `/var/tmp`.
+/// The cache's folder: `target/servers` beside this program. Without Cargo, or if the account that runs the servers may not enter
+/// it, a folder of this user in `/var/tmp`.
 fn folder() -> io::Result<PathBuf> {
     let program = env::current_exe()?;
     // Cargo marks its target folder with this file.
@@ -70,7 +70,7 @@ fn folder() -> io::Result<PathBuf> {
     let user = rustix::process::geteuid().as_raw();
     let folder = PathBuf::from(format!("/var/tmp/turnlock-servers-{user}"));
     fs::create_dir_all(&folder)?;
-    // Programs are started from here, and anyone may make folders there.
+    // Anyone may create folders in `/var/tmp`, and programs are started from this one.
     if fs::metadata(&folder)?.uid() != user {
         return Err(io::Error::other(format!("{} belongs to another user", folder.display())));
     }

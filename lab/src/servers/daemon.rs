@@ -1,4 +1,4 @@
-//! A server process that ends with its value, or with this process; then its folder goes too.
+//! A server process. It ends when its value is dropped or this process ends, and its folder is removed then.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -9,8 +9,8 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 
 use super::account;
 
-/// Starts the server and ends with it. A line on its standard input is a signal to send. The end of the input means
-/// that the process which wanted the server is gone, however it went: the server is stopped and its folder removed.
+/// The guard's script. It starts the server and ends with it. A line on its standard input is a signal to send. The end of the input
+/// means that the process that wanted the server has ended in some way. Then the guard stops the server and removes its folder.
 const GUARD: &str = r#"
 last_signal=$1 folder=$2; shift 2
 exec 3<&0 </dev/null
@@ -37,9 +37,9 @@ pub(super) struct Daemon {
 pub(super) struct Start<'a> {
     /// A program and its arguments.
     pub(super) command: &'a [OsString],
-    /// Is removed if this process dies.
+    /// The folder to remove if this process dies.
     pub(super) folder: &'a Path,
-    /// Gets standard output and standard error.
+    /// The file for standard output and standard error.
     pub(super) log: &'a Path,
     /// The signal that stops the server at once, for when this process dies.
     pub(super) last_signal: &'a str,
@@ -57,7 +57,7 @@ impl Daemon {
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log)
-            // An interrupt typed at the terminal is for the tests; the guard then sees that they are gone.
+            // Ctrl-C at the terminal must end only the tests; the guard then sees that they have ended.
             .process_group(0)
             .spawn()?;
         let orders = guard.stdin.take().expect("it was piped");
@@ -71,7 +71,7 @@ impl Daemon {
 
     /// Sends a signal (`INT`, `QUIT`, ...) and returns when the server has ended.
     pub(super) fn stop(&mut self, signal: &str) -> io::Result<ExitStatus> {
-        // If it has ended already nobody reads this, and the wait returns at once.
+        // If the server has ended already, nobody reads this line, and the wait returns at once.
         let _ = writeln!(self.orders, "{signal}");
         self.guard.wait()
     }

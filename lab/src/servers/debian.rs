@@ -1,7 +1,7 @@
 //! Programs from Debian's packages, unpacked into the cache together with every library they need.
 //!
-//! Nothing is installed, no right of root is needed, and the suite need not be this machine's: the programs run through
-//! the dynamic loader that was unpacked with them.
+//! This installs nothing and needs no root. The suite may differ from this machine's, because the programs run through the dynamic
+//! loader that was unpacked with them.
 
 use std::env;
 use std::ffi::OsString;
@@ -17,7 +17,7 @@ pub(super) fn unpacked(suite: &str, package: &str) -> io::Result<PathBuf> {
     entry(suite, package, &["install", "--yes", "--download-only"])
 }
 
-/// The folder that holds a package without its dependencies, for what is loaded into a program that has them.
+/// The folder that holds a package without its dependencies, for a plugin of a program that has them already.
 pub(super) fn unpacked_alone(suite: &str, package: &str) -> io::Result<PathBuf> {
     entry(suite, package, &["download"])
 }
@@ -40,8 +40,8 @@ fn entry(suite: &str, package: &str, by: &[&str]) -> io::Result<PathBuf> {
     })
 }
 
-/// The words that start a program of an unpacked package. Debian 12 still has packages that unpack into `/lib`, later suites only such
-/// that unpack into `/usr/lib`.
+/// The command that starts a program of an unpacked package. Debian 12 still has packages that unpack into `/lib`; in later suites all
+/// packages unpack into `/usr/lib`.
 pub(super) fn command(root: &Path, program: &str) -> io::Result<Vec<OsString>> {
     let folders = ["usr/lib", "lib"].into_iter().flat_map(|folder| files(&root.join(folder)));
     let folders: Vec<PathBuf> =
@@ -60,7 +60,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     entries.map(|entry| entry.path()).collect()
 }
 
-/// Where this machine gets its own packages from. Not all of them are Debian's; those that are have all suites.
+/// This machine's own package sources. Not all of them are Debian's; Debian's own have all suites.
 fn mirrors() -> io::Result<Vec<String>> {
     let known = || -> io::Result<Vec<String>> {
         let format = ["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"];
@@ -78,7 +78,7 @@ fn mirrors() -> io::Result<Vec<String>> {
     Ok(mirrors)
 }
 
-/// Downloads a package by a command of apt-get, as if nothing were installed, into `archives`.
+/// Downloads a package into `archives` with a command of apt-get, as if nothing were installed.
 fn fetch(mirror: &str, suite: &str, package: &str, by: &[&str], work: &Path) -> io::Result<()> {
     let keyring = Path::new("/usr/share/keyrings/debian-archive-keyring.gpg");
     let signed_by =
@@ -98,7 +98,7 @@ fn fetch(mirror: &str, suite: &str, package: &str, by: &[&str], work: &Path) -> 
         Dir::Etc::preferences "/dev/null";
         Dir::Etc::preferencesparts "/dev/null";
         Acquire::Languages "none";
-        // A mirror may be a frozen copy, older than its signature says it should be.
+        // A mirror may be a frozen copy whose signature has expired.
         Acquire::Check-Valid-Until "false";
         APT::Install-Recommends "false";
         APT::Sandbox::User "";
@@ -108,7 +108,7 @@ fn fetch(mirror: &str, suite: &str, package: &str, by: &[&str], work: &Path) -> 
     fs::write(work.join("apt.conf"), settings)?;
     let apt = |arguments: &[&str]| {
         let mut command = Command::new("apt-get");
-        // `download` leaves the package where it runs.
+        // `download` leaves the package in its working directory.
         command.args(arguments).env("APT_CONFIG", work.join("apt.conf")).current_dir(work.join("archives"));
         cache::run(&mut command)
     };
@@ -119,7 +119,7 @@ fn fetch(mirror: &str, suite: &str, package: &str, by: &[&str], work: &Path) -> 
 fn unpack(archives: &Path, folder: &Path) -> io::Result<()> {
     for archive in fs::read_dir(archives)?.flatten().map(|entry| entry.path()) {
         let name = archive.file_name().unwrap_or_default().to_string_lossy();
-        // Perl is for scripts that are not run here, and is half of all.
+        // Perl is half of the volume, and only scripts that are not run here need it.
         if name.ends_with(".deb") && !name.starts_with("perl") && !name.starts_with("libperl") {
             cache::run(Command::new("dpkg-deb").arg("--extract").arg(&archive).arg(folder))?;
         }

@@ -1,9 +1,8 @@
 //! Servers in containers of the official images, for machines that have Docker and nothing else.
 //!
-//! A container gets the network, the server's folder and the account of this machine and only brings the programs, so
-//! all that holds for servers without Docker (ports, logs, certificates, readiness) holds here. The daemon has to
-//! be on this machine. The official images were never seen by those who wrote this: the same commands were run with images
-//! made from Debian's and npm's packages.
+//! A container uses this machine's network, the server's folder and the account, and brings only the programs. So ports, logs,
+//! certificates and readiness work as without Docker. The daemon has to be on this machine. The official images have not been run with
+//! this module; the same commands were run with images made from Debian's and npm's packages.
 
 use std::ffi::OsString;
 use std::io;
@@ -12,12 +11,12 @@ use std::process::{Command, Stdio};
 
 use super::{account, cache};
 
-/// Whether servers are to be run by Docker even where they could be had without.
+/// Whether to run servers with Docker even if they are available without it.
 pub(super) fn is_forced() -> bool {
     std::env::var_os("TURNLOCK_DOCKER").is_some_and(|value| value == "1")
 }
 
-/// What there is natively, or else by Docker if that is here; by Docker alone when forced.
+/// The server without Docker, or else with Docker if it is here. With `TURNLOCK_DOCKER=1` only with Docker.
 pub(super) fn otherwise<T>(
     what: &str,
     native: impl FnOnce() -> io::Result<T>,
@@ -33,7 +32,7 @@ pub(super) fn otherwise<T>(
     })
 }
 
-/// Makes sure that the image is there.
+/// Fetches the image, unless it is there.
 pub(super) fn image(name: &str) -> io::Result<()> {
     if cache::run(Command::new("docker").args(["image", "inspect", "--format", "there", name])).is_ok() {
         return Ok(());
@@ -42,13 +41,13 @@ pub(super) fn image(name: &str) -> io::Result<()> {
     cache::run(Command::new("docker").args(["pull", "--quiet", name])).map(drop)
 }
 
-/// The words that run a program of an image as the account, for a server in this folder.
+/// The command that runs a program of an image as the account, for a server in this folder.
 pub(super) fn command(image: &str, program: &str, folder: &Path) -> Vec<OsString> {
     let (user, group) = account::ids();
     let folder = folder.display();
     let options = [
         format!("--user={user}:{group}"),
-        // initdb wants to know the account's name.
+        // initdb looks up the account's name.
         "--volume=/etc/passwd:/etc/passwd:ro".to_owned(),
         format!("--volume={folder}:{folder}"),
         format!("--workdir={folder}"),
@@ -60,8 +59,8 @@ pub(super) fn command(image: &str, program: &str, folder: &Path) -> Vec<OsString
     words.into_iter().chain(options).chain([image.to_owned()]).map(OsString::from).collect()
 }
 
-/// The words that run a server, which writes into `log` by itself: what Docker's client passes on comes too late for
-/// a test that reads the log.
+/// The command that runs a server. The server writes into `log` by itself, because output through Docker's client comes too late
+/// for a test that reads the log.
 pub(super) fn server_command(image: &str, program: &str, folder: &Path) -> Vec<OsString> {
     let mut words = command(image, "sh", folder);
     words.extend(["-c", "exec \"$0\" \"$@\" >>log 2>&1", program].map(OsString::from));

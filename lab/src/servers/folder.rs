@@ -48,8 +48,8 @@ impl Folder {
     }
 }
 
-/// Memory, where there is plenty: a thousand files come and go with each server, which ext4 makes slow (it looks for
-/// an inode that was not deleted a moment ago), up to a second a time.
+/// The parent folder: in memory, if there is enough. Each server creates and deletes a thousand files. On ext4 that takes up to a
+/// second, because it looks for an inode that was not deleted a moment ago.
 fn place() -> PathBuf {
     let memory = Path::new("/dev/shm");
     match rustix::fs::statvfs(memory) {

@@ -1,4 +1,4 @@
-//! Servers that somebody else started, named by an administrator's URL in an environment variable.
+//! Servers that are running already, named by an administrator's URL in an environment variable.
 
 use std::env;
 use std::fs;
@@ -11,13 +11,13 @@ pub(super) struct Handed {
     pub(super) port: u16,
     pub(super) user: String,
     pub(super) password: String,
-    /// Empty if the server does no TLS.
+    /// Empty if the server has no TLS.
     pub(super) ca_pem: String,
     pub(super) log: Option<PathBuf>,
 }
 
-/// The servers that a variable names: one or several URLs, separated by spaces, of the form
-/// `scheme://admin:password@host:port/?sslrootcert=FILE&log=FILE`, with the two files where there are any.
+/// The servers that a variable names, as one or several URLs separated by spaces. A URL has the form
+/// `scheme://admin:password@host:port/?sslrootcert=FILE&log=FILE`; both files are optional.
 pub(super) fn servers(variable: &str) -> io::Result<Vec<Handed>> {
     let urls = env::var(variable).unwrap_or_default();
     let parsed = urls.split_whitespace().map(|url| {
@@ -28,7 +28,7 @@ pub(super) fn servers(variable: &str) -> io::Result<Vec<Handed>> {
     parsed.collect()
 }
 
-/// `None` is a URL that cannot be understood; an error is a file that cannot be read.
+/// Returns `None` for a malformed URL, and an error for a file that cannot be read.
 fn parse(url: &str) -> io::Result<Option<Handed>> {
     let (address, query) = url.split_once('?').unwrap_or((url, ""));
     let option = |name: &str| {

@@ -1,4 +1,4 @@
-//! One server's life, whatever its kind: a folder, a port, a start that waits for readiness, a stop.
+//! The life of one server of any kind: a folder, a port, a start that waits for readiness, a stop.
 
 use std::ffi::OsString;
 use std::fs;
@@ -10,24 +10,24 @@ use std::time::{Duration, Instant};
 use super::daemon::{Daemon, Start};
 use super::folder::Folder;
 
-/// A server that starts in a second or two is given up after this.
+/// The time limit for a start. A server usually needs a second or two.
 const START_LIMIT: Duration = Duration::from_secs(120);
 
-/// Says what to run, given a folder and a port.
+/// The command for a folder and a port.
 type Command = dyn Fn(&Path, u16) -> Vec<OsString> + Send + Sync;
 
-/// What differs between kinds of servers.
+/// The differences between kinds of servers.
 pub(super) struct Plan {
-    /// For messages.
+    /// The name in messages.
     pub(super) name: String,
     /// The command that runs the server in this folder, on this port.
     pub(super) command: Box<Command>,
-    /// Whether the server takes connections, told from its folder and what it has logged since its start. (A try to
-    /// connect would not tell: another server may have been faster in taking the port.)
+    /// Whether the server takes connections, judged by its folder and by its log since the start. (A connection would prove nothing,
+    /// because another server may have taken the port first.)
     pub(super) is_ready: fn(&Path, &str) -> bool,
     /// The signal that stops the server in order.
     pub(super) stop_signal: &'static str,
-    /// The signal that stops it at once, for when nobody needs its data any more.
+    /// The signal that stops the server at once, when its data is no longer needed.
     pub(super) last_signal: &'static str,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Instance {
     plan: Plan,
     port: u16,
     daemon: Option<Daemon>,
-    /// Last, so that it goes last.
+    /// The last field, so that it is dropped last.
     folder: Folder,
 }
 
@@ -55,7 +55,7 @@ impl Instance {
         self.folder.join(name)
     }
 
-    /// What the server prints.
+    /// The server's output.
     pub(super) fn log(&self) -> PathBuf {
         self.file("log")
     }
@@ -66,7 +66,7 @@ impl Instance {
             return self.start_on(self.port).await;
         }
         loop {
-            // The port is free now; a server cannot be given the socket itself, so another process may be faster.
+            // The port is free now. Another process may still take it first, because a server cannot be given the socket itself.
             let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
             match self.start_on(port).await {
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}

@@ -1,10 +1,11 @@
 //! MySQL and MariaDB servers.
 
 mod layout;
+mod options;
 mod programs;
+mod release;
 mod session;
 
-use std::fmt;
 use std::fs;
 use std::io;
 use std::ops::{Deref, DerefMut};
@@ -14,84 +15,10 @@ use super::Tls;
 use super::handed;
 use super::server::Server;
 use super::shared::Shared;
-
-/// Which of the two relatives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Flavor {
-    /// Oracle's.
-    MySql,
-    /// The MariaDB Foundation's.
-    MariaDb,
-}
-
-/// A release series, such as MySQL 9.7 or MariaDB 10.11.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Release {
-    /// Whose it is.
-    pub flavor: Flavor,
-    /// The first two numbers of the version.
-    pub version: (u32, u32),
-}
-
-impl Release {
-    /// MySQL 8.4, with long-term support; to be had by Docker alone.
-    pub const MYSQL_8: Release = Release { flavor: Flavor::MySql, version: (8, 4) };
-    /// MySQL 9.7, with long-term support.
-    pub const MYSQL_9: Release = Release { flavor: Flavor::MySql, version: (9, 7) };
-    /// MariaDB 10.11, with long-term support.
-    pub const MARIADB_10: Release = Release { flavor: Flavor::MariaDb, version: (10, 11) };
-    /// MariaDB 11.8, with long-term support.
-    pub const MARIADB_11: Release = Release { flavor: Flavor::MariaDb, version: (11, 8) };
-
-    /// The release that `SELECT VERSION()` or `mysqld --version` names.
-    fn parse(text: &str) -> Option<Release> {
-        let flavor = if text.contains("MariaDB") { Flavor::MariaDb } else { Flavor::MySql };
-        let version =
-            text.split_whitespace().find(|word| word.starts_with(|first: char| first.is_ascii_digit()))?;
-        let mut numbers = version.split('.').map(str::parse);
-        let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else { return None };
-        Some(Release { flavor, version: (major, minor) })
-    }
-}
-
-impl fmt::Display for Release {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Release { flavor, version: (major, minor) } = self;
-        match flavor {
-            Flavor::MySql => write!(f, "MySQL {major}.{minor}"),
-            Flavor::MariaDb => write!(f, "MariaDB {major}.{minor}"),
-        }
-    }
-}
-
-/// What a server is to be like.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct MySqlOptions {
-    release: Release,
-    tls: Tls,
-    settings: Vec<(String, String)>,
-    plugins: Vec<&'static str>,
-}
+pub use options::MySqlOptions;
+pub use release::{Flavor, Release};
 
 impl MySqlOptions {
-    /// How it does TLS; `Good` unless told. Whatever this is, clients may also connect without.
-    pub fn tls(mut self, tls: Tls) -> MySqlOptions {
-        self.tls = tls;
-        self
-    }
-
-    /// A system variable, such as `general_log` or `require_secure_transport`.
-    pub fn setting(mut self, name: &str, value: &str) -> MySqlOptions {
-        self.settings.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// A plugin of MariaDB's that is not part of the server, such as `auth_ed25519`.
-    pub fn plugin(mut self, library: &'static str) -> MySqlOptions {
-        self.plugins.push(library);
-        self
-    }
-
     /// Starts a server and waits until it takes connections.
     pub async fn start(self) -> io::Result<MySql> {
         let (release, has_tls) = (self.release, self.tls != Tls::Off);
@@ -107,7 +34,7 @@ impl MySqlOptions {
         self.shared_for(u32::MAX).await
     }
 
-    /// The same, but a new one after so many uses: what each of them leaves behind slows the server's views down.
+    /// The shared server, replaced by a new one after so many uses, because the leftovers of each use slow the server's views down.
     pub async fn shared_for(self, uses: u32) -> io::Result<Arc<MySql>> {
         static SHARED: Shared<MySqlOptions, MySql> = Shared::new();
         let start = async || {
@@ -141,8 +68,7 @@ impl MySql {
         MySql::release(release).shared().await
     }
 
-    /// The releases that tests have to run on: of each flavor those handed over if there are any, else all that can be
-    /// had here.
+    /// The releases that tests have to run on: for each flavor the servers that run already, or else all that are available here.
     pub async fn releases() -> io::Result<Vec<Release>> {
         let mut releases = Vec::new();
         for flavor in [Flavor::MySql, Flavor::MariaDb] {
@@ -195,7 +121,7 @@ impl MySql {
         let mut servers = Vec::new();
         for handed in handed::servers(variable)? {
             let has_tls = !handed.ca_pem.is_empty();
-            // The release is not known before it is asked for.
+            // Only the server itself says which release it is.
             let release = Release { flavor, version: (0, 0) };
             let mut server = MySql { server: Server::handed("mysql", handed), release, has_tls };
             let rows = server.query("SELECT VERSION()").await?;
@@ -218,24 +144,5 @@ impl Deref for MySql {
 impl DerefMut for MySql {
     fn deref_mut(&mut self) -> &mut Server {
         &mut self.server
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(text: &str, release: Release) {
-        assert_eq!(Release::parse(text), Some(release));
-    }
-
-    #[test]
-    fn versions_are_read_as_servers_print_them() {
-        check("9.7.4", Release::MYSQL_9);
-        check("mysqld  Ver 9.7.4-2 for Linux on x86_64 ((Debian))", Release::MYSQL_9);
-        check("10.11.19-MariaDB-0+deb12u1-log", Release::MARIADB_10);
-        check("mariadbd  Ver 10.11.19-MariaDB-0+deb12u1 for debian-linux-gnu on x86_64", Release::MARIADB_10);
-        assert_eq!(Release::parse("no version at all"), None);
     }
 }

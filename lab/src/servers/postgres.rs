@@ -2,6 +2,7 @@
 
 mod binaries;
 mod layout;
+mod options;
 mod session;
 
 use std::io;
@@ -12,56 +13,10 @@ use super::Tls;
 use super::handed;
 use super::server::Server;
 use super::shared::Shared;
+pub use options::{Auth, PostgresOptions};
 pub(super) use session::{connect, failed, rows};
 
-/// How clients prove who they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Auth {
-    /// SCRAM-SHA-256, and passwords are stored for it.
-    Scram,
-    /// MD5, and passwords are stored for it.
-    Md5,
-    /// The password itself, in clear.
-    Password,
-    /// Not at all. (The superuser has to, all the same.)
-    Trust,
-}
-
-/// What a server is to be like.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct PostgresOptions {
-    version: u32,
-    tls: Tls,
-    auth: Auth,
-    settings: Vec<(String, String)>,
-    rules: Vec<String>,
-}
-
 impl PostgresOptions {
-    /// How it does TLS; `Good` unless told. Whatever this is, clients may also connect without.
-    pub fn tls(mut self, tls: Tls) -> PostgresOptions {
-        self.tls = tls;
-        self
-    }
-
-    /// How users other than the superuser log in; `Scram` unless told.
-    pub fn auth(mut self, auth: Auth) -> PostgresOptions {
-        self.auth = auth;
-        self
-    }
-
-    /// A setting of `postgresql.conf`.
-    pub fn setting(mut self, name: &str, value: &str) -> PostgresOptions {
-        self.settings.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// A line of `pg_hba.conf` that comes before the usual ones, such as `hostnossl all all all reject`.
-    pub fn rule(mut self, line: &str) -> PostgresOptions {
-        self.rules.push(line.to_owned());
-        self
-    }
-
     /// Starts a server and waits until it takes connections.
     pub async fn start(self) -> io::Result<Postgres> {
         let server = Server::start(move || layout::prepare(&self)).await?;
@@ -75,7 +30,7 @@ impl PostgresOptions {
         self.shared_for(u32::MAX).await
     }
 
-    /// The same, but a new one after so many uses: what each of them leaves behind slows the server's views down.
+    /// The shared server, replaced by a new one after so many uses, because the leftovers of each use slow the server's views down.
     pub async fn shared_for(self, uses: u32) -> io::Result<Arc<Postgres>> {
         static SHARED: Shared<PostgresOptions, Postgres> = Shared::new();
         let start = async || {
@@ -113,19 +68,19 @@ impl Postgres {
         Postgres::version(version).shared().await
     }
 
-    /// The versions that tests have to run on: those handed over if there are any, else all that can be had here.
+    /// The versions that tests have to run on: those of servers that run already, or else all that are available here.
     pub async fn versions() -> io::Result<Vec<u32>> {
         let handed = Postgres::handed_over().await?;
         let handed: Vec<u32> = handed.into_iter().map(|(version, _)| version).collect();
         Ok(if handed.is_empty() { binaries::versions() } else { handed })
     }
 
-    /// The version that is had soonest here, for whoever needs just any: the newest installed, else the newest published.
+    /// The version that is available soonest here: the newest installed one, or else the newest published one.
     pub fn any() -> u32 {
         binaries::installed().into_iter().max().or(binaries::versions().into_iter().max()).unwrap_or(16)
     }
 
-    /// Starts it again as a replica, which follows nobody and refuses every change.
+    /// Restarts the server as a replica, which follows no server and refuses every change.
     pub async fn become_replica(&mut self) -> io::Result<()> {
         let signal =
             self.server.file("data/standby.signal").ok_or_else(|| io::Error::other("not ours to stop"))?;

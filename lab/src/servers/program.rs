@@ -1,4 +1,4 @@
-//! A server's program, and how it is run: on this machine, or in a container that sees as much of it as it needs.
+//! A server's program, and how to run it: on this machine, or in a container that sees only the parts of the machine that it needs.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -11,14 +11,14 @@ use super::docker;
 /// A program that is run as the account of [`account`].
 #[derive(Clone)]
 pub(super) enum Program {
-    /// By these words.
+    /// With this command.
     Native(Vec<OsString>),
-    /// In a container of this image, by this name.
+    /// In a container of this image, with this program name.
     Container { image: String, name: &'static str },
 }
 
 impl Program {
-    /// The words that run this server in its folder; its arguments come after them.
+    /// The command that runs this server in its folder; its arguments follow.
     pub(super) fn server_command(&self, folder: &Path) -> Vec<OsString> {
         match self {
             Program::Native(words) => native(words),
@@ -26,7 +26,7 @@ impl Program {
         }
     }
 
-    /// Runs the program to its end; what it printed is in the error if it fails.
+    /// Runs the program to its end. If it fails, the error has its output.
     pub(super) fn run(&self, arguments: &[OsString], folder: &Path, input: Stdio) -> io::Result<()> {
         let words = match self {
             Program::Native(words) => native(words),
@@ -43,7 +43,7 @@ impl Program {
         Err(io::Error::other(format!("{}: {}\n{printed}", line.display(), output.status)))
     }
 
-    /// A signal that ends the program at once. Docker's client passes on any but SIGKILL.
+    /// A signal that ends the program at once. Docker's client passes on every signal except SIGKILL.
     pub(super) fn last_signal(&self) -> &'static str {
         match self {
             Program::Native(_) => "KILL",

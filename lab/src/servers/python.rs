@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 use super::cache;
 
-/// The interpreter of an environment of this name that has these packages, made once. (The environment is moved after it was
-/// made, so programs in it are to be run as `python -m`.)
+/// The interpreter of an environment with this name and these packages, which is made once. (The environment is moved afterwards, so
+/// run its programs as `python -m`.)
 pub fn python(name: &str, packages: &[&str]) -> io::Result<PathBuf> {
     let folder = cache::entry(&format!("python-{name}"), |folder| {
         cache::announce(&format!("installing {} from PyPI", packages.join(", ")));
@@ -19,12 +19,12 @@ pub fn python(name: &str, packages: &[&str]) -> io::Result<PathBuf> {
     Ok(folder.join("bin/python"))
 }
 
-/// The interpreter of an environment with boto3 and the AWS CLI: the clients that tests of the lab use it by.
+/// The interpreter of an environment with boto3 and the AWS CLI, the clients in the lab's tests.
 ///
-/// Where they cannot be had it says so and returns `None` if `ALLOW_SKIP=1` permits that.
+/// If they are not available, it says so and returns `None`, provided that `ALLOW_SKIP=1` permits that.
 ///
 /// # Panics
-/// If they cannot be had, and that is not permitted.
+/// If they are not available, and that is not permitted.
 #[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 pub async fn python_clients() -> Option<PathBuf> {
     let made = tokio::task::spawn_blocking(|| python("clients", &["boto3==1.44.5", "awscli==1.46.3"]));

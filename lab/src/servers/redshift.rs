@@ -10,7 +10,9 @@ mod defaults;
 mod gate;
 mod grant;
 mod password;
+mod refusal;
 mod rules;
+mod setting;
 mod token;
 mod translate;
 mod user;
@@ -26,7 +28,7 @@ use super::Tls;
 use super::postgres::{self, Auth, Postgres};
 use super::shared::Shared;
 use crate::certs::Authority;
-use crate::runtime::locked;
+use crate::lock::locked;
 use gate::Gate;
 
 /// The user that a cluster starts with.
@@ -43,15 +45,15 @@ pub struct Redshift {
     queries: Arc<Mutex<Vec<String>>>,
     port: u16,
     ca_pem: String,
-    /// Last, so that it goes last.
+    /// The last field, so that it is dropped last.
     postgres: Postgres,
 }
 
 impl Redshift {
-    /// Starts one with this certificate, or none.
+    /// Starts a stand-in with this certificate, or without one.
     pub async fn start(tls: Tls) -> io::Result<Redshift> {
         let options = Postgres::version(VERSION).tls(Tls::Off).auth(Auth::Md5);
-        // Views have to be put where Redshift has them, and every login of a test counts.
+        // Views must be in the same schema as in Redshift, and every login of a test counts.
         let options = options.setting("allow_system_table_mods", "on").setting("max_connections", "200");
         let postgres = options.start().await?;
         postgres.execute_in("template1", include_str!("redshift/catalog.sql")).await?;
@@ -73,12 +75,12 @@ impl Redshift {
         listener.set_nonblocking(true)?;
         let port = listener.local_addr()?.port();
         let (door, closed) = oneshot::channel();
-        // On a thread of its own: tests that share it come and go with their runtimes.
+        // The gate has a thread of its own, because the tests that share it end together with their runtimes.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         std::thread::spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
-                    // Told to close, or nobody is left to tell it.
+                    // The stand-in was told to close, or was dropped.
                     _ = closed => {}
                     ended = gate::serve(gate, listener) => ended.expect("the gate stays open"),
                 }
@@ -152,7 +154,7 @@ impl Redshift {
         postgres::rows(&client, sql).await.map_err(|error| postgres::failed(sql, &error))
     }
 
-    /// Every query that has come so far, as it came.
+    /// Every query so far, as it was sent.
     pub fn queries(&self) -> Vec<String> {
         locked(&self.queries).clone()
     }
@@ -162,12 +164,12 @@ impl Redshift {
         session.map_err(|error| postgres::failed("log in as admin", &error))
     }
 
-    /// The one with this certificate that all tests of this process share, started by the first that asks.
+    /// The stand-in with this certificate that all tests of this process share. The first caller starts it.
     pub async fn shared(tls: Tls) -> io::Result<Arc<Redshift>> {
         Redshift::shared_for(tls, u32::MAX).await
     }
 
-    /// The same, but a new one after so many uses: its views are over everybody's privileges.
+    /// The shared stand-in, replaced by a new one after so many uses, because its views list the privileges of all users.
     pub async fn shared_for(tls: Tls, uses: u32) -> io::Result<Arc<Redshift>> {
         static SHARED: Shared<Tls, Redshift> = Shared::new();
         SHARED.server(&tls, uses, async || Redshift::start(tls).await).await

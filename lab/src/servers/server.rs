@@ -1,4 +1,4 @@
-//! What all database servers have in common once they run: where they are, who may do anything, what they log.
+//! The common part of all running database servers: address, superuser and log.
 
 use std::fs;
 use std::io;
@@ -17,11 +17,11 @@ pub struct Server {
     superuser: String,
     password: String,
     ca_pem: String,
-    /// None without TLS, and for a server that somebody else started.
+    /// `None` without TLS, and for a server that was running already.
     identity: Option<Identity>,
-    /// What it printed, unless it is not known where that is.
+    /// The file with the server's output, if it is known.
     log: Option<PathBuf>,
-    /// None for a server that somebody else started.
+    /// `None` for a server that was running already.
     instance: Option<Instance>,
 }
 
@@ -41,7 +41,7 @@ impl Server {
     pub(super) async fn start(
         prepare: impl FnOnce() -> io::Result<LaidOut> + Send + 'static,
     ) -> io::Result<Server> {
-        // Fetching, unpacking and copying would hold up everything else in an async task.
+        // In an async task, fetching, unpacking and copying would block everything else.
         let laid_out = tokio::task::spawn_blocking(prepare).await.map_err(io::Error::other)??;
         let LaidOut { scheme, superuser, password, authority, identity, plan, folder } = laid_out;
         let ca_pem = authority.pem();
@@ -92,19 +92,19 @@ impl Server {
         &self.ca_pem
     }
 
-    /// Its certificate and key, for a proxy that opens its TLS; none without TLS, and none if it was handed over.
+    /// The certificate and key, for a proxy that opens the server's TLS; `None` without TLS, and for a server that was running already.
     pub fn identity(&self) -> Option<&Identity> {
         self.identity.as_ref()
     }
 
-    /// All that the server printed until now; empty for one that was handed over without a log.
+    /// The server's output so far; empty for a server that was running already and named no log.
     pub fn log(&self) -> String {
         let log = self.log.as_ref().map(|log| fs::read(log).unwrap_or_default());
         String::from_utf8_lossy(&log.unwrap_or_default()).into_owned()
     }
 
-    /// What hands this server on to another process, in `TURNLOCK_TEST_POSTGRES_URL` or the like; none if it was
-    /// handed over itself.
+    /// The URL that gives this server to another process, in `TURNLOCK_TEST_POSTGRES_URL` or a similar variable; `None` if the server
+    /// was running already.
     pub fn url(&self) -> Option<String> {
         let (ca, log) = (self.file("ca.pem")?, self.file("log")?);
         let Server { scheme, host, port, superuser, password, .. } = self;
@@ -112,7 +112,7 @@ impl Server {
         Some(format!("{scheme}://{superuser}:{password}@{host}:{port}/?{files}"))
     }
 
-    /// A file in the server's folder; none if the server was handed over.
+    /// A file in the server's folder; `None` if the server was running already.
     pub(super) fn file(&self, name: &str) -> Option<PathBuf> {
         self.instance.as_ref().map(|instance| instance.file(name))
     }

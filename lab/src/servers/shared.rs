@@ -5,14 +5,14 @@ use std::hash::Hash;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use crate::runtime::locked;
+use crate::lock::locked;
 
-/// The shared servers of one kind. Being a static, it is never dropped: the guard of each server sees this process end.
+/// The shared servers of one kind. A static is never dropped, so the guard of each server stops it when this process ends.
 pub(super) struct Shared<O, S> {
     servers: Mutex<Option<HashMap<O, Turn<S>>>>,
 }
 
-/// The server whose turn it is, and how often it has been given out.
+/// The present server, and how often it has been given out.
 type Turn<S> = Arc<tokio::sync::Mutex<Option<(Arc<S>, u32)>>>;
 
 impl<O: Eq + Hash + Clone, S> Shared<O, S> {
@@ -20,8 +20,8 @@ impl<O: Eq + Hash + Clone, S> Shared<O, S> {
         Shared { servers: Mutex::new(None) }
     }
 
-    /// The server of these options, which the first caller starts while the others wait; a new one if it has been used so often.
-    /// The old one goes with the last who uses it.
+    /// The server with these options. The first caller starts it while the others wait. After so many uses a new server replaces it;
+    /// the old one stops when its last user drops it.
     pub(super) async fn server(
         &self,
         options: &O,

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use super::plan::{Aftermath, Case, Cut, Recording};
 use super::{Accepts, Stage};
+use crate::lock::locked;
 use crate::proxy::Point;
 use crate::rotation::Step;
-use crate::runtime::locked;
 use crate::secrets::{At, Fault, Hook, Secrets, Verdict, What};
 
 type Outcome<T = ()> = Result<T, String>;
@@ -85,12 +85,13 @@ pub(super) async fn run(stage: &Stage, case: &Case) -> Outcome {
 
 /// Cuts, then goes on alone. The token that must be current at the end.
 async fn crash(stage: &Stage, case: &Case, token: &str) -> Outcome<Option<String>> {
-    if !cut(stage, case.cut, case.aftermath != Aftermath::Disconnected, token).await? {
-        return Err(NEVER_REACHED.to_owned());
+    let (reached, end) = cut(stage, case.cut, case.aftermath != Aftermath::Disconnected, token).await?;
+    if !reached {
+        return Err(unreached(end));
     }
     if let Aftermath::KilledAgain(second) = case.aftermath {
         // What is left to do may be over before that.
-        cut(stage, second, true, token).await?;
+        let _ = cut(stage, second, true, token).await?;
     }
     if case.aftermath == Aftermath::Abandoned {
         return anew(stage).await.map(Some);
@@ -99,8 +100,17 @@ async fn crash(stage: &Stage, case: &Case, token: &str) -> Outcome<Option<String
     Ok(Some(token.to_owned()))
 }
 
-/// Runs the steps until the cut, and looks whether somebody can log in right after it. Whether it was reached.
-async fn cut(stage: &Stage, cut: Cut, kills: bool, token: &str) -> Outcome<bool> {
+/// Why a cut was not reached: a step failed before it, or the steps did not come by there.
+fn unreached(end: Outcome) -> String {
+    match end {
+        Ok(()) => NEVER_REACHED.to_owned(),
+        Err(error) => format!("a step failed before the cut: {error}"),
+    }
+}
+
+/// Runs the steps until the cut, and looks whether somebody can log in right after it. Whether it was reached, and how the steps
+/// ended.
+async fn cut(stage: &Stage, cut: Cut, kills: bool, token: &str) -> Outcome<(bool, Outcome)> {
     let world = &stage.world;
     // Every step runs until one fails, or none does because the loss could be made good.
     let end = steps_with(stage, token, cut.step(), || arm(stage, cut, kills)).await;
@@ -112,7 +122,7 @@ async fn cut(stage: &Stage, cut: Cut, kills: bool, token: &str) -> Outcome<bool>
     disarm(stage);
     match violation(&world.lab.secrets(), &world.secret, &stage.accepts, stage.overlaps).await {
         Some(broken) => Err(format!("right after the cut {cut} ({end:?}): {broken}")),
-        None => Ok(reached),
+        None => Ok((reached, end)),
     }
 }
 
@@ -170,10 +180,10 @@ async fn pause(stage: &Stage, case: &Case, token: &str) -> Outcome<Option<String
     let what = if after { What::After(hook) } else { What::Before(hook) };
     let fault = Fault::new(At::Call(number), what);
     let slow = async {
-        // How the slow process fares is seen by what is stored at the end.
-        let _ = steps_with(stage, token, step, || world.lab.faults().set(vec![fault])).await;
+        let end = steps_with(stage, token, step, || world.lab.faults().set(vec![fault])).await;
         // If the call never came, nobody need wait for it any more.
         world.lab.faults().clear();
+        end
     };
     let others = async {
         held.reached().await?;
@@ -185,9 +195,10 @@ async fn pause(stage: &Stage, case: &Case, token: &str) -> Outcome<Option<String
         held.release();
         Some(end)
     };
-    let ((), end) = tokio::join!(slow, others);
+    let (slow_end, end) = tokio::join!(slow, others);
     disarm(stage);
-    let end = end.ok_or(NEVER_REACHED)?;
+    // How a slow process fares that was held is seen by what is stored at the end.
+    let end = end.ok_or_else(|| unreached(slow_end))?;
     if case.aftermath == Aftermath::Overtaken {
         return match end {
             Ok(token) => Ok(token),

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
-use lab::secrets::Lab;
+use lab::Lab;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use lab::secrets::{Account, Lab, Options};
+use lab::secrets::Account;
+use lab::{Lab, Options};
 use serde_json::{Value, json};
 use tokio::process::Command;
 

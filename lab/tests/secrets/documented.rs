@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use lab::secrets::{Account, Lab, Options};
+use lab::secrets::Account;
+use lab::{Lab, Options};
 use serde_json::{Value, json};
 
 use crate::client::{TOKEN_1, TOKEN_2, TOKEN_3, ok, refused, send, send_as};

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lab::secrets::{At, Fault, Hook, Lab, Outcome, Verdict, What};
+use lab::Lab;
+use lab::secrets::{At, Fault, Hook, Outcome, Verdict, What};
 use serde_json::json;
 use tokio::sync::Barrier;
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use lab::secrets::{Lab, Refusal};
+use lab::Lab;
+use lab::secrets::Refusal;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Value, json};

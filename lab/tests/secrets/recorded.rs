@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lab::secrets::Lab;
+use lab::Lab;
 use serde_json::{Value, json};
 
 use crate::client::{TOKEN_1, TOKEN_2, TOKEN_3, ok, refused, send};

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lab::Lab;
 use lab::rotation::{End, EventKind, InvokeError, Step};
-use lab::secrets::{Lab, Moment};
+use lab::secrets::Moment;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 

@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
+use lab::Lab;
 use lab::rotation::{End, EventKind, InvokeError, Step};
-use lab::secrets::{Lab, Refusal, Secrets};
+use lab::secrets::{Refusal, Secrets};
 use serde_json::{Value, json};
 
 use crate::client::{TOKEN_1, TOKEN_2, TOKEN_3, ok, refused, send};

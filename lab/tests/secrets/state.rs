@@ -6,7 +6,8 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lab::secrets::{Lab, Options, StateFile, StateKey};
+use lab::secrets::{StateFile, StateKey};
+use lab::{Lab, Options};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};

@@ -6,9 +6,9 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
 
+use lab::Options;
 use lab::certs::{Authority, Kind};
 use lab::runtime::Function;
-use lab::secrets::Options;
 use lab::world::World;
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -3,19 +3,8 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use super::step::{Next, Running, STEPS, Step};
-use super::{First, Fresh, Protocol, Second, State, Value, Version};
-
-/// A promise that does not hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Broken {
-    /// No stored version logs in.
-    LockedOut,
-    /// With an overlap strategy, AWSCURRENT does not log in.
-    CurrentRefused,
-    /// Running the steps again, or dropping AWSPENDING and rotating anew, does not end well.
-    NoConvergence,
-}
+use super::protocol::{Broken, Protocol};
+use super::state::{First, Fresh, Next, Running, STEPS, Second, State, Step, Value, Version};
 
 /// What a search came to.
 #[derive(Debug)]

@@ -1,51 +1,7 @@
 //! One step of a rotation, from one external effect to the next.
 
-use super::{Protection, Protocol, State, Strategy, VERSIONS, Value, Version};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Step {
-    Create,
-    Set,
-    Test,
-    Finish,
-}
-
-pub(super) const STEPS: [Step; 4] = [Step::Create, Step::Set, Step::Test, Step::Finish];
-
-/// A step that runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Running {
-    pub(super) token: Version,
-    pub(super) step: Step,
-    pub(super) next: Next,
-    /// What it saw under AWSCURRENT.
-    seen: Option<Version>,
-}
-
-/// What it does next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Next {
-    /// Reads the labels, and whatever is read beside them.
-    Gate,
-    /// Puts the value, or looks for what logs in.
-    Work,
-    /// Waits for the lock.
-    Lock,
-    /// Looks at the labels again.
-    Look,
-    /// Changes the password, or logs in a last time.
-    Act,
-    /// Changes it, keeping the one before.
-    Retain,
-    /// Moves AWSCURRENT, if it is where it was seen.
-    Move,
-}
-
-impl Running {
-    pub(super) fn new(token: Version, step: Step) -> Running {
-        Running { token, step, next: Next::Gate, seen: None }
-    }
-}
+use super::protocol::{Protection, Protocol, Strategy};
+use super::state::{Next, Running, State, Step, VERSIONS, Value, Version};
 
 /// How a running step goes on after an effect.
 enum Then {

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use lab::Options;
 use lab::proxy::Proxy;
 use lab::rotation::Step;
 use lab::runtime::Function;
-use lab::secrets::Options;
 use lab::servers::Tls;
 use lab::sweep::{self, Answer, Stage, violation};
 use lab::world::World;

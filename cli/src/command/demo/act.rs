@@ -1,4 +1,4 @@
-//! One rotation of the demo: an account, its secret, clients, the four steps, and whether everything shown was true.
+//! One rotation of the demo: an account, its secret, clients, the four steps, and a check that everything shown was true.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,12 +9,14 @@ use lab::secrets::VersionInfo;
 use lab::world::World;
 use serde_json::{Value, json};
 
-use super::GONE;
 use super::subject::Subject;
 use crate::failure::Failure;
 use crate::screen::{Paint, Screen};
 
-/// What is about to be shown.
+/// What is true after the demo was interrupted.
+pub(super) const GONE: &str = "everything that the demo had started is gone";
+
+/// A rotation to show.
 pub(super) struct Act<'a> {
     pub(super) strategy: &'a str,
     pub(super) subject: &'a Subject,
@@ -23,16 +25,16 @@ pub(super) struct Act<'a> {
     pub(super) screen: &'a Screen,
 }
 
-/// What was shown.
+/// The rotation that was shown.
 pub(super) struct Outcome {
     pub(super) strategy: String,
-    /// Whether the strategy promises that nobody notices.
+    /// Whether the strategy promises that no client is refused.
     pub(super) overlaps: bool,
     pub(super) steps: Vec<(Step, Duration)>,
     pub(super) tally: Tally,
     /// How long clients logged in.
     pub(super) watched: Duration,
-    /// What should have been so and was not.
+    /// The promises that did not hold.
     pub(super) untrue: Vec<String>,
 }
 
@@ -63,7 +65,7 @@ impl Act<'_> {
         let before = world.current();
         let clients = Clients::start(&world.lab.secrets(), &world.secret, habits, self.subject.login());
         let started = Instant::now();
-        // Enough to see that they get in at all.
+        // Enough logins to see that the clients get in.
         self.watch(&clients, started, |tally| tally.accepted >= 4 * self.clients as u64).await?;
         let token = world.begin()?;
         self.show_labels(&world);
@@ -80,7 +82,7 @@ impl Act<'_> {
         }
         world.lab.secrets().end_rotation(&world.secret)?;
         self.show_labels(&world);
-        // Until the new version has been in use for as long as the old one was.
+        // Waits until the new version has as many logins as the old one had before.
         let used = |tally: &Tally| {
             tally.by_version.iter().any(|(id, used)| *id == token && *used >= 4 * self.clients as u64)
         };
@@ -99,7 +101,7 @@ impl Act<'_> {
         Ok(outcome)
     }
 
-    /// Shows the clients at work until there is enough of it.
+    /// Shows the clients at work until `enough` says so.
     async fn watch(
         &self,
         clients: &Clients,
@@ -114,7 +116,7 @@ impl Act<'_> {
         })
     }
 
-    /// Shows the clients at work while something else goes on.
+    /// Shows the clients at work until `work` is done.
     async fn meanwhile<T>(&self, clients: &Clients, started: Instant, work: impl Future<Output = T>) -> T {
         let mut every = tokio::time::interval(Duration::from_millis(50));
         tokio::pin!(work);
@@ -142,7 +144,7 @@ impl Act<'_> {
         self.screen.out(format!("  {:<13} {:>5} ms  {what:<48}  {logins}", step.name(), ms(took)));
     }
 
-    /// Which version holds which label now.
+    /// Prints the labels of each version.
     fn show_labels(&self, world: &World) {
         if self.screen.json {
             return;
@@ -163,7 +165,7 @@ impl Act<'_> {
             + &self.screen.paint(Paint::Careful, labels)
     }
 
-    /// What was shown and is not so.
+    /// The promises of this rotation that do not hold.
     async fn untrue(&self, world: &World, outcome: &Outcome, before: &Value) -> Result<Vec<String>, Failure> {
         let (now, credential) = (world.current(), self.subject.credential());
         let login = self.subject.login();
@@ -188,9 +190,9 @@ fn ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A step of the demo that did not go as it should.
+/// The failure of a step of the demo.
 fn failed(what: &str, why: &str) -> Failure {
     let (why, hint) =
-        why.split_once(". What to do: ").unwrap_or((why, "please report it with what was printed above"));
+        why.split_once(". What to do: ").unwrap_or((why, "please report this with the output above"));
     Failure::finding(format!("{what} failed: {why}"), hint)
 }

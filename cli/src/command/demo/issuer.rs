@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 /// The provider's name, and its file's.
 pub(super) const PROVIDER: &str = "demo";
 
-/// The running service; it ends with its value, and takes its folder along.
+/// The running service. Dropping it stops the service and removes its folder.
 pub(super) struct Issuer {
     address: SocketAddr,
     keys: Arc<Mutex<Keys>>,
@@ -31,7 +31,7 @@ pub(super) struct Issuer {
     _server: JoinSet<()>,
 }
 
-/// A key that works. It has no `Debug`: it holds the value.
+/// A key that works. It has no `Debug`, because it holds the value.
 #[derive(Clone)]
 pub(super) struct Key {
     pub(super) id: String,
@@ -56,7 +56,7 @@ impl Keys {
 }
 
 impl Issuer {
-    /// Starts it, and writes the provider file that leads to it.
+    /// Starts the service, and writes a provider file for it.
     pub(super) async fn start() -> io::Result<Issuer> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
@@ -71,7 +71,7 @@ impl Issuer {
                 let keys = Arc::clone(&shared);
                 let answer = service_fn(move |request| answer(Arc::clone(&keys), request));
                 let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
-                // A connection's end is its caller's affair.
+                // A connection may end as it likes; the caller sees that itself.
                 connections.spawn(async move { drop(connection.await) });
             }
         });
@@ -108,12 +108,12 @@ impl Issuer {
 
 impl Drop for Issuer {
     fn drop(&mut self) {
-        // What is left then is a file of four lines in the folder for such files.
+        // If this fails, a file of four lines stays in the folder for temporary files.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
-/// Asks the service as an application would: whether it lets a key in.
+/// Asks the service, as an application would, whether it accepts a key.
 pub(super) async fn accepts(address: SocketAddr, key: &str) -> io::Result<bool> {
     let mut stream = TcpStream::connect(address).await?;
     let request = format!(
@@ -156,7 +156,7 @@ async fn answer(
             keys.alive.retain(|key| key.id != *id);
             reply(200, &json!({}))
         }
-        _ => reply(404, &json!({"error": "there is no such thing here"})),
+        _ => reply(404, &json!({"error": "there is nothing at this path"})),
     })
 }
 

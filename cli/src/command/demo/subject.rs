@@ -1,13 +1,13 @@
-//! What rotates in the demo: the password of a real PostgreSQL, or the keys of a small service where no database can be had.
+//! What the demo rotates: the password of a real PostgreSQL, or without a database the keys of a small service.
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use lab::Lab;
 use lab::continuity::{Attempt, Login};
 use lab::rotation::Step;
 use lab::runtime::Function;
-use lab::secrets::Lab;
 use lab::servers::Postgres;
 use lab::world::World;
 use serde_json::{Value, json};
@@ -15,14 +15,14 @@ use serde_json::{Value, json};
 use super::issuer::{self, Issuer, PROVIDER};
 use crate::failure::Failure;
 
-/// One server, with as many accounts as there are rotations.
+/// One server, with one account for each rotation.
 pub(super) enum Subject {
     Postgres(Arc<Postgres>),
     Keys(Issuer),
 }
 
 impl Subject {
-    /// The function that rotates it.
+    /// The function that rotates this subject.
     pub(super) fn function(&self) -> &'static str {
         match self {
             Subject::Postgres(_) => "rotate-postgres",
@@ -30,7 +30,7 @@ impl Subject {
         }
     }
 
-    /// What it is, and where.
+    /// What the subject is, and its address.
     pub(super) fn place(&self) -> String {
         match self {
             Subject::Postgres(server) => format!("PostgreSQL on {}:{}", server.host(), server.port()),
@@ -38,7 +38,7 @@ impl Subject {
         }
     }
 
-    /// The strategies to show: those asked for, as far as there is a choice.
+    /// The strategies to show: the requested ones, or the only one for keys.
     pub(super) fn strategies<'a>(&self, asked: &'a [String]) -> Vec<&'a str> {
         match self {
             Subject::Postgres(_) => asked.iter().map(String::as_str).collect(),
@@ -46,7 +46,7 @@ impl Subject {
         }
     }
 
-    /// Whether a strategy promises that nobody notices.
+    /// Whether a strategy promises that no client is refused.
     pub(super) fn overlaps(&self, strategy: &str) -> bool {
         matches!(strategy, "alternating-users" | "two-keys")
     }
@@ -73,7 +73,7 @@ impl Subject {
         }
     }
 
-    /// Who a value logs in as; nothing secret.
+    /// The user or key id in a value, which is not secret.
     pub(super) fn name<'a>(&self, value: &'a Value) -> Option<&'a str> {
         match self {
             Subject::Postgres(_) => value["username"].as_str(),
@@ -122,7 +122,7 @@ impl Subject {
 
     /// A Secrets Manager with the secret of a new account, and the function.
     pub(super) async fn world(&self, strategy: &str, binary: &Path) -> Result<World, Failure> {
-        let lab = Lab::start(lab::secrets::Options::default()).await?;
+        let lab = Lab::start(lab::Options::default()).await?;
         let function =
             Function::new(self.function(), [binary]).env("SECRETS_MANAGER_ENDPOINT", lab.endpoint());
         let (secret, function) = match self {
@@ -131,7 +131,7 @@ impl Subject {
                 let first = issuer.first();
                 let secret = json!({"provider": PROVIDER, "key": first.value, "id": first.id});
                 let folder = issuer.folder().display().to_string();
-                // The service is on this machine, where a function looks for none by itself.
+                // The service is at a private address, which a function refuses unless told otherwise.
                 (secret, function.env("PROVIDERS_DIR", folder).env("ALLOW_PRIVATE_ADDRESSES", "true"))
             }
         };
@@ -144,7 +144,7 @@ impl Subject {
     }
 }
 
-/// Makes an account, and its secret's value; the admin's secret too, where the strategy wants one.
+/// Creates an account and its secret's value, and the admin's secret if the strategy needs one.
 async fn account(server: &Postgres, strategy: &str, lab: &Lab) -> Result<Value, Failure> {
     let user = format!("app_{}", strategy.replace('-', "_"));
     let password = format!("first-{:032x}", rand::random::<u128>());

@@ -3,7 +3,7 @@
 use super::act::Outcome;
 use crate::screen::{Paint, Screen};
 
-/// One row: its name, and what it says of an outcome.
+/// One row: its name, and its text for an outcome.
 type Row = (&'static str, fn(&Outcome) -> String);
 
 const ROWS: [Row; 5] = [

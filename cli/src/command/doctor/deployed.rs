@@ -1,4 +1,4 @@
-//! The deployed function, who may invoke it, what its role may do, and the secret's key: five questions to Lambda, IAM and KMS.
+//! Checks the deployed function, its callers, its role's permissions and the secret's key, with five calls to Lambda, IAM and KMS.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::finding::Finding;
 use crate::labels::State;
 use crate::signed::{Answer, Request, Signed};
 
-/// What a rotation calls (design of the engine; the template grants the same).
+/// The calls of a rotation. The template grants the same.
 const ACTIONS: [&str; 5] = [
     "secretsmanager:DescribeSecret",
     "secretsmanager:GetSecretValue",
@@ -20,7 +20,7 @@ const ACTIONS: [&str; 5] = [
     "secretsmanager:UpdateSecretVersionStage",
 ];
 
-/// A function that has less time than this for a step cannot wait for a slow login.
+/// The smallest timeout, in seconds, with which a step can wait for a slow login.
 const LEAST_TIMEOUT: u64 = 10;
 
 pub(super) async fn findings(account: &Account, state: &State, function: Option<&str>) -> Vec<Finding> {
@@ -54,7 +54,7 @@ fn unseen(check: &str, failure: &Failure) -> Finding {
     Finding::skipped(check, &failure.what, Some(&failure.hint))
 }
 
-/// Who asks, and about what.
+/// The account that asks, and the function and secret to ask about.
 struct Aws<'a> {
     account: &'a Account,
     signed: Signed,
@@ -94,7 +94,7 @@ impl Aws<'_> {
         (answer.status == 200).then_some(body)
     }
 
-    /// GetPolicy: whether Secrets Manager may invoke it.
+    /// GetPolicy: whether Secrets Manager may invoke the function.
     async fn invocation(&self) -> Result<Finding, Failure> {
         let answer = self.lambda("policy").await?;
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
@@ -174,7 +174,7 @@ impl Aws<'_> {
             state => Finding::fail(
                 "key",
                 format!("{key} is {state}"),
-                "without it nobody can read the secret: enable it, or cancel its deletion",
+                "without this key nobody can read the secret: enable the key, or cancel its deletion",
             ),
         })
     }
@@ -204,15 +204,15 @@ fn configuration(body: &Value) -> Finding {
     if word("State") != "Active" && word("State") != "Inactive" {
         return Finding::fail(
             "function",
-            format!("it is {} ({}): {text}", word("State"), word("StateReason")),
-            "see to the reason, and deploy it again",
+            format!("the function is {} ({}): {text}", word("State"), word("StateReason")),
+            "correct the reason, and redeploy the function",
         );
     }
     if timeout < LEAST_TIMEOUT {
         return Finding::fail(
             "function",
             text,
-            "raise its timeout to 30 seconds: a step has to wait for a login, and for its turn",
+            "raise the function's timeout to 30 seconds: a step waits for logins, and for the lock",
         );
     }
     Finding::pass("function", text)
@@ -235,7 +235,7 @@ fn invocation(policy: &Value, hint: &str) -> Finding {
     }
 }
 
-/// Reads the decisions, which stand one after another in the order of the actions.
+/// Reads the decision for each action from IAM's answer.
 fn simulated(check: &str, role: &str, xml: &str) -> Finding {
     let between = |text: &str, tag: &str| {
         let (_, rest) = text.split_once(&format!("<{tag}>"))?;
@@ -256,7 +256,7 @@ fn simulated(check: &str, role: &str, xml: &str) -> Finding {
     Finding::fail(
         check,
         format!("{role} may not {}", names.join(", ")),
-        "grant the role these actions; template.yaml shows the least that is needed",
+        "grant the role these actions; template.yaml has the smallest sufficient set",
     )
 }
 

@@ -1,4 +1,4 @@
-//! The few bytes with which a client asks a database server for TLS. Knows nothing that comes after.
+//! Sends the few bytes with which a client asks a database server for TLS, and nothing after them.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::value::Wire;
 
-/// Asks for TLS; true if the handshake may begin. A server that turns this client away is `ConnectionRefused`.
+/// Asks for TLS. Returns true if the handshake may begin. If the server refuses the client, the error is `ConnectionRefused`.
 pub(super) async fn ask_for_tls<S>(wire: Wire, stream: &mut S) -> io::Result<bool>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -17,7 +17,7 @@ where
     }
 }
 
-/// SSLRequest ("Message Formats", PostgreSQL documentation): its length and a code, answered by one letter.
+/// Sends SSLRequest, a length and a code. The server answers with one letter ("Message Formats", PostgreSQL documentation).
 async fn postgres<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> io::Result<bool> {
     stream.write_all(&[0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]).await?;
     match stream.read_u8().await? {
@@ -27,7 +27,7 @@ async fn postgres<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> io::Resu
     }
 }
 
-/// Protocol::HandshakeV10 tells what the server can; Protocol::SSLRequest is the answer ("Connection Phase Packets", MySQL).
+/// Reads the capabilities in Protocol::HandshakeV10 and answers Protocol::SSLRequest ("Connection Phase Packets", MySQL).
 async fn mysql<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> io::Result<bool> {
     const PROTOCOL_41: u32 = 0x200;
     const SSL: u32 = 0x800;

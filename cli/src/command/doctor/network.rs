@@ -1,4 +1,4 @@
-//! Name resolution, TCP and TLS towards the database, from this machine: no login, no password.
+//! Checks name resolution, TCP and TLS towards the database from this machine, without a login or a password.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,15 +16,14 @@ use super::greeting;
 use super::value::{Value, Wire};
 use crate::finding::Finding;
 
-/// Longer than any network that works, shorter than a person's patience.
+/// Longer than a working network needs, and shorter than a person waits.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The roots of RDS, which the functions trust too.
 const RDS: &[u8] = include_bytes!("../../../../shared/data/rds-ca.pem");
 
-/// Where this machine cannot see the server, somebody else has to look.
-const ELSEWHERE: &str =
-    "if it is meant to be reachable only from its network: --through FUNCTION_ARN looks from there";
+/// The hint if this machine cannot reach the server.
+const ELSEWHERE: &str = "if only its own network can reach it, look from there with --through FUNCTION_ARN";
 
 pub(super) async fn findings(value: &Value) -> Vec<Finding> {
     let (Some(host), Some(port), Some(wire)) = (value.host(), value.port(), value.wire()) else {
@@ -79,18 +78,20 @@ async fn tls(value: &Value, wire: Wire, host: &str, mut stream: TcpStream) -> Fi
         Ok(Ok(false)) => {
             return Finding::fail(
                 "tls",
-                "the server has no TLS, and rotation without it is refused",
-                "switch TLS on at the server; \"ssl\": false in the secret allows plaintext, where that is acceptable",
+                "the server has no TLS, and functions refuse to rotate without it",
+                "switch TLS on at the server; if plaintext is acceptable, write \"ssl\": false in the secret",
             );
         }
         Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
             return Finding::fail(
                 "tls",
-                format!("the server turns this machine away: {error}"),
+                format!("the server refuses this machine: {error}"),
                 "it may have too many connections, or block this host: see its log",
             );
         }
-        Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => return strange("it hung up"),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            return strange("it closed the connection");
+        }
         Ok(Err(error)) => return strange(&error.to_string()),
         Err(_) => return strange("it was silent"),
     }
@@ -100,7 +101,7 @@ async fn tls(value: &Value, wire: Wire, host: &str, mut stream: TcpStream) -> Fi
             return Finding::fail(
                 "tls",
                 why,
-                "it is the text of a PEM file, from BEGIN CERTIFICATE to END CERTIFICATE, with its line breaks",
+                "\"sslrootcert\" must be the text of a PEM file, from BEGIN CERTIFICATE to END CERTIFICATE, with its line breaks",
             );
         }
         (_, Err(_)) => return Finding::fail("tls", format!("{host} is no host name"), "correct \"host\""),
@@ -110,7 +111,7 @@ async fn tls(value: &Value, wire: Wire, host: &str, mut stream: TcpStream) -> Fi
         Ok(Err(error)) => Finding::fail(
             "tls",
             format!("the certificate is not accepted: {error}"),
-            "an own authority goes into \"sslrootcert\" or EXTRA_CA_PEM; \"host\" must be a name the certificate is for",
+            "put your own authority into \"sslrootcert\" or EXTRA_CA_PEM; \"host\" must be a name in the certificate",
         ),
         Err(_) => strange("the handshake took too long"),
     }
@@ -119,12 +120,12 @@ async fn tls(value: &Value, wire: Wire, host: &str, mut stream: TcpStream) -> Fi
 fn strange(why: &str) -> Finding {
     Finding::fail(
         "tls",
-        format!("what listens there does not speak the engine's protocol: {why}"),
+        format!("the server there does not speak the engine's protocol: {why}"),
         "check \"engine\", \"host\" and \"port\"",
     )
 }
 
-/// The trust of the functions; the reason where the secret's own authority cannot be read.
+/// The same trusted roots as the functions have, or the reason why the secret's own authority cannot be read.
 fn config(value: &Value) -> Result<ClientConfig, String> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     roots.add_parsable_certificates(CertificateDer::pem_slice_iter(RDS).flatten());

@@ -1,4 +1,4 @@
-//! Whether another secret names the same account on the same server: rotating one would lock out the clients of the other.
+//! Checks whether another secret names the same account on the same server. Rotating one would lock out the clients of the other.
 
 use super::value::Value;
 use crate::account::Account;
@@ -6,17 +6,17 @@ use crate::failure::Failure;
 use crate::finding::Finding;
 use crate::labels::{CURRENT, State};
 
-/// What AWS's functions, and ours, append to the name of the second of two users.
+/// The suffix that AWS's functions and ours append to the name of the second of two users.
 const CLONE: &str = "_clone";
 
-/// The check, for secrets of databases; nothing for others. The values of other secrets are read only if that is asked for.
+/// Makes the check for a database secret; returns nothing for others. It reads other secrets' values only if `look` is set.
 pub(super) async fn finding(account: &Account, state: &State, value: &Value, look: bool) -> Option<Finding> {
     let ours = Login::of(value)?;
     if !look {
         return Some(Finding::skipped(
             "shared",
-            "whether another secret names this account",
-            Some("--others reads the other secrets' values to see"),
+            "another secret may name this account",
+            Some("--others reads the other secrets' values to find out"),
         ));
     }
     Some(match others(account, &state.arn).await {
@@ -25,7 +25,7 @@ pub(super) async fn finding(account: &Account, state: &State, value: &Value, loo
     })
 }
 
-/// Another secret, and who logs in with it; `None` if its value may not be read.
+/// Another secret's name and value; `None` if the value may not be read.
 type Other = (String, Option<Value>);
 
 async fn others(account: &Account, arn: &str) -> Result<Vec<Other>, Failure> {
@@ -61,7 +61,7 @@ impl<'a> Login<'a> {
         })
     }
 
-    /// The same account, or one of the same pair where a rotation changes both.
+    /// Whether both are the same account, or two accounts of a pair that one rotation changes.
     fn meets(&self, other: &Login<'_>) -> bool {
         let base = |user: &str| user.strip_suffix(CLONE).unwrap_or(user).to_owned();
         let pair = (self.alternates || other.alternates) && base(self.user) == base(other.user);
@@ -79,10 +79,10 @@ impl<'a> Login<'a> {
             return Finding::fail(
                 "shared",
                 format!(
-                    "the same account stands in {}: rotating one locks out the clients of the other",
+                    "the same account is named in {}: rotating one secret locks out the clients of the other",
                     same.join(", ")
                 ),
-                "let one secret own the account, and give its clients that one; or make an account for each",
+                "keep one secret for the account and give it to all clients, or create an account for each secret",
             );
         }
         let read = others.len() - unread;

@@ -1,4 +1,4 @@
-//! The current value, as far as the checks made here need it: shape, size, and what would change when coming from AWS's function.
+//! Checks the current value: its shape, its size, and what would change after a move from AWS's function.
 
 use serde_json::{Map, Value as Json};
 use zeroize::Zeroizing;
@@ -7,17 +7,17 @@ use crate::account::Account;
 use crate::finding::Finding;
 use crate::labels::State;
 
-/// "The secret value can be up to 65,536 bytes" (Secrets Manager quotas); a rotation adds a few.
+/// "The secret value can be up to 65,536 bytes" (Secrets Manager quotas). A rotation adds a few bytes.
 const MOST: usize = 65_536 - 1024;
 
-/// What is kept of a value: never a password.
+/// The parts of a value that the checks need, never a password.
 pub(super) struct Value {
     fields: Map<String, Json>,
     size: usize,
     is_object: bool,
 }
 
-/// How clients and server begin to talk.
+/// The protocol with which a client greets the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wire {
     /// PostgreSQL and Redshift.
@@ -27,17 +27,17 @@ pub(super) enum Wire {
 }
 
 impl Value {
-    /// Reads it; a value that may not be read is a finding.
+    /// Reads the value. A value that may not be read is a finding.
     pub(super) async fn read(account: &Account, state: &State) -> Result<Value, Finding> {
         let Some(current) = state.with("AWSCURRENT") else {
-            return Err(Finding::skipped("secret", "nothing is current", None));
+            return Err(Finding::skipped("secret", "no version is current", None));
         };
         let text = account.value(&state.arn, &current.id).await;
         let text = text.map_err(|failure| Finding::skipped("secret", failure.what, Some(&failure.hint)))?;
         Ok(Value::of(&text.unwrap_or_else(|| Zeroizing::new(String::new()))))
     }
 
-    /// Understands a text, and forgets what is secret in it.
+    /// Parses a text and drops the secret parts.
     pub(super) fn of(text: &str) -> Value {
         let parsed: Json = serde_json::from_str(text).unwrap_or_default();
         let mut fields = match parsed {
@@ -45,7 +45,7 @@ impl Value {
             _ => return Value { fields: Map::new(), size: text.len(), is_object: false },
         };
         for (name, value) in &mut fields {
-            // Nothing below needs more of these than that they are there.
+            // The checks only need to know whether these fields have a value.
             if ["password", "key", "secret", "token"].iter().any(|word| name.to_lowercase().contains(word)) {
                 *value = Json::Bool(!value.as_str().is_some_and(str::is_empty));
             }
@@ -92,7 +92,7 @@ impl Value {
         }
     }
 
-    /// Only `false`, in any case and as text too, means plaintext.
+    /// Whether "ssl" is false, as a boolean or as text in any case.
     pub(super) fn plaintext(&self) -> bool {
         match self.fields.get("ssl") {
             Some(Json::Bool(ssl)) => !ssl,
@@ -115,16 +115,17 @@ impl Value {
 
     fn shape(&self) -> Finding {
         if self.size > MOST {
-            let what = format!("{} bytes: no room for a rotation below Secrets Manager's limit", self.size);
+            let what =
+                format!("{} bytes, which leaves a rotation no room below Secrets Manager's limit", self.size);
             return Finding::fail(
                 "secret",
                 what,
-                "move what is not needed to log in into a secret of its own",
+                "move the fields that no login needs into a secret of their own",
             );
         }
         let Some(engine) = self.text("engine") else {
             let what = if self.is_object { "JSON without \"engine\"" } else { "not a JSON object" };
-            let hint = "functions for databases want engine, host, username and password; those for API keys want \"provider\"";
+            let hint = "functions for databases need engine, host, username and password; functions for API keys need \"provider\"";
             return match self.text("provider") {
                 Some(provider) => {
                     Finding::pass("secret", format!("provider {provider}, {} bytes", self.size))
@@ -142,12 +143,12 @@ impl Value {
             .collect();
         if self.wire().is_some() && !missing.is_empty() {
             let what = format!("engine {engine}, but no {}", missing.join(", no "));
-            return Finding::fail("secret", what, "add what is missing, under exactly these names");
+            return Finding::fail("secret", what, "add the missing fields, under exactly these names");
         }
         Finding::pass("secret", format!("engine {engine}, {} bytes", self.size))
     }
 
-    /// What AWS's functions let pass, or do themselves, and ours do not.
+    /// Findings about habits of AWS's functions that ours do not share.
     fn migration(&self, state: &State) -> Vec<Finding> {
         let mut findings = Vec::new();
         let function = state.function().unwrap_or_default();
@@ -155,24 +156,25 @@ impl Value {
             let hint = "remove \"ssl\" from the secret once the server speaks TLS";
             findings.push(Finding::fail(
                 "plaintext",
-                "\"ssl\" is false: passwords travel in the clear",
+                "\"ssl\" is false: passwords travel in clear text",
                 hint,
             ));
         } else if !self.fields.contains_key("ssl") && function.contains("SecretsManager") {
-            // The names that AWS's templates and the console give.
-            let what = "AWS's function goes on without TLS where the server has none; Turnlock's refuse";
+            // AWS's templates and the console give functions such names.
+            let what =
+                "AWS's function goes on without TLS if the server has none; Turnlock's functions refuse";
             findings.push(Finding::skipped(
                 "migration-tls",
                 what,
-                Some("the check tls below says whether this server has it"),
+                Some("the check tls below says whether this server has TLS"),
             ));
         }
         let clone = self.text("username").filter(|user| user.ends_with("_clone"));
         if let Some(user) = clone.filter(|_| self.has_admin()) {
             let what = format!(
-                "{user} was made by a rotation with alternating users; it must be proven before it is changed"
+                "a rotation with alternating users made {user}; a rotation must prove the user before it changes it"
             );
-            let hint = "its password in a version of this secret proves it; otherwise see docs/migrating.md";
+            let hint = "a version of this secret with the user's password proves it; otherwise see docs/migrating.md";
             findings.push(Finding::skipped("migration-clone", what, Some(hint)));
         }
         findings

@@ -1,6 +1,6 @@
-//! The table of `status` as one page of HTML with a chart of ages; no script, nothing loaded.
+//! The table of `status` as one page of HTML with a chart of ages. The page has no script and loads nothing.
 
-use super::Row;
+use super::row::Row;
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#1d2430}\
 table{border-collapse:collapse;width:100%}td,th{padding:.3rem .6rem;text-align:left;border-bottom:1px solid #dde2ea}\

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use lab::Options;
 use lab::runtime::Function;
-use lab::secrets::Options;
 use lab::world::World;
 use serde_json::{Value, json};
 

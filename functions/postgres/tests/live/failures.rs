@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use lab::Options;
 use lab::certs::Authority;
 use lab::proxy::{Protocol, Proxy, Welcome};
 use lab::rotation::{Retries, Step};
-use lab::secrets::{At, Fault, Options, What};
+use lab::secrets::{At, Fault, What};
 use lab::servers::{Auth, Postgres, Tls};
 use lab::world::World;
 use serde_json::{Value, json};

@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
+use super::context::{Answer, Context};
 use super::put::{content, fill, required_token};
-use super::{Answer, Context, replicate, tag};
+use super::{replicate, tag};
 use crate::secrets::input::{Input, missing};
 use crate::secrets::name::SecretId;
 use crate::secrets::refusal::Refusal;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Answer, Context};
+use super::context::{Answer, Context};
 use crate::secrets::input::Input;
 use crate::secrets::name::{self, SecretId};
 use crate::secrets::refusal::Refusal;

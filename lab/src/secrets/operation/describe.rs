@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Answer, Context, page, replicate};
+use super::context::{Answer, Context, page};
+use super::replicate;
 use crate::secrets::input::Input;
 use crate::secrets::secret::{Secret, Version};
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Answer, Context, description, page};
+use super::context::{Answer, Context, page};
+use super::describe::description;
 use crate::secrets::input::{Input, check_length};
 use crate::secrets::refusal::Refusal;
 use crate::secrets::secret::Secret;

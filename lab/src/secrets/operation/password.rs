@@ -4,7 +4,7 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 use serde_json::json;
 
-use super::{Answer, Context};
+use super::context::{Answer, Context};
 use crate::secrets::input::Input;
 use crate::secrets::refusal::Refusal;
 

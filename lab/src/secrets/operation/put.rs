@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-use super::{Answer, Context};
+use super::context::{Answer, Context};
 use crate::secrets::input::{Input, check_length};
 use crate::secrets::moment::Moment;
 use crate::secrets::refusal::Refusal;

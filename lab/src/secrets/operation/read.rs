@@ -6,8 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::context::{Answer, Context, page};
 use super::list::Filters;
-use super::{Answer, Context, page};
 use crate::secrets::input::Input;
 use crate::secrets::name::SecretId;
 use crate::secrets::policy;

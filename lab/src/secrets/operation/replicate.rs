@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, Context};
+use super::context::{Answer, Context};
 use crate::secrets::input::{Input, check_length};
 use crate::secrets::name::{self, SecretId};
 use crate::secrets::refusal::Refusal;

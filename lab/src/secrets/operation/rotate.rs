@@ -1,15 +1,16 @@
-//! RotateSecret and CancelRotateSecret: what they change at once. Driving the function is `rotation`'s work.
+//! RotateSecret and CancelRotateSecret: what they change at once. Driving the function is left to the [`Driver`](crate::secrets::service::Driver).
 
 use serde_json::json;
 
+use super::context::{Answer, Begun, Context};
 use super::put::required_token;
-use super::{Answer, Context};
-use crate::rotation::{Begun, Rules, Settings, UnderWay};
 use crate::secrets::input::Input;
-use crate::secrets::name::new_uuid;
 use crate::secrets::refusal::Refusal;
+use crate::secrets::rules::Rules;
 use crate::secrets::secret::{CURRENT, PENDING, Secret};
+use crate::secrets::settings::{Settings, UnderWay};
 use crate::secrets::state::Key;
+use crate::uuid::new_uuid;
 
 pub(super) fn rotate_secret(cx: &mut Context<'_>, input: &Input) -> Answer {
     let token = required_token(input, "InvalidParameterException")?;

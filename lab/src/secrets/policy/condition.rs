@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::{like, texts};
+use super::text::{like, texts};
 
 /// What a request is known by.
 pub(super) struct Asked<'a> {

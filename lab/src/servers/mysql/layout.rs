@@ -1,12 +1,13 @@
-//! What a MySQL or MariaDB server's folder holds, and how it is started there.
+//! The contents of a MySQL or MariaDB server's folder, and how to start the server there.
 
 use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::Path;
 
+use super::options::MySqlOptions;
 use super::programs;
-use super::{Flavor, MySqlOptions};
+use super::release::Flavor;
 use crate::certs::Authority;
 use crate::servers::folder::Folder;
 use crate::servers::instance::Plan;
@@ -46,7 +47,7 @@ pub(super) fn prepare(options: &MySqlOptions) -> io::Result<LaidOut> {
     Ok(LaidOut { scheme: "mysql", superuser: "root", password, authority, identity, plan, folder })
 }
 
-/// The last thing that a server says of its start.
+/// Whether the server has logged the last line of its start.
 fn is_ready(_folder: &Path, log: &str) -> bool {
     log.contains("ready for connections")
 }
@@ -64,7 +65,7 @@ fn settings(options: &MySqlOptions, folder: &Path, port: u16) -> Vec<(String, St
         ("slow-query-log-file", file("slow.log")),
         ("log-bin", file("data/binlog")),
         ("server-id", "1".into()),
-        // The data will never be needed after a crash of the machine.
+        // Nobody needs the data after a crash of the machine.
         ("innodb-flush-log-at-trx-commit", "0".into()),
         ("innodb-doublewrite", "OFF".into()),
         ("sync-binlog", "0".into()),
@@ -78,7 +79,7 @@ fn settings(options: &MySqlOptions, folder: &Path, port: u16) -> Vec<(String, St
         }),
     }
     if options.release.flavor == Flavor::MySql {
-        // No second port and no folder that statements may read and write.
+        // Switches off the second port, and the folder that statements may read and write.
         settings.extend([("mysqlx", "OFF".into()), ("secure-file-priv", "NULL".into())]);
     }
     let given = options.settings.iter().map(|(name, value)| (name.clone(), value.clone()));

@@ -1,4 +1,4 @@
-//! The programs of MySQL and MariaDB: the installed ones, else Debian's, else Docker's; and fresh data folders.
+//! The programs of MySQL and MariaDB (the installed ones, or else Debian's, or else Docker's), and fresh data folders.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -6,11 +6,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::{Flavor, Release};
+use super::release::{Flavor, Release};
 use crate::servers::program::Program;
 use crate::servers::{account, cache, debian, docker};
 
-/// Where Debian has which release.
+/// The Debian suite of each release.
 const PACKAGED: [(Release, &str, &str); 3] = [
     (Release::MYSQL_9, "sid", "mysql-server-core"),
     (Release::MARIADB_10, "bookworm", "mariadb-server-core"),
@@ -21,15 +21,15 @@ const PACKAGED: [(Release, &str, &str); 3] = [
 const INSTALLED: [&str; 4] =
     ["/usr/sbin/mariadbd", "/usr/libexec/mariadbd", "/usr/sbin/mysqld", "/usr/libexec/mysqld"];
 
-/// What Docker has official images of.
+/// The releases with an official Docker image.
 const IMAGES: [Release; 4] = [Release::MYSQL_8, Release::MYSQL_9, Release::MARIADB_10, Release::MARIADB_11];
 
 /// The server program of one release.
 pub(super) struct Programs {
     server: Program,
-    /// The folder that it was built to be installed in; none in a container, where it is where it should be.
+    /// The folder for which the program was built; `None` in a container, where the program is in that folder.
     base: Option<PathBuf>,
-    /// Tells a data folder made by this from one made by another.
+    /// The part of a data folder's name that tells this program's data folders from another program's.
     origin: &'static str,
 }
 
@@ -94,7 +94,7 @@ fn installed() -> impl Iterator<Item = (Release, &'static str)> {
 fn version(command: &[OsString]) -> Option<Release> {
     let output = Command::new(&command[0]).args(&command[1..]).arg("--version").output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    // The program's own path comes first, and may have digits.
+    // The output begins with the program's own path, which may have digits.
     Release::parse(text.split_once("Ver ")?.1)
 }
 
@@ -115,7 +115,7 @@ impl Programs {
         (&self.server, arguments)
     }
 
-    /// Where the plugins are that Debian has in another package than the server; container images have them in place.
+    /// The folder of the plugins that Debian has in a package of their own. Container images have the plugins in place.
     pub(super) fn plugins(&self, release: Release) -> io::Result<Option<OsString>> {
         if let Program::Container { .. } = self.server {
             return Ok(None);
@@ -163,8 +163,8 @@ impl Programs {
         fs::remove_file(path)
     }
 
-    /// What `mariadb-install-db` does, which needs Perl and other packages: the system tables' own scripts, read by
-    /// a server without any tables.
+    /// Does what `mariadb-install-db` does, which needs Perl and other packages: a server without any tables reads the scripts of the
+    /// system tables.
     fn bootstrap_mariadb(&self, folder: &Path, password: &str) -> io::Result<()> {
         let path = folder.join("bootstrap.sql");
         // Each statement has to end its line.

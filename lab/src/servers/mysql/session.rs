@@ -1,4 +1,4 @@
-//! Sessions with a MySQL or MariaDB server, for what a test has to prepare and to look at.
+//! Sessions with a MySQL or MariaDB server, for tests to prepare and to inspect.
 
 use std::io;
 
@@ -11,8 +11,8 @@ use super::MySql;
 const WRONG_PASSWORD: [u16; 2] = [1045, 1698];
 
 impl MySql {
-    /// Logs in; to no database if its name is empty. Where the server does TLS the session is encrypted, and its
-    /// certificate, which may be a wrong one, is not looked at.
+    /// Logs in, without a database if its name is empty. If the server has TLS, the session is encrypted, and the certificate, which
+    /// may be a wrong one, is not checked.
     pub async fn connect(&self, user: &str, password: &str, database: &str) -> Result<Conn, Error> {
         let encryption = SslOpts::default().with_danger_accept_invalid_certs(true);
         let options = OptsBuilder::default()
@@ -26,10 +26,10 @@ impl MySql {
         Conn::new(options).await
     }
 
-    /// Whether this password is the user's: an answer only if the server accepted or refused the password.
+    /// Whether this password is the user's. Returns an answer only if the server accepted or refused the password.
     ///
-    /// A user that does not exist can be an error: MySQL then pretends to use some method, at times
-    /// `sha256_password`, which the driver does not speak.
+    /// A user that does not exist can be an error: MySQL then pretends to use some method, at times `sha256_password`, which the driver
+    /// does not support.
     pub async fn can_login(&self, user: &str, password: &str, database: &str) -> io::Result<bool> {
         match self.connect(user, password, database).await {
             Ok(session) => {
@@ -50,7 +50,7 @@ impl MySql {
         self.query_as(self.superuser(), self.superuser_password(), sql).await
     }
 
-    /// The same for another user.
+    /// The rows that the first of these statements gives another user.
     pub async fn query_as(
         &self,
         user: &str,

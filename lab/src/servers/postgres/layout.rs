@@ -1,11 +1,11 @@
-//! What a PostgreSQL server's folder holds, and how it is started there.
+//! The contents of a PostgreSQL server's folder, and how to start the server there.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
 use super::binaries;
-use super::{Auth, PostgresOptions};
+use super::options::{Auth, PostgresOptions};
 use crate::certs::Authority;
 use crate::servers::folder::Folder;
 use crate::servers::instance::Plan;
@@ -52,7 +52,7 @@ fn is_ready(folder: &Path, _log: &str) -> bool {
     state.lines().nth(7).is_some_and(|line| ["ready", "standby"].contains(&line.trim()))
 }
 
-/// Settings that come after initdb's own and so win.
+/// Settings that follow initdb's own, so they win.
 fn settings(options: &PostgresOptions) -> String {
     let tls = if options.tls.certificate().is_some() { "on" } else { "off" };
     let encryption = if options.auth == Auth::Md5 { "md5" } else { "scram-sha-256" };
@@ -61,14 +61,14 @@ fn settings(options: &PostgresOptions) -> String {
         ("unix_socket_directories", ""),
         ("ssl", tls), // with server.crt and server.key, its defaults
         ("password_encryption", encryption),
-        // The data will never be needed after a crash of the machine.
+        // Nobody needs the data after a crash of the machine.
         ("fsync", "off"),
         ("synchronous_commit", "off"),
         ("full_page_writes", "off"),
-        // Every connection is a process that begins as a copy; what is tested needs little memory and little tidying.
+        // Every connection is a forked process, so little memory makes logins fast; tests also need little vacuuming.
         ("shared_buffers", "16MB"),
         ("autovacuum", "off"),
-        // In the data folder, so that it goes even when the server is killed.
+        // Shared memory is then a file in the data folder, which is removed even if the server is killed.
         ("dynamic_shared_memory_type", "mmap"),
     ];
     let given = options.settings.iter().map(|(name, value)| (&**name, &**value));

@@ -1,4 +1,4 @@
-//! Sessions with a PostgreSQL server, for what a test has to prepare and to look at.
+//! Sessions with a PostgreSQL server, for tests to prepare and to inspect.
 
 use std::io;
 use std::time::Duration;
@@ -15,7 +15,7 @@ impl Postgres {
         connect(self.host(), self.port(), user, password, database).await
     }
 
-    /// Whether this password is the user's: an answer only if the server accepted or refused the password.
+    /// Whether this password is the user's. Returns an answer only if the server accepted or refused the password.
     pub async fn can_login(&self, user: &str, password: &str, database: &str) -> io::Result<bool> {
         match self.connect(user, password, database).await {
             Ok(_) => Ok(true),
@@ -64,7 +64,7 @@ pub(in crate::servers) async fn connect(
     config.host(host).port(port).user(user).password(password).dbname(database);
     config.ssl_mode(SslMode::Disable).connect_timeout(Duration::from_secs(10));
     let (client, connection) = config.connect(NoTls).await?;
-    // It ends when the client is dropped; if it breaks before, the client's next call says so.
+    // The task ends when the client is dropped. If the connection breaks before, the client's next call says so.
     tokio::spawn(connection);
     Ok(client)
 }
@@ -79,7 +79,7 @@ pub(in crate::servers) async fn rows(client: &Client, sql: &str) -> Result<Vec<V
     Ok(rows.map(|row| (0..row.len()).map(|column| row.get(column).map(str::to_owned)).collect()).collect())
 }
 
-/// The driver's own text for an answer of the server is `db error`, and no more.
+/// Adds the server's words, because the driver's own text is only `db error`.
 pub(in crate::servers) fn failed(doing: &str, error: &Error) -> io::Error {
     let why = match error.as_db_error() {
         Some(answer) => format!("{} ({})", answer.message(), answer.code().code()),

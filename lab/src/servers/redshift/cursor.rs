@@ -1,7 +1,7 @@
-//! Walking over a statement's tokens.
+//! Reads a statement's tokens one after another.
 
+use super::refusal::{Refusal, syntax};
 use super::token::{Token, spell};
-use super::translate::{Refusal, syntax};
 
 pub(super) struct Cursor<'a> {
     tokens: &'a [Token],
@@ -48,7 +48,7 @@ impl<'a> Cursor<'a> {
         are_next
     }
 
-    /// Passes what has to come.
+    /// Passes the keyword or sign that must come next, or fails.
     pub(super) fn expect(&mut self, word: &str) -> Result<(), Refusal> {
         if self.take(word) {
             Ok(())
@@ -65,7 +65,7 @@ impl<'a> Cursor<'a> {
         syntax(format!("at or near {}: {why}", near.trim()))
     }
 
-    /// Nothing more may come.
+    /// Fails unless the statement ends here.
     pub(super) fn end(&self) -> Result<(), Refusal> {
         if self.is_over() { Ok(()) } else { Err(self.unexpected("the statement should end here")) }
     }
@@ -116,7 +116,7 @@ impl<'a> Cursor<'a> {
         self.path().map(|path| path.join("."))
     }
 
-    /// One thing or several, with commas between them.
+    /// One item or several, separated by commas.
     pub(super) fn list<T>(
         &mut self,
         mut one: impl FnMut(&mut Self) -> Result<T, Refusal>,
@@ -128,7 +128,7 @@ impl<'a> Cursor<'a> {
         Ok(all)
     }
 
-    /// What stands in parentheses, as it is written; they come next.
+    /// The text in the parentheses that come next, as it is written.
     pub(super) fn parenthesised(&mut self) -> Result<&'a [Token], Refusal> {
         self.expect("(")?;
         let from = self.at;

@@ -2,8 +2,9 @@
 
 use super::cursor::Cursor;
 use super::grant::{Access, postgres_name, privilege};
+use super::refusal::{Refusal, syntax};
+use super::setting::Session;
 use super::token::{identifier, literal};
-use super::translate::{Refusal, Session, syntax};
 
 /// ALTER DEFAULT PRIVILEGES.
 pub(super) fn defaults(cursor: &mut Cursor<'_>) -> Result<Vec<String>, Refusal> {

@@ -1,4 +1,4 @@
-//! The gate itself: sessions come in, statements are judged and translated, answers are worded as Redshift words them.
+//! The gate itself. It takes sessions, judges and translates their statements, and words the answers as Redshift does.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -9,20 +9,21 @@ use tokio::task::JoinSet;
 use tokio_postgres::Client;
 use tokio_rustls::TlsAcceptor;
 
-use super::translate::{self, Session};
+use super::setting::Session;
+use super::translate;
 use super::wire::{self, Start};
-use crate::runtime::locked;
+use crate::lock::locked;
 use crate::servers::postgres;
 
-/// What all sessions share.
+/// The state that all sessions share.
 pub(super) struct Gate {
-    /// None: encryption is not offered.
+    /// `None` if the gate offers no encryption.
     pub(super) tls: Option<TlsAcceptor>,
     /// PostgreSQL's port.
     pub(super) server: u16,
-    /// PostgreSQL's superuser, who can look up what PostgreSQL does not know about a user; and its password.
+    /// PostgreSQL's superuser and its password. The superuser looks up what the views know about a user and PostgreSQL does not.
     pub(super) superuser: (String, String),
-    /// Every query that came, as it came.
+    /// Every query, as it was sent.
     pub(super) queries: Arc<Mutex<Vec<String>>>,
 }
 
@@ -37,7 +38,7 @@ pub(super) async fn serve(gate: Gate, listener: std::net::TcpListener) -> io::Re
         let (client, _) = listener.accept().await?;
         let open = Arc::clone(&open);
         sessions.spawn(async move {
-            // However a session ends, its client sees it end; there is nobody else to tell.
+            // The client itself sees its session end, so an error needs no report.
             let _ = open.welcome(client).await;
         });
         while sessions.try_join_next().is_some() {}
@@ -73,7 +74,7 @@ impl Open {
         if self.has_digest(&user).await? {
             client.write_all(&wire::digest_request()).await?;
             client.flush().await?;
-            // Whatever is answered, and if nothing is: here nobody gets in this way.
+            // The gate reads the answer, if any, and refuses the login in every case.
             let _ = wire::message(&mut client).await;
             let text = format!("password authentication failed for user \"{user}\"");
             client.write_all(&wire::fatal("28000", &text)).await?;
@@ -86,7 +87,7 @@ impl Open {
         let (server_reads, server_writes) = server.split();
         let up = self.ask(BufReader::new(client_reads), server_writes);
         let down = answer(BufReader::new(server_reads), client_writes);
-        // As soon as one side has ended, so has the session.
+        // The session ends as soon as one side has ended.
         tokio::select! {
             ended = up => ended,
             ended = down => ended,
@@ -106,7 +107,7 @@ impl Open {
         while let Some((kind, body)) = wire::message(&mut from).await? {
             let body = match kind {
                 b'Q' => self.translate(&mut session, &body, 0),
-                // A prepared statement: its name comes first, and its parameters' types after it.
+                // In a prepared statement the name stands before the query, and the parameters' types after it.
                 b'P' => {
                     let name = body.iter().position(|byte| *byte == 0).map_or(0, |end| end + 1);
                     self.translate(&mut session, &body, name)
@@ -137,7 +138,7 @@ async fn answer(
     let mut pending = Vec::new();
     while let Some((kind, body)) = wire::message(&mut from).await? {
         pending.extend(wire::redshift_answer(kind, body));
-        // What has arrived goes on together.
+        // All messages that have arrived are passed on together.
         if from.buffer().is_empty() || pending.len() > 1 << 16 {
             to.write_all(&pending).await?;
             to.flush().await?;

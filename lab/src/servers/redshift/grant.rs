@@ -1,11 +1,12 @@
 //! GRANT and REVOKE (AWS, the pages of these names).
 
 use super::cursor::Cursor;
+use super::refusal::{Refusal, syntax};
+use super::setting::Session;
 use super::token::{Token, identifier, literal, spell};
-use super::translate::{Refusal, Session, syntax};
 use super::user::{group_role, rbac_role};
 
-/// Who gets or loses something.
+/// The grantee of a privilege.
 pub(super) struct Grantee {
     kind: &'static str,
     name: String,
@@ -22,13 +23,13 @@ impl Grantee {
         }
     }
 
-    /// For `standin.give` and `take`.
+    /// The grantee as `standin.give` and `take` expect it.
     fn arguments(&self) -> String {
         format!("'{}', {}", self.kind, literal(&self.name))
     }
 }
 
-/// A privilege, and for which columns.
+/// A privilege, and its columns, if any.
 pub(super) struct Privilege {
     pub(super) name: String,
     columns: Option<String>,
@@ -79,7 +80,7 @@ pub(super) fn access(cursor: &mut Cursor<'_>, session: &Session) -> Result<Vec<S
 }
 
 impl Access {
-    /// GRANT ROLE: the only way of giving a role ("Granting role permissions").
+    /// GRANT ROLE, the only statement that grants a role ("Granting role permissions").
     fn roles(&self, cursor: &mut Cursor<'_>) -> Result<Vec<String>, Refusal> {
         let roles = cursor.list(|cursor| {
             cursor.expect("role")?;
@@ -161,7 +162,7 @@ impl Access {
         Ok(format!("ALL {what} IN SCHEMA {}", schemas.join(", ")))
     }
 
-    /// TO or FROM whom. Only users get options.
+    /// The grantees behind TO or FROM. Only users can have options.
     pub(super) fn grantees(&self, cursor: &mut Cursor<'_>) -> Result<Vec<Grantee>, Refusal> {
         cursor.expect(if self.giving { "to" } else { "from" })?;
         let grantees = cursor.list(|cursor| {
@@ -188,7 +189,7 @@ impl Access {
         Ok(grantees)
     }
 
-    /// One grantee's share, on objects of one kind.
+    /// The statements for one grantee, on objects of one kind.
     fn on(
         &self,
         kind: &str,
@@ -275,7 +276,7 @@ impl Access {
         }
     }
 
-    /// What PostgreSQL has no privilege for. The object is an expression.
+    /// A privilege that PostgreSQL does not have. The object is an SQL expression.
     pub(super) fn kept(
         &self,
         kind: &str,
@@ -318,7 +319,7 @@ pub(super) fn postgres_name<'a>(kind: &str, privilege: &'a str) -> &'a str {
 pub(super) fn privilege(cursor: &mut Cursor<'_>, session: &Session) -> Result<Privilege, Refusal> {
     let mut name = cursor.word()?;
     while let Some(Token::Word(next)) = cursor.peek() {
-        // Of several words: CREATE USER, ALTER DEFAULT PRIVILEGES, ALL PRIVILEGES.
+        // Privileges of several words: CREATE USER, ALTER DEFAULT PRIVILEGES, ALL PRIVILEGES.
         if ["on", "to", "from", "for"].contains(&next.as_str()) {
             break;
         }

@@ -1,17 +1,17 @@
-//! What Redshift takes as a password (AWS, "CREATE USER", parameter PASSWORD).
+//! The passwords that Redshift accepts (AWS, "CREATE USER", parameter PASSWORD).
 
-use super::translate::{Refusal, syntax};
+use super::refusal::{Refusal, syntax};
 
-/// A password as a statement gives it.
+/// A password in a statement.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Password {
-    /// For PostgreSQL to keep: itself, or already hashed.
+    /// A password for PostgreSQL to store, in clear text or hashed.
     Kept(String),
-    /// A user with this has to answer Redshift's own digest request.
+    /// A `sha256|` password. A login with it has to answer Redshift's own digest request.
     Digest(String),
 }
 
-/// Reads one, and refuses what Redshift refuses.
+/// Reads a password, and refuses those that Redshift refuses.
 pub(super) fn read(text: &str) -> Result<Password, Refusal> {
     if let Some(hash) = text.strip_prefix("md5").filter(|hash| is_hex(hash, 32)) {
         return Ok(Password::Kept(format!("md5{}", hash.to_lowercase())));
@@ -43,7 +43,7 @@ fn judge(password: &str) -> Result<(), Refusal> {
     } else {
         return Ok(());
     };
-    // AWS documents the rules and not the code; this one is PostgreSQL's for a value that does not do.
+    // AWS documents the rules and not the code. This is PostgreSQL's code for an invalid value.
     Err(Refusal { code: "22023", text: format!("password must {wrong}") })
 }
 
@@ -88,7 +88,7 @@ mod tests {
         assert_eq!(read("sha256|Mypassword1"), Ok(Password::Digest("Mypassword1".to_owned())));
         let own = format!("{}|{}", "a".repeat(64), "0".repeat(64));
         assert_eq!(read(&format!("sha256|{own}")), Ok(Password::Digest(own)));
-        // Not a hash, and as a password without an uppercase letter.
+        // This is no hash, and as a password it lacks an uppercase letter.
         assert!(read("md5153c434b4b77c89e6b94f12c5393af5").is_err());
         assert!(read("sha256|short").is_err() && read("sha256|ab|cd").is_err());
     }

@@ -1,10 +1,10 @@
-//! What Redshift refuses of what PostgreSQL takes, each rule with the page of the Amazon Redshift Database Developer Guide
+//! Statements that PostgreSQL accepts and Redshift refuses. Each rule names the page of the Amazon Redshift Database Developer Guide
 //! that says so. Rules about one statement only are where that statement is translated (`user`, `grant`, `password`).
 
+use super::refusal::Refusal;
 use super::token::Token;
-use super::translate::Refusal;
 
-/// Page "SQL commands": every statement there is. What is not listed is not there: DO, SAVEPOINT, LISTEN, REASSIGN OWNED,
+/// Every statement on the page "SQL commands". Redshift does not have any other: DO, SAVEPOINT, LISTEN, REASSIGN OWNED,
 /// CREATE INDEX, CREATE SEQUENCE, CREATE TRIGGER, CREATE EXTENSION, ...
 const STATEMENTS: &[(&str, &[&str])] = &[
     ("abort", &[]),
@@ -209,7 +209,7 @@ const CLAUSES: &[&[&str]] = &[
     &["granted", "by"],
 ];
 
-/// Page "Configuration reference", and what PostgreSQL's drivers set.
+/// The parameters on the page "Configuration reference", and those that PostgreSQL's drivers set.
 const PARAMETERS: &[&str] = &[
     "analyze_threshold_percent",
     "application_name",
@@ -247,7 +247,7 @@ const PARAMETERS: &[&str] = &[
     "wlm_query_slot_count",
 ];
 
-/// Those of them that PostgreSQL has as well.
+/// The parameters among them that PostgreSQL has as well.
 const SHARED: &[&str] = &[
     "application_name",
     "client_encoding",

@@ -1,4 +1,4 @@
-//! SQL as words: what the gate has to see of a statement to judge and translate it.
+//! Splits SQL into tokens, so that the gate can judge and translate a statement.
 
 use std::fmt::Write;
 
@@ -7,11 +7,11 @@ use std::fmt::Write;
 pub(super) enum Token {
     /// A keyword or a plain name, in lower case.
     Word(String),
-    /// A name in double quotes, without them.
+    /// A name in double quotes, without the quotes.
     Name(String),
-    /// A text in single quotes, as it is meant.
+    /// A text in single quotes, unescaped.
     Text(String),
-    /// Everything between dollar quotes, with them.
+    /// A text in dollar quotes, with the quotes.
     Body(String),
     /// An operator, any other sign, a number, or `$1`.
     Sign(String),
@@ -107,7 +107,7 @@ pub(super) fn statements(sql: &str) -> Result<Vec<Vec<Token>>, String> {
     Ok(all)
 }
 
-/// What operators are made of; a run of these is one.
+/// The characters of operators. Adjacent ones form one operator.
 const OPERATOR: &str = "+-*/<>=~!@#%^&|`?:";
 
 type Chars<'a> = std::iter::Peekable<std::str::CharIndices<'a>>;
@@ -129,7 +129,7 @@ fn dollar_tag(text: &str) -> Option<&str> {
     is_tag.then_some(&text[..=end])
 }
 
-/// What stands between quotes. In a text a backslash escapes what follows, as in PostgreSQL 8.0 (AWS, "QUOTE_LITERAL
+/// The text between quotes. In single quotes a backslash escapes the next character, as in PostgreSQL 8.0 (AWS, "QUOTE_LITERAL
 /// function": embedded backslashes are doubled).
 fn quoted(rest: &mut Chars<'_>, quote: char) -> Option<String> {
     let mut text = String::new();
@@ -152,7 +152,7 @@ fn quoted(rest: &mut Chars<'_>, quote: char) -> Option<String> {
     }
 }
 
-/// A statement that does several of PostgreSQL's in place of one of Redshift's.
+/// One statement that runs several statements of PostgreSQL, in place of one statement of Redshift.
 pub(super) fn block(statements: &[String]) -> String {
     let mut sql = String::from("DO $standin$ BEGIN ");
     for statement in statements {

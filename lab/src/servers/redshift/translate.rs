@@ -1,36 +1,17 @@
-//! From Redshift's SQL to PostgreSQL's: what Redshift refuses is refused, what only Redshift has becomes what PostgreSQL
-//! has, and the rest stays.
+//! Translates Redshift's SQL into PostgreSQL's. It refuses statements that Redshift refuses, replaces what only Redshift has, and keeps
+//! the rest.
 
 use super::cursor::Cursor;
-use super::token::{Token, block, literal, spell, statements};
+use super::refusal::{Refusal, syntax};
+use super::setting::{Session, setting};
+use super::token::{Token, block, identifier, literal, spell, statements};
 use super::{defaults, grant, rules, user};
-
-/// Why a statement is refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refusal {
-    /// The SQLSTATE.
-    pub(super) code: &'static str,
-    /// The words.
-    pub(super) text: String,
-}
-
-/// What Redshift would say of a statement that its grammar does not have.
-pub(super) fn syntax(text: impl Into<String>) -> Refusal {
-    Refusal { code: "42601", text: format!("syntax error: {}", text.into()) }
-}
-
-/// What statements depend on.
-#[derive(Debug, Default)]
-pub(super) struct Session {
-    /// AWS, "enable_case_sensitive_identifier": without it names in double quotes are folded like all others.
-    case_sensitive: bool,
-}
 
 /// The largest query (AWS, "SQL commands": "The maximum size for a single SQL statement is 16 MB").
 const LARGEST: usize = 16 << 20;
 
-/// What PostgreSQL is to run for a query. A refused statement becomes one that raises the error, so that PostgreSQL keeps
-/// the state of the transaction.
+/// The SQL that PostgreSQL runs for a query. A refused statement becomes one that raises the error, so that PostgreSQL itself keeps the
+/// state of the transaction.
 pub(super) fn query(session: &mut Session, sql: &str) -> String {
     if sql.len() > LARGEST {
         let text = format!(
@@ -47,7 +28,7 @@ pub(super) fn query(session: &mut Session, sql: &str) -> String {
     for tokens in all {
         match statement(session, tokens) {
             Ok(sql) => translated.push(sql),
-            // As a syntax error would, it takes the whole query with it.
+            // As a syntax error does, this fails the whole query.
             Err(refusal) => return raise(&refusal),
         }
     }
@@ -76,7 +57,7 @@ fn statement(session: &mut Session, mut tokens: Vec<Token>) -> Result<String, Re
         ("set" | "reset" | "show", _) => return setting(session, &mut cursor),
         ("create", "external") if word(2) == "schema" => {
             let name = cursor.after(3).name()?;
-            return Ok(format!("CREATE SCHEMA {}", super::token::identifier(&name)));
+            return Ok(format!("CREATE SCHEMA {}", identifier(&name)));
         }
         ("create", "datashare") => return Ok("SELECT 1".to_owned()),
         _ => {}
@@ -89,46 +70,4 @@ fn statement(session: &mut Session, mut tokens: Vec<Token>) -> Result<String, Re
         }
     }
     Ok(spell(&tokens))
-}
-
-impl Session {
-    /// A name in double quotes as it is understood. (Those of users are not folded: AWS, "CREATE USER", usage notes.)
-    pub(super) fn folded(&self, name: &str) -> String {
-        if self.case_sensitive { name.to_owned() } else { name.to_lowercase() }
-    }
-}
-
-/// SET, RESET and SHOW, of Redshift's own parameters too.
-fn setting(session: &mut Session, cursor: &mut Cursor<'_>) -> Result<String, Refusal> {
-    let verb = cursor.word()?;
-    if verb == "set"
-        && (cursor.take("session") && cursor.take("authorization") || cursor.take("authorization"))
-    {
-        return Ok(format!("SET SESSION AUTHORIZATION {}", cursor.rest_spelled()));
-    }
-    if verb == "show" && cursor.take("all") || verb == "set" && cursor.take("characteristics") {
-        return Ok(format!("{verb} {}", cursor.all_spelled()));
-    }
-    let local = if cursor.take("local") { "LOCAL " } else { "" };
-    let name = cursor.dotted()?;
-    let kept_as = rules::parameter(&name)?;
-    if verb != "set" {
-        return Ok(format!("{verb} {kept_as}"));
-    }
-    if !cursor.take("to") && !cursor.take("=") {
-        return Err(syntax("SET needs TO or ="));
-    }
-    if name == "enable_case_sensitive_identifier" {
-        session.case_sensitive = cursor.peek().is_some_and(|value| {
-            ["true", "on", "1"].iter().any(|yes| value.is(yes)) || *value == Token::Text("true".to_owned())
-        });
-    }
-    Ok(format!("SET {local}{kept_as} TO {}", value(&kept_as, cursor)))
-}
-
-/// A value; one for a parameter that PostgreSQL does not know is a text to it.
-pub(super) fn value(parameter: &str, cursor: &mut Cursor<'_>) -> String {
-    let spelled = cursor.rest_spelled();
-    let is_text = parameter.starts_with("rs.") && !spelled.trim().eq_ignore_ascii_case("default");
-    if is_text && !spelled.trim_start().starts_with("E'") { literal(spelled.trim()) } else { spelled }
 }

@@ -1,10 +1,11 @@
-//! Users, groups and roles: three things to Redshift, one to PostgreSQL. (catalog.sql says how they are told apart.)
+//! Users, groups and roles. Redshift has all three, PostgreSQL has only roles. (catalog.sql says how they are told apart.)
 
 use super::cursor::Cursor;
 use super::password::{self, Password};
+use super::refusal::{Refusal, syntax};
 use super::rules;
+use super::setting::value;
 use super::token::{identifier, literal};
-use super::translate::{Refusal, syntax, value};
 
 /// The PostgreSQL role that is a group.
 pub(super) fn group_role(name: &str) -> String {
@@ -68,7 +69,7 @@ fn option(cursor: &mut Cursor<'_>, user: &str, is_new: bool, sql: &mut Vec<Strin
 fn set_password(cursor: &mut Cursor<'_>, user: &str, sql: &mut Vec<String>) -> Result<(), Refusal> {
     match password::read(&cursor.text()?)? {
         Password::Kept(text) => {
-            // Only a superuser can meet the setting: whoever has it cannot log in here.
+            // Only a superuser can satisfy this setting, so a user that has it cannot log in here.
             sql.push(format!("ALTER ROLE {user} PASSWORD {}", literal(&text)));
             let superuser = "(SELECT rolsuper FROM pg_roles WHERE rolname = current_user)";
             sql.push(format!("IF {superuser} THEN ALTER ROLE {user} RESET \"standin.sha256\"; END IF"));
@@ -81,7 +82,7 @@ fn set_password(cursor: &mut Cursor<'_>, user: &str, sql: &mut Vec<String>) -> R
     Ok(())
 }
 
-/// What a user can be made with, and become later: the clause of ALTER ROLE.
+/// The clause of ALTER ROLE for an option that CREATE USER and ALTER USER both have.
 fn attribute(word: &str, cursor: &mut Cursor<'_>) -> Result<String, Refusal> {
     Ok(match word {
         "valid" => {
@@ -119,7 +120,7 @@ fn attribute(word: &str, cursor: &mut Cursor<'_>) -> Result<String, Refusal> {
     })
 }
 
-/// What only a user that is there can be told: the clauses of ALTER ROLE.
+/// The clauses of ALTER ROLE for an option that only ALTER USER has.
 fn change(word: &str, cursor: &mut Cursor<'_>) -> Result<Vec<String>, Refusal> {
     Ok(match word {
         "reset" if cursor.take_all(&["session", "timeout"]) => {
@@ -176,7 +177,7 @@ pub(super) fn group(cursor: &mut Cursor<'_>) -> Result<Vec<String>, Refusal> {
     cursor.end().map(|()| sql)
 }
 
-/// CREATE, ALTER and DROP ROLE: what has access by GRANT ROLE, and never logs in.
+/// CREATE, ALTER and DROP ROLE. A role gives access through GRANT ROLE, and never logs in.
 pub(super) fn role(cursor: &mut Cursor<'_>) -> Result<Vec<String>, Refusal> {
     let verb = cursor.word()?;
     cursor.expect("role")?;

@@ -1,4 +1,4 @@
-//! PostgreSQL's messages as the gate reads and writes them (its manual, "Message Formats").
+//! The messages of PostgreSQL's protocol that the gate reads and writes (PostgreSQL's manual, "Message Formats").
 
 use std::io;
 
@@ -13,9 +13,9 @@ const VERSION: u32 = 196_608;
 pub(super) enum Start {
     /// It asks for encryption.
     Ssl,
-    /// It wants a session: the message as it came, and whose it is to be.
+    /// It wants a session: the message as it was sent, and the user.
     Session { message: Vec<u8>, user: String },
-    /// Something else, which is not served.
+    /// Another request, which the gate does not serve.
     Other,
 }
 
@@ -41,7 +41,7 @@ pub(super) async fn start(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Sta
     })
 }
 
-/// Reads one message of a session; none when the sender has ended.
+/// Reads one message of a session; `None` when the sender has closed the connection.
 pub(super) async fn message(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<(u8, Vec<u8>)>> {
     let kind = match from.read_u8().await {
         Ok(kind) => kind,
@@ -72,8 +72,8 @@ pub(super) fn fatal(code: &str, text: &str) -> Vec<u8> {
     bytes(b'E', format!("SFATAL\0C{code}\0M{text}\0\0").as_bytes())
 }
 
-/// What of PostgreSQL's answers Redshift words otherwise: its version, and the code of a wrong password, which PostgreSQL
-/// had not yet set apart in 8.0 (seen in reports to AWS's own drivers: `28000: password authentication failed`).
+/// Rewrites PostgreSQL's answers that Redshift words differently: its version, and the code of a wrong password, which PostgreSQL 8.0
+/// did not yet distinguish (seen in reports to AWS's own drivers: `28000: password authentication failed`).
 pub(super) fn redshift_answer(kind: u8, mut body: Vec<u8>) -> Vec<u8> {
     if kind == b'S' && body.starts_with(b"server_version\0") {
         body = b"server_version\x008.0.2\0".to_vec();

@@ -1,12 +1,15 @@
 //! When a secret rotates: `RotationRules` as callers give them, and the windows they make.
 
+mod calendar;
+mod schedule;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::schedule::Schedule;
-use crate::secrets::input::Input;
-use crate::secrets::moment::Moment;
-use crate::secrets::refusal::Refusal;
+use super::input::Input;
+use super::moment::Moment;
+use super::refusal::Refusal;
+use schedule::Schedule;
 
 /// `RotationRules` as a caller gave them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,97 @@
+//! A strategy with its protections: which versions log in, and what may never be.
+
+use std::fmt;
+
+use super::state::{State, VERSIONS, Value, Version};
+
+/// How the server changes passwords.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// One user with one password, which it changes itself.
+    SingleUser,
+    /// Two users with one password each; the one that is not current is changed.
+    AlternatingUsers,
+    /// One user with two passwords; a change moves the first to the second place.
+    DualPassword,
+}
+
+/// What keeps the promises; each is there because something breaks without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// setSecret and finishSecret run one at a time.
+    Lock,
+    /// Under the lock the labels are looked at again.
+    SecondLook,
+    /// finishSecret logs in as pending.
+    FinishLogin,
+    /// And does so under the lock.
+    LoginUnderLock,
+    /// With two passwords, AWSCURRENT is made the first before it is retained.
+    PrimaryFirst,
+    /// The ladder ends with versions that have no label.
+    Unlabelled,
+    /// With two users, setSecret refuses a pending for the user that AWSCURRENT names.
+    UserCheck,
+}
+
+/// A promise that does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Broken {
+    /// No stored version logs in.
+    LockedOut,
+    /// With an overlap strategy, AWSCURRENT does not log in.
+    CurrentRefused,
+    /// Running the steps again, or dropping AWSPENDING and rotating anew, does not end well.
+    NoConvergence,
+}
+
+/// A strategy, with or without one of its protections.
+#[derive(Clone, Copy, Debug)]
+pub struct Protocol {
+    /// The strategy.
+    pub strategy: Strategy,
+    /// What is taken away.
+    pub without: Option<Protection>,
+}
+
+impl Protocol {
+    pub(super) fn has(&self, protection: Protection) -> bool {
+        self.without != Some(protection)
+    }
+
+    pub(super) fn logs_in(&self, state: &State, version: Version) -> bool {
+        let value = state.value(version);
+        if matches!(value, Value::Absent | Value::Empty) {
+            return false;
+        }
+        let [first, second] = state.passwords;
+        match (self.strategy, value) {
+            (Strategy::SingleUser, _) => version == first,
+            (Strategy::DualPassword, _) => version == first || version == second,
+            (Strategy::AlternatingUsers, Value::Original) => version == first,
+            (Strategy::AlternatingUsers, _) => version == second,
+        }
+    }
+
+    pub(super) fn some_version_logs_in(&self, state: &State) -> bool {
+        VERSIONS.iter().any(|version| self.logs_in(state, *version))
+    }
+
+    /// What must hold at every instant and does not.
+    pub(super) fn broken_now(&self, state: &State) -> Option<Broken> {
+        if !self.some_version_logs_in(state) {
+            return Some(Broken::LockedOut);
+        }
+        let overlaps = self.strategy != Strategy::SingleUser;
+        (overlaps && !self.logs_in(state, state.current)).then_some(Broken::CurrentRefused)
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.without {
+            None => write!(f, "{:?}", self.strategy),
+            Some(protection) => write!(f, "{:?} without {protection:?}", self.strategy),
+        }
+    }
+}
