@@ -256,8 +256,11 @@ impl Authorities {
         Ok(authorities)
     }
 
+    /// Puts a whole file in the old one's place: a function of another trial may be reading it at this moment.
     fn write(&self, pem: &str) -> io::Result<()> {
-        fs::write(&self.path, pem)
+        let new = self.path.with_extension(format!("{:016x}", rand::random::<u64>()));
+        fs::write(&new, pem)?;
+        fs::rename(&new, &self.path)
     }
 }
 

@@ -148,16 +148,19 @@ async fn a_strict_grant_is_lost_between_its_exchange_and_the_put_alone() {
     println!("outside the promise, oauth-refresh of a strict server: {report}");
     // DescribeSecret and the two reads come before the exchange, the Put right after it.
     let lossy = [
-        "before call 4:",
-        "after message 1 ToServer:",
-        "before message 1 ToClient:",
-        "after message 1 ToClient:",
+        "before call 4 of createSecret:",
+        "after message 1 ToServer on connection 1 of createSecret:",
+        "before message 1 ToClient on connection 1 of createSecret:",
+        "after message 1 ToClient on connection 1 of createSecret:",
     ];
     for failure in &report.failures {
         assert!(lossy.iter().any(|cut| failure.contains(cut)), "{failure}");
         assert!(failure.contains("CredentialRejected") && failure.contains("authorise again"), "{failure}");
     }
-    assert!(report.failures.iter().any(|failure| failure.contains("before call 4:")), "{report:?}");
+    assert!(
+        report.failures.iter().any(|failure| failure.contains("before call 4 of createSecret:")),
+        "{report:?}"
+    );
 }
 
 /// Nobody issues these, so what has to hold is the labels' affair: the keys of AWSCURRENT and AWSPREVIOUS are what consumers accept.
