@@ -8,11 +8,11 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((first, rest)) = bytes.split_first() else { return };
-    let protocols = [Protocol::Postgres, Protocol::MySql, Protocol::Http];
-    let protocol = protocols[usize::from(first % 3)];
+    let protocols = [Protocol::Postgres, Protocol::MySql, Protocol::Http, Protocol::Resp];
+    let protocol = protocols[usize::from(first % 4)];
     let traffic = turns(rest);
     let whole = messages(protocol, &traffic, usize::MAX);
-    let apart = messages(protocol, &traffic, 1 + usize::from(first / 3));
+    let apart = messages(protocol, &traffic, 1 + usize::from(first / 4));
     // Once the traffic is encrypted, or a body comes in pieces, each read is a message.
     match last_whole(protocol, &whole) {
         None => assert_eq!(whole, apart),
@@ -35,6 +35,7 @@ fn last_whole(protocol: Protocol, messages: &[Message]) -> Option<usize> {
             let mut lines = bytes[..head].split(|byte| *byte == b'\n');
             lines.any(|line| line.to_ascii_lowercase().starts_with(b"transfer-encoding:"))
         }),
+        Protocol::Resp => None,
         _ => numbered
             .find(|(_, (way, _))| *way == Direction::ToServer)
             .filter(|(_, (_, bytes))| bytes.len() == 36 && bytes[5] & 8 != 0),

@@ -1,6 +1,6 @@
 //! A TCP proxy in front of a database or an HTTP server, with faults; it knows where messages begin, not what they say.
 //!
-//! Plain PostgreSQL, MySQL and HTTP traffic is taken message by message, so that a fault lies exactly between two of them.
+//! Plain PostgreSQL, MySQL, Redis and HTTP traffic is taken message by message, so that a fault lies exactly between two of them.
 //! What is encrypted, or another protocol, is taken as it arrives: each read is one message. A proxy that has the server's
 //! certificate and key ([`Proxy::opening_tls`]) takes encrypted traffic message by message as well.
 
@@ -8,6 +8,7 @@ mod framing;
 mod logins;
 mod message;
 mod pump;
+mod resp;
 mod tls;
 mod traffic;
 

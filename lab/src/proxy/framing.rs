@@ -1,6 +1,7 @@
 //! Where messages begin and end, in each direction of a connection.
 
 use super::message::Direction;
+use super::resp;
 
 /// What is spoken through the proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub enum Protocol {
     MySql,
     /// HTTP/1.1 (RFC 9112): a head and its body are one message, if the head says how long the body is.
     Http,
+    /// Redis's protocol, RESP2 and RESP3. TLS begins with the connection, not with a request.
+    Resp,
     /// Anything: each read is one message.
     Opaque,
 }
@@ -22,7 +25,7 @@ impl Protocol {
             && match self {
                 Protocol::Postgres => kind == b'X' && length == 5,
                 Protocol::MySql => kind == 1 && length == 5,
-                Protocol::Http | Protocol::Opaque => false,
+                Protocol::Http | Protocol::Resp | Protocol::Opaque => false,
             }
     }
 
@@ -31,7 +34,7 @@ impl Protocol {
         match self {
             Protocol::Postgres => message.get(4..8) == Some(&ENCRYPTION_REQUESTS[0].to_be_bytes()),
             Protocol::MySql => message.len() == SSL_REQUEST_LENGTH && message[5] & CLIENT_SSL != 0,
-            Protocol::Http | Protocol::Opaque => false,
+            Protocol::Http | Protocol::Resp | Protocol::Opaque => false,
         }
     }
 
@@ -40,7 +43,7 @@ impl Protocol {
         match self {
             Protocol::Postgres => length == ENCRYPTION_REQUEST_LENGTH,
             Protocol::MySql => length == SSL_REQUEST_LENGTH,
-            Protocol::Http | Protocol::Opaque => false,
+            Protocol::Http | Protocol::Resp | Protocol::Opaque => false,
         }
     }
 }
@@ -74,6 +77,7 @@ impl Framing {
             Protocol::Postgres => self.postgres(direction, bytes),
             Protocol::MySql => self.mysql(direction, bytes),
             Protocol::Http => self.http(bytes),
+            Protocol::Resp => resp::first_value(bytes).map(|length| (length, bytes[0])),
             Protocol::Opaque => bytes.first().map(|&kind| (bytes.len(), kind)),
         }
     }

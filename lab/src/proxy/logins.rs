@@ -20,7 +20,7 @@ pub(super) fn refused(protocol: Protocol, messages: &[Message]) -> usize {
     let (no, yes) = match protocol {
         Protocol::Postgres => (b'E', b'Z'),
         Protocol::MySql => (0xff, 0x00),
-        Protocol::Http | Protocol::Opaque => return 0,
+        Protocol::Http | Protocol::Resp | Protocol::Opaque => return 0,
     };
     let mut verdicts = BTreeMap::new();
     for message in messages.iter().filter(|message| message.place.direction == Direction::ToClient) {

@@ -63,6 +63,7 @@ impl Ends {
         let said = match protocol {
             Protocol::Postgres => exactly(&mut client, framing::ENCRYPTION_REQUEST_LENGTH).await?,
             Protocol::MySql => packet(&mut client).await?,
+            Protocol::Resp => return self.encrypted(client, server).await,
             Protocol::Http | Protocol::Opaque => BytesMut::new(),
         };
         if !protocol.asks_for_tls(&said) {
@@ -80,6 +81,10 @@ impl Ends {
                 });
             }
         }
+        self.encrypted(client, server).await
+    }
+
+    async fn encrypted(&self, client: TcpStream, server: TcpStream) -> io::Result<Opened> {
         let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
         let client = self.acceptor.accept(client).await?;
         let server = self.connector.connect(name, server).await?;

@@ -5,10 +5,14 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
 
 use lab::Options;
-use lab::certs::{Authority, Kind};
+use lab::certs::{Authority, Identity, Kind};
+use lab::proxy::{Protocol, Proxy};
+use lab::rotation::Step;
 use lab::runtime::Function;
+use lab::sweep::{self, Aftermath, Answer, Case, Cut, Stage};
 use lab::world::World;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -17,22 +21,30 @@ use tokio::process::{Child, Command};
 
 const FIRST: &str = "f1rst-Kq8vZt2m";
 
-/// Redis with TLS and one user, and a secret for it. Ends with its value.
-struct Scene {
-    world: World,
+/// Redis with TLS and one user. Ends with its value.
+struct Redis {
     port: u16,
+    authority: Authority,
+    identity: Identity,
     folder: TempDir,
     _server: Child,
 }
 
-impl Scene {
+/// A Redis, and a secret for its user.
+struct Scene {
+    world: World,
+    redis: Redis,
+}
+
+impl Redis {
     /// `user` is what the server is told of the user, beside its name.
-    async fn with(user: &str) -> Scene {
+    async fn start(user: &str) -> Redis {
         let folder = TempDir::new().unwrap();
         let authority = Authority::new();
-        authority.issue(Kind::Good).write(folder.path()).unwrap();
+        let identity = authority.issue(Kind::Good);
+        identity.write(folder.path()).unwrap();
         std::fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
-        let (server, port) = loop {
+        let (_server, port) = loop {
             // The port is free now; Redis cannot be given the socket itself, so another process may be faster.
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             match serve(folder.path(), port, user).await {
@@ -41,11 +53,17 @@ impl Scene {
                 Err(printed) => panic!("Redis ended:\n{printed}"),
             }
         };
-        let world = world(json!({
+        Redis { port, authority, identity, folder, _server }
+    }
+
+    /// A world around a secret for the user, who reaches Redis by this port.
+    async fn world(&self, port: u16) -> World {
+        let function = Function::new("rotate-redis", [env!("CARGO_BIN_EXE_rotate-redis")]);
+        let secret = json!({
             "engine": "redis", "host": "localhost", "port": port, "username": "app", "password": FIRST,
-            "sslrootcert": authority.pem(),
-        }));
-        Scene { world: world.await, port, folder, _server: server }
+            "sslrootcert": self.authority.pem(),
+        });
+        World::of(Options::default(), function, &secret).await.unwrap()
     }
 
     /// Whether Redis's own client gets in with the password of this value.
@@ -56,6 +74,17 @@ impl Scene {
         client.args(["--user", "app", "--no-auth-warning", "-a", value["password"].as_str().unwrap()]);
         let output = client.args(["ACL", "WHOAMI"]).output().await.unwrap();
         String::from_utf8_lossy(&output.stdout).trim() == "app"
+    }
+}
+
+impl Scene {
+    async fn with(user: &str) -> Scene {
+        let redis = Redis::start(user).await;
+        Scene { world: redis.world(redis.port).await, redis }
+    }
+
+    async fn accepts(&self, value: &Value) -> bool {
+        self.redis.accepts(value).await
     }
 }
 
@@ -79,11 +108,6 @@ async fn serve(folder: &Path, port: u16, user: &str) -> Result<Child, String> {
         printed += &format!("{line}\n");
     }
     Err(printed)
-}
-
-async fn world(value: Value) -> World {
-    let function = Function::new("rotate-redis", [env!("CARGO_BIN_EXE_rotate-redis")]);
-    World::of(Options::default(), function, &value).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,4 +146,28 @@ async fn a_password_that_nobody_knows_is_told_as_one() {
     let scene = Scene::with("~* +@all >s0mething-e1se").await;
     let error = scene.world.rotate().await.unwrap_err();
     assert!(error.contains("LockedOut") && error.contains("WRONGPASS"), "{error}");
+}
+
+/// Redis has no lock, so between setSecret's last look at the labels and its command a whole other rotation can happen. Whoever writes
+/// a target without a lock says on its page what that costs.
+fn is_without_lock(case: &Case) -> bool {
+    let last_look = Cut::Call { step: Step::SetSecret, number: 4, after: true };
+    *case == Case { cut: last_look, aftermath: Aftermath::Overtaken }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_survives_a_cut_anywhere() {
+    async fn stage() -> std::io::Result<Stage> {
+        let redis = Arc::new(Redis::start(&format!("~* +@all >{FIRST}")).await);
+        // The proxy opens TLS, so that it can cut between two messages.
+        let proxy = Proxy::opening_tls(Protocol::Resp, "127.0.0.1", redis.port, &redis.identity).await?;
+        let world = redis.world(proxy.port()).await;
+        let accepts: sweep::Accepts = Arc::new(move |value: Value| {
+            let redis = Arc::clone(&redis);
+            Box::pin(async move { redis.accepts(&value).await }) as Answer<bool>
+        });
+        Ok(Stage { world, proxy: Some(Arc::new(proxy)), accepts, overlaps: true, epilogue: None })
+    }
+    let swept = sweep::check_all_but(is_without_lock, "the example", stage, 4).await;
+    swept.unwrap_or_else(|failures| panic!("{failures}"));
 }

@@ -34,11 +34,16 @@ pub(super) async fn judge(bench: &Bench, card: &mut Card<'_>) {
     .await;
 }
 
+/// Goes through the same kind of proxy as the checks below, so a proxy that sees no login there has shown here that it can see one.
 async fn verified(bench: &Bench) -> Judged {
-    let scene = bench.scene_on(&bench.server, DEMANDED).await?;
+    let proxy = bench.proxy_of(&bench.server).await?;
+    let scene = bench.scene_on(&bench.server, Way { port: Some(proxy.port()), ..DEMANDED }).await?;
     scene.rotate().await?;
     scene.current_logs_in("afterwards").await?;
-    Ok(String::new())
+    match proxy.logins_sent() {
+        0 => Err(Flaw::Unclear("the proxy sees no login in a rotation over TLS".to_owned())),
+        _ => Ok(String::new()),
+    }
 }
 
 /// A refusal says something only of a function that can speak TLS.
