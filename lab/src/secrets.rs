@@ -1,6 +1,6 @@
 //! A Secrets Manager on this machine: AWS JSON 1.1 over HTTP, with the rules that rotation rests on.
 //!
-//! It knows no process and no function. What drives rotations is handed to it ([`Driver`](service::Driver)).
+//! It knows no process and no function. What drives rotations is handed to it (`service::Driver`).
 //!
 //! Where the service's behaviour is recorded nowhere, the API reference decides; where that is silent too, the comment
 //! beside the code says so.
