@@ -73,9 +73,8 @@ impl Seed {
             return Ok(());
         }
         secrets.create(name, &value).map_err(refused)?;
-        let mut update = json!({"SecretId": name});
         if let Some(description) = &entry.description {
-            update["Description"] = json!(description);
+            let update = json!({"SecretId": name, "Description": description, "ClientRequestToken": token()});
             secrets.call("UpdateSecret", update).map_err(refused)?;
         }
         if !entry.tags.is_empty() {
@@ -89,12 +88,16 @@ impl Seed {
         if let Some(schedule) = &entry.schedule {
             // As in the real service, this runs testSecret once.
             let rules = json!({"ScheduleExpression": schedule});
-            let token = format!("{:032x}", rand::random::<u128>());
             let request = json!({
-                "SecretId": name, "RotationRules": rules, "RotateImmediately": false, "ClientRequestToken": token,
+                "SecretId": name, "RotationRules": rules, "RotateImmediately": false, "ClientRequestToken": token(),
             });
             secrets.call("RotateSecret", request).map_err(refused)?;
         }
         Ok(())
     }
+}
+
+/// A token for one request; the service refuses a request without one.
+fn token() -> String {
+    format!("{:032x}", rand::random::<u128>())
 }

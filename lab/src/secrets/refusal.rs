@@ -72,8 +72,9 @@ impl Refusal {
         Self::new("ResourceExistsException", text)
     }
 
+    /// Recorded from the service: cloud-nuke's issue 435, aws-nuke's issue 1127.
     pub(crate) fn replica() -> Self {
-        Self::invalid_request(
+        Self::invalid_parameter(
             "Operation not permitted on a replica secret. Call must be made in primary secret's region.",
         )
     }

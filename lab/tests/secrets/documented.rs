@@ -98,7 +98,11 @@ async fn lists_come_in_pages_filtered_and_sorted() {
     };
     let sorted: Vec<String> = (0..250).map(|n| format!("app/{n:03}")).collect();
     assert_eq!(names(json!({"SortBy": "name", "SortOrder": "asc"})).await, (sorted.clone(), 3));
-    assert_eq!(names(json!({"SortBy": "name", "SortOrder": "asc", "MaxResults": 50})).await, (sorted, 5));
+    assert_eq!(
+        names(json!({"SortBy": "name", "SortOrder": "asc", "MaxResults": 50})).await,
+        (sorted.clone(), 5)
+    );
+    assert_eq!(names(json!({})).await, (sorted, 3), "the oldest comes first");
     for (filter, expected) in [
         (json!([{"Key": "name", "Values": ["app/00"]}]), 10),
         (json!([{"Key": "name", "Values": ["APP/00"]}]), 0),
@@ -108,17 +112,32 @@ async fn lists_come_in_pages_filtered_and_sorted() {
         (json!([{"Key": "description", "Values": ["even"]}]), 125),
         (json!([{"Key": "all", "Values": ["ODD team"]}]), 0),
         (json!([{"Key": "all", "Values": ["secret"]}, {"Key": "tag-key", "Values": ["team"]}]), 3),
-        (json!([{"Key": "primary-region", "Values": ["us-"]}]), 250),
+        // None is replicated.
+        (json!([{"Key": "primary-region", "Values": ["us-"]}]), 0),
         (json!([{"Key": "owning-service", "Values": ["rds"]}]), 0),
     ] {
         assert_eq!(names(json!({"Filters": filter})).await.0.len(), expected, "{filter}");
     }
     refused(send(&lab, "ListSecrets", json!({"NextToken": "made up"})).await, "InvalidNextTokenException");
     refused(send(&lab, "ListSecrets", json!({"MaxResults": 101})).await, "ValidationException");
-    refused(
-        send(&lab, "ListSecrets", json!({"Filters": [{"Key": "no", "Values": ["x"]}]})).await,
-        "ValidationException",
-    );
+    let filters = json!([{"Key": "name", "Values": ["x"]}, {"Key": "no", "Values": ["x"]}]);
+    let text = refused(send(&lab, "ListSecrets", json!({"Filters": filters})).await, "ValidationException");
+    assert!(text.contains("Value 'no' at 'filters.2.member.key' failed"), "{text}");
+}
+
+#[tokio::test]
+async fn the_filter_for_everything_finds_words_and_what_begins_with_a_capital() {
+    let lab = Lab::start(Default::default()).await.unwrap();
+    for name in ["prod/AppBeta/x", "prod/appgamma", "alphaBET-1"] {
+        lab.secrets().create(name, "value").unwrap();
+    }
+    for (value, expected) in
+        [("Beta", 1), ("beta", 1), ("appb", 1), ("app", 2), ("gamma", 0), ("bet", 2), ("prod x", 1)]
+    {
+        let filters = json!([{"Key": "all", "Values": [value]}]);
+        let answer = ok(send(&lab, "ListSecrets", json!({"Filters": filters})).await);
+        assert_eq!(answer["SecretList"].as_array().unwrap().len(), expected, "{value}: {answer}");
+    }
 }
 
 #[tokio::test]
@@ -165,6 +184,8 @@ async fn random_passwords_keep_to_every_knob() {
         assert!(has(char::is_ascii_digit) && has(char::is_ascii_punctuation), "{short}");
     }
     assert_eq!(password(json!({"PasswordLength": 1, "RequireEachIncludedType": false})).await.len(), 1);
+    // A space may come up and is not required.
+    assert_eq!(password(json!({"PasswordLength": 4, "IncludeSpace": true})).await.len(), 4);
     for request in [
         json!({"PasswordLength": 3}),
         json!({"ExcludeLowercase": true, "ExcludeUppercase": true, "ExcludeNumbers": true, "ExcludePunctuation": true}),
@@ -192,12 +213,17 @@ async fn a_replica_follows_its_primary_refuses_writes_and_can_be_promoted() {
     let described = ok(there("DescribeSecret", json!({})).await);
     assert_eq!(described["PrimaryRegion"], "us-east-1");
     let put = json!({"ClientRequestToken": TOKEN_3, "SecretString": "third"});
-    let text = refused(there("PutSecretValue", put.clone()).await, "InvalidRequestException");
+    let text = refused(there("PutSecretValue", put.clone()).await, "InvalidParameterException");
     assert_eq!(
         text,
         "Operation not permitted on a replica secret. Call must be made in primary secret's region."
     );
-    refused(send(&lab, "DeleteSecret", json!({"SecretId": "db"})).await, "InvalidRequestException");
+    let text =
+        refused(send(&lab, "DeleteSecret", json!({"SecretId": "db"})).await, "InvalidParameterException");
+    assert_eq!(
+        text,
+        format!("You can't delete secret {primary} that still has replica regions [eu-west-1].")
+    );
 
     ok(there("StopReplicationToReplica", json!({})).await);
     ok(there("PutSecretValue", put).await);

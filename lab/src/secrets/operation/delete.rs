@@ -35,10 +35,11 @@ pub(super) fn delete_secret(cx: &mut Context<'_>, input: &Input) -> Answer {
     let secret = cx.secret(&found)?;
     if !secret.replicas.is_empty() {
         let regions: Vec<&str> = secret.replicas.keys().map(String::as_str).collect();
-        return Err(Refusal::invalid_request(format!(
-            "You can't delete secret {} that still has replica regions [{}]",
-            secret.name,
-            regions.join(",")
+        // Recorded from the service: cloud-nuke's issue 435, aws-nuke's issue 1127.
+        return Err(Refusal::invalid_parameter(format!(
+            "You can't delete secret {} that still has replica regions [{}].",
+            secret.arn(),
+            regions.join(", ")
         )));
     }
     if secret.deletion.is_some() && !force {

@@ -15,8 +15,9 @@ pub(super) fn list_secrets(cx: &mut Context<'_>, input: &Input) -> Answer {
     let planned = input.flag("IncludePlannedDeletion")?.unwrap_or(false);
     let filters = Filters::parse(input)?.unwrap_or_default();
     let descending = match input.text("SortOrder", 0, usize::MAX)? {
-        None | Some("desc") => true,
-        Some("asc") => false,
+        // Oldest first, as moto's tests expect that are checked against the service.
+        None | Some("asc") => false,
+        Some("desc") => true,
         Some(_) => return Err(not_in_enum("SortOrder", "[asc, desc]")),
     };
     let mut found = filters.select(cx, planned)?;
@@ -68,7 +69,12 @@ impl Filters {
     pub(super) fn parse(input: &Input) -> Result<Option<Self>, Refusal> {
         let Some(list) = input.structures("Filters")? else { return Ok(None) };
         check_length("Filters", list.len(), 0, 10)?;
-        list.iter().map(parse_filter).collect::<Result<_, _>>().map(Self).map(Some)
+        list.iter()
+            .zip(1..)
+            .map(|(filter, number)| parse_filter(filter, number))
+            .collect::<Result<_, _>>()
+            .map(Self)
+            .map(Some)
     }
 
     /// The secrets of the caller's account and Region that pass.
@@ -91,7 +97,7 @@ impl Filters {
     }
 }
 
-fn parse_filter(filter: &Input) -> Result<(Attribute, Vec<String>), Refusal> {
+fn parse_filter(filter: &Input, number: usize) -> Result<(Attribute, Vec<String>), Refusal> {
     let attribute = match filter.required_text("Key", 0, usize::MAX)? {
         "description" => Attribute::Description,
         "name" => Attribute::Name,
@@ -100,9 +106,12 @@ fn parse_filter(filter: &Input) -> Result<(Attribute, Vec<String>), Refusal> {
         "primary-region" => Attribute::PrimaryRegion,
         "owning-service" => Attribute::OwningService,
         "all" => Attribute::All,
-        _ => {
+        key => {
             let allowed = "[all, name, tag-key, description, tag-value, primary-region, owning-service]";
-            return Err(not_in_enum("Key", allowed));
+            return Err(Refusal::validation(format!(
+                "1 validation error detected: Value '{key}' at 'filters.{number}.member.key' failed to satisfy constraint: \
+                 Member must satisfy enum value set: {allowed}"
+            )));
         }
     };
     filter.required_list("Values")?;
@@ -129,7 +138,8 @@ fn matches(secret: &Secret, attribute: Attribute, value: &str) -> bool {
         Attribute::Name => secret.name.starts_with(value),
         Attribute::TagKey => tags.into_iter().any(|(key, _)| key.starts_with(value)),
         Attribute::TagValue => tags.into_iter().any(|(_, text)| text.starts_with(value)),
-        Attribute::PrimaryRegion => secret.region.starts_with(value),
+        // Only a replicated secret has one.
+        Attribute::PrimaryRegion => !secret.replicas.is_empty() && secret.region.starts_with(value),
         // No secret here is owned by another service.
         Attribute::OwningService => false,
         Attribute::Description => secret.description.iter().any(|text| has_words(text, value)),
@@ -141,14 +151,21 @@ fn matches(secret: &Secret, attribute: Attribute, value: &str) -> bool {
     }
 }
 
-/// Each word of `wanted` begins a word of `text`, whatever the case.
+/// Each word of `wanted` begins a word of `text`, whatever the case. A capital inside a word of `text` begins a word, too: `Beta` finds
+/// `prod/AppBeta`.
 fn has_words(text: &str, wanted: &str) -> bool {
-    let words = words(text);
-    let wanted = self::words(wanted);
-    !wanted.is_empty() && wanted.iter().all(|wanted| words.iter().any(|word| word.starts_with(wanted)))
+    let mut found: Vec<String> = words(text).map(str::to_lowercase).collect();
+    found.extend(words(text).flat_map(from_capitals));
+    let mut wanted = words(wanted).map(str::to_lowercase).peekable();
+    wanted.peek().is_some() && wanted.all(|wanted| found.iter().any(|word| word.starts_with(&wanted)))
 }
 
-fn words(text: &str) -> Vec<String> {
+fn words(text: &str) -> impl Iterator<Item = &str> {
     let between = |c: char| c.is_whitespace() || "/-_+=.@:".contains(c);
-    text.split(between).filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
+    text.split(between).filter(|word| !word.is_empty())
+}
+
+/// What is left of a word from each of its capitals on.
+fn from_capitals(word: &str) -> impl Iterator<Item = String> {
+    word.char_indices().filter(|(_, letter)| letter.is_uppercase()).map(|(at, _)| word[at..].to_lowercase())
 }

@@ -30,11 +30,10 @@ pub(super) fn random_password(_: &mut Context<'_>, input: &Input) -> Answer {
             types.push(allowed(letters, excluded));
         }
     }
-    if input.flag("IncludeSpace")?.unwrap_or(false) {
-        types.push(allowed(" ", excluded));
-    }
     types.retain(|letters| !letters.is_empty());
-    if types.is_empty() {
+    let space = input.flag("IncludeSpace")?.unwrap_or(false);
+    let space = if space { allowed(" ", excluded) } else { Vec::new() };
+    if types.is_empty() && space.is_empty() {
         return Err(Refusal::invalid_parameter(
             "The parameters exclude every character: no password can be made of what is left.",
         ));
@@ -44,16 +43,18 @@ pub(super) fn random_password(_: &mut Context<'_>, input: &Input) -> Answer {
             "Password length {length} is too short based on the required types."
         )));
     }
-    Ok(json!({"RandomPassword": draw(&types, length, each)}))
+    Ok(json!({"RandomPassword": draw(&types, &space, length, each)}))
 }
 
 fn allowed(letters: &str, excluded: &str) -> Vec<char> {
     letters.chars().filter(|letter| !excluded.contains(*letter)).collect()
 }
 
-fn draw(types: &[Vec<char>], length: usize, each: bool) -> String {
+/// A password with a letter of each type, if each is required. The space may come up and is never required: the API reference lists the
+/// types for `RequireEachIncludedType` without it.
+fn draw(types: &[Vec<char>], space: &[char], length: usize, each: bool) -> String {
     let mut random = rand::rng();
-    let all = types.concat();
+    let all = [&types.concat(), space].concat();
     let mut letters: Vec<char> = Vec::with_capacity(length);
     if each {
         letters.extend(types.iter().map(|letters| letters[random.random_range(0..letters.len())]));
