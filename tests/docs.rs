@@ -155,7 +155,7 @@ fn variables(source: &str) -> BTreeSet<String> {
 
 #[test]
 fn every_variable_that_a_function_reads_is_in_the_table_and_in_the_template_if_a_deployment_sets_it() {
-    let settings = read(&top().join("shared/src/settings.rs"));
+    let settings = read(&top().join("shared/src/value/settings.rs"));
     let settings = settings.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
     let target = read(&top().join("functions/api-key/src/lib.rs"));
     let mut read_here = variables(&settings);

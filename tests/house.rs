@@ -82,3 +82,27 @@ fn packages_depend_on_what_the_architecture_lists_and_on_nothing_else() {
     let less = less.map(|arrow| format!("in docs/architecture.md, and not so: {arrow}"));
     nothing(&more.chain(less).collect::<Vec<_>>());
 }
+
+/// The wings of `shared`, lowest first. The files beside them (`error`, `secret`, `deadline`) are below all of them, and the entrances
+/// (`lambda`, `lib`) are above.
+const WINGS: [&str; 5] = ["door", "value", "engine", "reach", "database"];
+
+#[test]
+fn a_wing_of_shared_uses_only_wings_below_it() {
+    let level = |file: &Path| {
+        let place = file.strip_prefix("shared/src").ok()?.with_extension("");
+        let first = place.components().next()?.as_os_str().to_str()?.to_owned();
+        WINGS.iter().position(|wing| *wing == first)
+    };
+    let members = members();
+    let shared = members.iter().find(|member| member.folder == "shared").expect("the crate is there");
+    let arrows = Package::read(&shared.roots, &read).arrows();
+    let between =
+        arrows.iter().filter_map(|((from, to), names)| Some((level(from)?, level(to)?, from, to, names)));
+    let between: Vec<_> = between.filter(|(from, to, ..)| from != to).collect();
+    assert!(between.len() > 10, "the wings use each other: {}", between.len());
+    let wrong = between.iter().filter(|(from, to, ..)| from < to);
+    let wrong = wrong
+        .map(|(_, _, from, to, names)| format!("{} uses of {}: {names:?}", from.display(), to.display()));
+    nothing(&wrong.collect::<Vec<_>>());
+}

@@ -7,13 +7,13 @@ use std::borrow::Borrow;
 use libfuzzer_sys::fuzz_target;
 use rotate_mysql::Mysql;
 use rotate_postgres::Postgres;
-use rotation::credential::Credential;
+use rotation::engine::credential::Credential;
 use rotation::database::account::Account;
 use rotation::database::dialect::Dialect;
-use rotation::document::{Document, Fields};
-use rotation::password::Rules;
-use rotation::settings::Settings;
-use rotation::target::Target;
+use rotation::value::document::{Document, Fields};
+use rotation::value::password::Rules;
+use rotation::value::settings::Settings;
+use rotation::engine::target::Target;
 use serde_json::Value;
 
 /// A password that stands in no word of ours.

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use rotation::error::Kind;
-use rotation::event::{self, Event};
+use rotation::door::event::{self, Event};
 use serde_json::Value;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 use rotate_api_key::address::inside;
 use rotation::database::account::{Server, Tls, folded};
 use rotation::database::host::same_server;
-use rotation::net::server_name;
+use rotation::reach::net::server_name;
 
 fuzz_target!(|text: &str| {
     let (child, admin) = text.split_once('\0').unwrap_or((text, text));

@@ -11,7 +11,7 @@ use rotate_api_key::provider::Provider;
 use rotate_api_key::provider::schema::{Call, Origin};
 use rotate_api_key::provider::template::Part;
 use rotate_api_key::statement::{self, Values};
-use rotation::document::Fields;
+use rotation::value::document::Fields;
 use rotation::secret::Secret;
 
 fuzz_target!(|text: &str| {

@@ -11,5 +11,6 @@ pub mod family;
 pub mod guard;
 pub mod host;
 pub mod place;
+pub mod rds;
 pub mod session;
 pub mod target;

@@ -10,12 +10,15 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use crate::deadline::Deadline;
+use crate::door::log;
+use crate::door::metrics;
+use crate::engine::rotate::{self, Process};
+use crate::engine::target::Diagnosis;
 use crate::error::{Error, Kind, Result};
-use crate::rotate::{self, Process};
+use crate::reach::aws;
+use crate::reach::tls;
 use crate::secret::Scrub;
-use crate::settings::Settings;
-use crate::target::Diagnosis;
-use crate::{aws, log, metrics, tls};
+use crate::value::settings::Settings;
 
 /// Runs a function: the whole `main` of every target.
 pub fn main<T: Diagnosis>(target: T) -> ExitCode {

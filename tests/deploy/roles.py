@@ -19,7 +19,7 @@ from targets import DESCRIPTIONS, resource
 BY_LAMBDA = {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTelemetryRecords", "xray:PutTraceSegments"}
 BY_SECRETS_MANAGER = {"kms:Decrypt", "kms:GenerateDataKey"}
 # Services that a program is searched for, beside those in the descriptions; botocore and IAM have the same names for them. Not STS:
-# the SDK's default chain of credentials is linked and can assume roles, but shared/src/aws.rs sets the environment's credentials
+# the SDK's default chain of credentials is linked and can assume roles, but shared/src/reach/aws.rs sets the environment's credentials
 # instead of it.
 SERVICES = {"secretsmanager", "rds", "redshift", "redshift-serverless", "kms", "ssm"}
 SECRETS = {

@@ -47,9 +47,9 @@ def without_what_moto_lacks(template):
 
 
 def alarms_watch_what_functions_emit():
-    """Every metric of ours that an alarm or the dashboard names is one that shared/src/metrics.rs writes."""
+    """Every metric of ours that an alarm or the dashboard names is one that shared/src/door/metrics.rs writes."""
     template = translated({})
-    with open("shared/src/metrics.rs") as file:
+    with open("shared/src/door/metrics.rs") as file:
         written = set(re.findall(r'emit\("(\w+)"', file.read()))
     alarms = [it["Properties"] for it in template["Resources"].values() if it["Type"] == "AWS::CloudWatch::Alarm"]
     ours = [alarm for alarm in alarms if alarm.get("Namespace") == "Turnlock"]

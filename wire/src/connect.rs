@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use rotation::database::dialect::Entrance;
 use rotation::database::place::{self, Entry};
+use rotation::engine::job::Job;
+use rotation::engine::target::Login;
 use rotation::error::{Error, Kind, Result};
-use rotation::job::Job;
-use rotation::net::HANDSHAKE;
-use rotation::target::Login;
+use rotation::reach::net::HANDSHAKE;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::config::{SslMode, SslNegotiation};
 use tokio_postgres::error::SqlState;

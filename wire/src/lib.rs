@@ -5,7 +5,7 @@
 //! notes whether the server asked for the password. `binding` ties a login to its TLS connection. [`statement`] quotes names.
 //! [`password`] sets an account's password.
 //!
-//! This crate writes no log lines, because `rotation::log` accepts them from the engine and the functions only.
+//! This crate writes no log lines, because `rotation::door::log` accepts them from the engine and the functions only.
 
 pub mod ahead;
 mod binding;

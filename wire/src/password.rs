@@ -2,10 +2,10 @@
 
 use postgres_protocol::password;
 use rotation::database::account::Account;
+use rotation::engine::job::Job;
 use rotation::error::Result;
-use rotation::job::Job;
 use rotation::secret::Secret;
-use rotation::settings::PasswordForm;
+use rotation::value::settings::PasswordForm;
 
 use crate::connect::{Explain, Session};
 

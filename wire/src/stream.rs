@@ -3,8 +3,8 @@
 use rotation::database::account::{Server, Tls};
 use rotation::deadline::Deadline;
 use rotation::error::{Error, Kind, Result};
-use rotation::net::{self, HANDSHAKE, TlsStream};
-use rotation::tls;
+use rotation::reach::net::{self, HANDSHAKE, TlsStream};
+use rotation::reach::tls;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 

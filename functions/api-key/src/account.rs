@@ -2,14 +2,14 @@
 
 use std::rc::Rc;
 
-use rotation::credential::Credential;
-use rotation::document::{Document, Fields, missing};
+use rotation::engine::credential::Credential;
+use rotation::engine::job::Job;
 use rotation::error::{Error, Kind, Result};
-use rotation::job::Job;
 use rotation::secret::Secret;
-use rotation::settings::Settings;
-use rotation::strategy::Strategy;
-use rotation::version::Stage;
+use rotation::value::document::{Document, Fields, missing};
+use rotation::value::settings::Settings;
+use rotation::value::strategy::Strategy;
+use rotation::value::version::Stage;
 use serde_json::Value;
 
 use crate::provider::{Provider, Providers};

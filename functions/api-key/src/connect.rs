@@ -9,9 +9,10 @@ use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use rotation::engine::job::Job;
 use rotation::error::{Error, Kind, Result};
-use rotation::job::Job;
-use rotation::{net, tls};
+use rotation::reach::net;
+use rotation::reach::tls;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::address;

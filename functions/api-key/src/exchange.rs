@@ -8,8 +8,8 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
 use http_body_util::Full;
+use rotation::engine::job::Job;
 use rotation::error::{Error, Kind, Result};
-use rotation::job::Job;
 use serde_json::Value;
 
 use crate::connect::{self, Failure, Raw};

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rotation::credential::Credential;
-use rotation::document::Fields;
+use rotation::engine::credential::Credential;
+use rotation::engine::gate;
+use rotation::engine::job::Job;
+use rotation::engine::parse;
+use rotation::engine::target::Login;
 use rotation::error::{Error, Kind, Result};
-use rotation::gate;
-use rotation::job::Job;
-use rotation::parse;
-use rotation::target::Login;
-use rotation::version::{Labels, Stage, VersionId};
+use rotation::value::document::Fields;
+use rotation::value::version::{Labels, Stage, VersionId};
 
 use crate::account::Account;
 use crate::listing::{Entry, Listing};

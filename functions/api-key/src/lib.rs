@@ -19,17 +19,17 @@ mod unstored;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rotation::document::{Document, Fields};
+use rotation::door::event::Step;
+use rotation::engine::finding::Finding;
+use rotation::engine::job::Job;
+use rotation::engine::parse;
+use rotation::engine::target::{Diagnosis, Login, Target};
 use rotation::error::{Error, Kind, Result};
-use rotation::event::Step;
-use rotation::finding::Finding;
-use rotation::job::Job;
-use rotation::parse;
-use rotation::password::{PUNCTUATION, Policy, Rules};
 use rotation::secret::Secret;
-use rotation::settings::{PasswordSettings, Settings};
-use rotation::target::{Diagnosis, Login, Target};
-use rotation::version::{Labels, Parsed, Stage};
+use rotation::value::document::{Document, Fields};
+use rotation::value::password::{PUNCTUATION, Policy, Rules};
+use rotation::value::settings::{PasswordSettings, Settings};
+use rotation::value::version::{Labels, Parsed, Stage};
 use tokio::time::Instant;
 
 use crate::account::Account;

@@ -1,8 +1,8 @@
 //! The names of a secret's keys at the service. A later invocation recognizes the keys by them.
 
 use aws_lc_rs::digest;
-use rotation::encode::hex;
-use rotation::version::VersionId;
+use rotation::value::encode::hex;
+use rotation::value::version::VersionId;
 
 /// The names that this secret gives its keys. They are empty by default, for calls that name no key.
 #[derive(Default)]

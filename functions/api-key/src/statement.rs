@@ -6,10 +6,10 @@ use aws_smithy_types::date_time::{DateTime, Format};
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
 use http_body_util::Full;
-use rotation::document::Fields;
-use rotation::encode::base64;
 use rotation::error::{Error, Kind, Result};
 use rotation::secret::Secret;
+use rotation::value::document::Fields;
+use rotation::value::encode::base64;
 use serde_json::{Map, Value};
 
 use crate::provider::Provider;

@@ -5,14 +5,14 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::ops::Deref;
 
-use rotation::credential::Credential;
 use rotation::database::account::{self, DatabaseAccount};
 use rotation::database::family::Family;
-use rotation::document::{Document, missing};
+use rotation::engine::credential::Credential;
 use rotation::error::{Error, Kind, Result};
-use rotation::password::Rules;
-use rotation::settings::Settings;
-use rotation::strategy::Strategy;
+use rotation::value::document::{Document, missing};
+use rotation::value::password::Rules;
+use rotation::value::settings::Settings;
+use rotation::value::strategy::Strategy;
 
 /// What MySQL and MariaDB fix for every account.
 pub(crate) const FAMILY: Family = Family {

@@ -3,10 +3,10 @@
 use rotation::database::dialect::Change;
 use rotation::database::guard::Guard;
 use rotation::database::session::of_admin;
-use rotation::document::missing;
+use rotation::engine::job::Job;
 use rotation::error::{Error, Kind, Result};
-use rotation::job::Job;
 use rotation::secret::Secret;
+use rotation::value::document::missing;
 
 use crate::account::{Account, Name};
 use crate::connect::Session;

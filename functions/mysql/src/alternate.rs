@@ -4,11 +4,11 @@
 //! account that is being created, and the next try continues where this one stopped.
 
 use rotation::database::alternation::{Alternation, Equality};
+use rotation::engine::job::Job;
 use rotation::error::{Error, Kind, Result};
-use rotation::job::Job;
-use rotation::password::Policy;
 use rotation::secret::Secret;
-use rotation::settings::PasswordForm;
+use rotation::value::password::Policy;
+use rotation::value::settings::PasswordForm;
 use serde_json::json;
 
 use crate::account::{FAMILY, Name};

@@ -1,9 +1,9 @@
 //! An admin gives an account its password.
 
+use rotation::engine::job::Job;
 use rotation::error::{Error, Kind, Result};
-use rotation::job::Job;
 use rotation::secret::Secret;
-use rotation::settings::PasswordForm;
+use rotation::value::settings::PasswordForm;
 
 use crate::account::Name;
 use crate::connect::Session;

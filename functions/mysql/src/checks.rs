@@ -2,9 +2,9 @@
 
 use rotation::database::alternation::{Alternation, Equality};
 use rotation::database::session::of_admin;
+use rotation::engine::job::Job;
+use rotation::engine::target::Target;
 use rotation::error::{Error, Kind, Result};
-use rotation::job::Job;
-use rotation::target::Target;
 
 use crate::account::{Account, Name};
 use crate::connect::Session;

@@ -10,12 +10,12 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, DriverError, IoError, Opts, OptsBuilder, Row, ServerError, SslOpts, Value};
 use rotation::database::account::{self, Tls};
 use rotation::database::place::{self, Entry};
+use rotation::engine::job::Job;
+use rotation::engine::target::Login;
 use rotation::error::{Error, Kind, Result};
-use rotation::job::Job;
-use rotation::net::{self, HANDSHAKE};
+use rotation::reach::net::{self, HANDSHAKE};
+use rotation::reach::tls::{self, PerRoots};
 use rotation::secret::Secret;
-use rotation::target::Login;
-use rotation::tls::{self, PerRoots};
 use tokio::sync::oneshot;
 
 use crate::account::Name;

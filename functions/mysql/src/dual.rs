@@ -7,13 +7,13 @@
 
 use mysql_async::ServerError;
 use rotation::database::dialect::Change;
-use rotation::document::missing;
+use rotation::engine::job::Job;
+use rotation::engine::parse;
+use rotation::engine::target::Login;
 use rotation::error::{Error, Kind, Result};
-use rotation::job::Job;
-use rotation::parse;
 use rotation::secret::Secret;
-use rotation::target::Login;
-use rotation::version::{Parsed, Stage, VersionId};
+use rotation::value::document::missing;
+use rotation::value::version::{Parsed, Stage, VersionId};
 
 use crate::account::{Account, Name};
 use crate::acting;

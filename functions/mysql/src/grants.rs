@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use rotation::database::difference;
+use rotation::engine::job::Job;
 use rotation::error::Kind::ServerRefused;
 use rotation::error::{Error, Result};
-use rotation::job::Job;
 use serde_json::Value;
 
 use crate::account::Name;

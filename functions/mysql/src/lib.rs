@@ -25,12 +25,12 @@ mod turn;
 
 use rotation::database::dialect::{Change, Dialect, Entrance};
 use rotation::database::family::Family;
+use rotation::database::rds::Rds;
+use rotation::engine::job::Job;
+use rotation::engine::target::Login;
 use rotation::error::{Error, Kind, Result};
-use rotation::job::Job;
-use rotation::rds::Rds;
-use rotation::strategy::Strategy;
-use rotation::target::Login;
-use rotation::version::Parsed;
+use rotation::value::strategy::Strategy;
+use rotation::value::version::Parsed;
 
 use crate::account::{Account, FAMILY};
 use crate::connect::{Proof, Session, Who};

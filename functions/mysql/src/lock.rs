@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use rotation::engine::job::Job;
 use rotation::error::{Error, Kind, Result};
-use rotation::job::Job;
 
 use crate::connect::Session;
 use crate::{refusal, statement};

@@ -1,9 +1,9 @@
 //! The user sets its own password: `single-user`.
 
+use rotation::engine::job::Job;
 use rotation::error::{Error, Kind, Result};
-use rotation::job::Job;
 use rotation::secret::Secret;
-use rotation::settings::PasswordForm;
+use rotation::value::settings::PasswordForm;
 
 use crate::connect::Session;
 use crate::dialect::Writer;

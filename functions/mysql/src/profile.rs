@@ -1,7 +1,7 @@
 //! What a server keeps of an account beside its privileges: how it authenticates, and its limits, policies and attributes.
 
+use rotation::engine::job::Job;
 use rotation::error::{Error, Kind, Result};
-use rotation::job::Job;
 use rotation::secret::Secret;
 use serde_json::{Map, Value};
 

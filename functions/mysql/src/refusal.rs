@@ -1,8 +1,8 @@
 //! What the servers' refusals mean, by number (MySQL "Server Error Message Reference", MariaDB "Error Codes"), and who must act.
 
 use mysql_async::ServerError;
+use rotation::engine::target::Login;
 use rotation::error::{Error, Kind, Result};
-use rotation::target::Login;
 
 /// What an error's number means to one caller. The caller's answer goes before the general one of this file.
 pub(crate) type Explain = fn(u16) -> Option<(Kind, &'static str)>;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use aws_lc_rs::digest;
-use rotation::encode::hex;
+use rotation::value::encode::hex;
 
 use crate::account::Name;
 

@@ -3,9 +3,9 @@
 
 use aws_lc_rs::digest::{self, SHA1_FOR_LEGACY_USE_ONLY, SHA512};
 use curve25519_dalek::EdwardsPoint;
-use rotation::encode::{base64, hex};
 use rotation::error::{Error, Kind, Result};
 use rotation::secret::Secret;
+use rotation::value::encode::{base64, hex};
 
 use crate::account::Name;
 

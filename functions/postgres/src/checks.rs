@@ -2,10 +2,10 @@
 
 use rotation::database::account::Account;
 use rotation::database::alternation::{Alternation, Equality};
+use rotation::engine::job::Job;
+use rotation::engine::parse;
 use rotation::error::{Error, Kind, Result};
-use rotation::job::Job;
-use rotation::parse;
-use rotation::version::{Parsed, Stage};
+use rotation::value::version::{Parsed, Stage};
 use wire_postgres::connect::Session;
 
 use crate::dialect::Postgres;

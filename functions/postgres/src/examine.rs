@@ -4,10 +4,10 @@
 use rotation::database::account::Account;
 use rotation::database::admin::Admin;
 use rotation::database::session::of_admin;
+use rotation::engine::finding::Finding;
+use rotation::engine::job::Job;
+use rotation::engine::target::Target;
 use rotation::error::{Error, Kind, Result};
-use rotation::finding::Finding;
-use rotation::job::Job;
-use rotation::target::Target;
 use wire_postgres::connect::Session;
 
 use crate::dialect::Postgres;

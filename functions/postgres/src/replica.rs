@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use rotation::database::account::{Account, folded};
 use rotation::database::session;
+use rotation::engine::job::Job;
+use rotation::engine::target::{Login, Target};
 use rotation::error::Result;
-use rotation::job::Job;
-use rotation::target::{Login, Target};
 use wire_postgres::connect::Session;
 
 use crate::dialect::Postgres;

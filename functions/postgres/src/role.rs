@@ -1,7 +1,7 @@
 //! What the catalogs say about the two accounts of a pair.
 
+use rotation::engine::job::Job;
 use rotation::error::{Error, Kind, Result};
-use rotation::job::Job;
 use wire_postgres::connect::Session;
 
 use crate::statement::catalog;

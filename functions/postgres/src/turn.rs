@@ -3,8 +3,8 @@
 use rotation::database::admin::Admin;
 use rotation::database::alternation::Alternation;
 use rotation::database::dialect::Change;
+use rotation::engine::job::Job;
 use rotation::error::Result;
-use rotation::job::Job;
 
 use crate::dialect::{Postgres, Writer};
 use crate::role::Roles;

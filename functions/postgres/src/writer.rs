@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use aws_lc_rs::digest;
 use rotation::database::account::Account;
+use rotation::engine::job::Job;
 use rotation::error::{Kind, Result};
-use rotation::job::Job;
 use wire_postgres::connect::{Explain, Session};
 use wire_postgres::password::{self, StoredAs};
 

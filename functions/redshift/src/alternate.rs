@@ -7,10 +7,10 @@ use rotation::database::alternation::{Alternation, Equality};
 use rotation::database::dialect::Change;
 use rotation::database::guard::{self, Guard, Named, Standing};
 use rotation::database::session::of_admin;
+use rotation::engine::gate::{self, Gate};
+use rotation::engine::job::Job;
 use rotation::error::{Error, Kind, Result};
-use rotation::gate::{self, Gate};
-use rotation::job::Job;
-use rotation::version::Stage;
+use rotation::value::version::Stage;
 use wire_postgres::connect::Session;
 
 use crate::catalog::{self, Seen};

@@ -6,8 +6,8 @@ mod row;
 
 use std::collections::HashSet;
 
+use rotation::engine::job::Job;
 use rotation::error::Result;
-use rotation::job::Job;
 use wire_postgres::connect::Session;
 
 use crate::connect::explain;

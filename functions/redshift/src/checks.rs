@@ -2,11 +2,11 @@
 
 use rotation::database::account::Account;
 use rotation::database::alternation::Equality;
+use rotation::engine::job::Job;
+use rotation::engine::parse;
+use rotation::engine::target::Target;
 use rotation::error::{Error, Kind, Result};
-use rotation::job::Job;
-use rotation::parse;
-use rotation::target::Target;
-use rotation::version::{Parsed, Stage};
+use rotation::value::version::{Parsed, Stage};
 use wire_postgres::connect::Session;
 
 use crate::connect::explain;

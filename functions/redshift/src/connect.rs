@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use rotation::database::dialect::Entrance;
+use rotation::engine::job::Job;
+use rotation::engine::target::Login;
 use rotation::error::{Kind, Result};
-use rotation::job::Job;
-use rotation::target::Login;
 use wire_postgres::ahead::Ahead;
 use wire_postgres::connect::{self, Session, Variant};
 

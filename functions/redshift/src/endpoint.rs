@@ -1,11 +1,11 @@
 //! The address of a cluster or workgroup, for admin secrets that Redshift made itself. Such a secret holds a user and a password, and
 //! its tags name the cluster or namespace.
 
-use rotation::aws::answered;
 use rotation::database::host::{Directory, Endpoint};
+use rotation::engine::job::Job;
 use rotation::error::{Error, Kind, Result};
-use rotation::job::Job;
-use rotation::version::Labels;
+use rotation::reach::aws::answered;
+use rotation::value::version::Labels;
 
 /// Redshift's own list of clusters and workgroups.
 pub struct Clusters;

@@ -18,12 +18,12 @@ use rotation::database::account::Account;
 use rotation::database::ahead::Early;
 use rotation::database::dialect::{Change, Dialect, Entrance};
 use rotation::database::family::Family;
+use rotation::engine::job::Job;
+use rotation::engine::target::Login;
 use rotation::error::Result;
-use rotation::job::Job;
-use rotation::password::Rules;
-use rotation::strategy::Strategy;
-use rotation::target::Login;
-use rotation::version::Parsed;
+use rotation::value::password::Rules;
+use rotation::value::strategy::Strategy;
+use rotation::value::version::Parsed;
 use wire_postgres::connect::Session;
 
 use crate::dialect::Writer;

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use aws_lc_rs::digest;
 use rotation::database::alternation::Equality;
 use rotation::database::guard;
-use rotation::encode::hex;
+use rotation::engine::job::Job;
 use rotation::error::Result;
-use rotation::job::Job;
+use rotation::value::encode::hex;
 use wire_postgres::connect::Session;
 
 use crate::connect::explain;

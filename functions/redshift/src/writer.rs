@@ -1,8 +1,8 @@
 //! How a password is set.
 
 use rotation::database::account::Account;
+use rotation::engine::job::Job;
 use rotation::error::Result;
-use rotation::job::Job;
 use wire_postgres::password::{self, StoredAs};
 
 use crate::connect::explain;

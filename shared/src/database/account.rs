@@ -4,15 +4,15 @@ use std::borrow::Borrow;
 
 use super::alternation::Alternation;
 use super::family::{Family, fits};
-use crate::credential::Credential;
-use crate::document::{Document, Fields};
+use crate::engine::credential::Credential;
 use crate::error::{Error, Kind, Result};
-use crate::net;
-use crate::password::{Policy, Rules};
+use crate::reach::net;
+use crate::reach::tls;
 use crate::secret::Secret;
-use crate::settings::Settings;
-use crate::strategy::Strategy;
-use crate::tls;
+use crate::value::document::{Document, Fields};
+use crate::value::password::{Policy, Rules};
+use crate::value::settings::Settings;
+use crate::value::strategy::Strategy;
 
 /// Where an account lives.
 #[derive(Clone, PartialEq, Eq)]
@@ -127,7 +127,7 @@ impl DatabaseAccount for Account {
         }
         if matches!(account.strategy, Strategy::Admin | Strategy::AlternatingUsers) && account.admin.is_none()
         {
-            return Err(crate::document::missing("masterarn").cause(format!(
+            return Err(crate::value::document::missing("masterarn").cause(format!(
                 "the strategy {} lets an admin act, whose secret it names",
                 account.strategy.name()
             )));

@@ -5,11 +5,11 @@ use std::cell::RefCell;
 use super::account::{Account, Server, Tls, secrets, server};
 use super::family::Family;
 use super::host::{Directory, Endpoint, same_server};
-use crate::document::Fields;
+use crate::engine::job::Job;
 use crate::error::{Error, Kind, Result};
-use crate::job::Job;
 use crate::secret::Secret;
-use crate::version::Stage;
+use crate::value::document::Fields;
+use crate::value::version::Stage;
 
 /// Who acts where a user cannot act for itself, and where.
 pub struct Admin<I = String> {
@@ -46,7 +46,7 @@ impl<I> Admin<I> {
     /// Reads the admin that an account's secret names. A secret of exactly `username` and `password` was made by RDS or
     /// Redshift; then the directory finds the server, from the labels and tags of the admin's secret.
     async fn read<D: Directory>(job: &Job<'_>, account: &Account, family: &Family) -> Result<Admin<I>> {
-        let name = account.admin.as_deref().ok_or_else(|| crate::document::missing("masterarn"))?;
+        let name = account.admin.as_deref().ok_or_else(|| crate::value::document::missing("masterarn"))?;
         let version = job.store.labelled_other(name, Stage::Current).await?.ok_or_else(|| {
             Error::new(Kind::BadSecret, format!("the admin secret {name} has no current version"))
                 .remedy("correct \"masterarn\", or store the admin's credential there")

@@ -9,8 +9,8 @@ use tokio::task::JoinHandle;
 
 use super::account::Server;
 use crate::deadline::Deadline;
+use crate::engine::job::Job;
 use crate::error::Result;
-use crate::job::Job;
 
 /// The oldest early connection that a login still uses. A server closes a connection on which nobody logs in (PostgreSQL manual,
 /// `authentication_timeout`).

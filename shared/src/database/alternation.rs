@@ -1,8 +1,8 @@
 //! Two users of one secret that take turns: their names, and what the secret allows to be done with them.
 
 use super::family::fits;
-use crate::document::{Fields, missing};
 use crate::error::{Error, Kind, Result};
+use crate::value::document::{Fields, missing};
 
 /// The ending of AWS's functions, which tells the two users apart.
 const SUFFIX: &str = "_clone";
@@ -91,7 +91,7 @@ impl Alternation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::Document;
+    use crate::value::document::Document;
 
     #[track_caller]
     fn check(secret: &str, username: &str, expected: Result<(&str, &str, Equality), &str>) {

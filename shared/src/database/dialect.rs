@@ -9,12 +9,12 @@ use super::ahead::Early;
 use super::alternation::Alternation;
 use super::family::Family;
 use super::host::Directory;
+use crate::engine::finding::Finding;
+use crate::engine::job::Job;
+use crate::engine::target::Login;
 use crate::error::Result;
-use crate::finding::Finding;
-use crate::job::Job;
 use crate::secret::Secret;
-use crate::target::Login;
-use crate::version::Parsed;
+use crate::value::version::Parsed;
 
 /// One kind of database server: its statements, its verdicts, its catalogue. A type that implements this trait is a `Target`.
 #[expect(async_fn_in_trait, reason = "as for `Target`")]

@@ -1,8 +1,8 @@
 //! What the servers of one kind have in common, whatever the account.
 
 use crate::error::{Error, Kind, Result};
-use crate::password::Rules;
-use crate::strategy::Strategy;
+use crate::value::password::Rules;
+use crate::value::strategy::Strategy;
 
 /// What one kind of database fixes for all its accounts.
 pub struct Family {

@@ -6,12 +6,12 @@ use std::borrow::Borrow;
 use super::account::Account;
 use super::admin::Admin;
 use super::dialect::{Change, Dialect, Writer};
+use crate::engine::job::Job;
+use crate::engine::parse;
+use crate::engine::target::{Login, Target};
 use crate::error::{Error, Kind, Result};
-use crate::job::Job;
-use crate::parse;
 use crate::secret::Secret;
-use crate::target::{Login, Target};
-use crate::version::{Parsed, Stage, Version, VersionId};
+use crate::value::version::{Parsed, Stage, Version, VersionId};
 
 /// What the server says about the account that is to be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

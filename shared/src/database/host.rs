@@ -1,9 +1,9 @@
 //! Guard, second part: the server that the secret's clients use is the one that the admin will change.
 
 use super::account::{Server, folded};
+use crate::engine::job::Job;
 use crate::error::{Error, Kind, Result};
-use crate::job::Job;
-use crate::version::Labels;
+use crate::value::version::Labels;
 
 /// Where a server is, for admin secrets that do not say so themselves.
 pub struct Endpoint {

@@ -5,9 +5,9 @@ use std::borrow::Borrow;
 use super::account::Account;
 use super::admin::Admin;
 use super::dialect::{Dialect, Entrance};
+use crate::engine::job::Job;
+use crate::engine::target::Login;
 use crate::error::{Error, Kind, Result};
-use crate::job::Job;
-use crate::target::Login;
 
 /// One login with an account's password: on the server that the admin would change, or where the secret says. What is accepted on
 /// the admin's server is noted for the guard.

@@ -7,16 +7,16 @@ use super::admin::Admin;
 use super::ahead::Early;
 use super::dialect::{Change, Dialect, Writer};
 use super::session;
-use crate::document::Document;
+use crate::door::event::Step;
+use crate::engine::finding::Finding;
+use crate::engine::job::Job;
+use crate::engine::target::{Diagnosis, Login, Target};
 use crate::error::{Error, Kind, Result};
-use crate::event::Step;
-use crate::finding::Finding;
-use crate::job::Job;
-use crate::password::Policy;
 use crate::secret::Secret;
-use crate::settings::Settings;
-use crate::target::{Diagnosis, Login, Target};
-use crate::version::{Labels, Parsed};
+use crate::value::document::Document;
+use crate::value::password::Policy;
+use crate::value::settings::Settings;
+use crate::value::version::{Labels, Parsed};
 
 impl<D: Dialect> Target for D {
     type Account = D::Account;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use rotation::database::account::Tls;
 use rotation::database::dialect::Entrance;
+use rotation::engine::job::Job;
+use rotation::engine::target::Login;
 use rotation::error::{Error, Kind, Result};
-use rotation::job::Job;
-use rotation::net;
-use rotation::target::Login;
-use rotation::tls;
+use rotation::reach::net;
+use rotation::reach::tls;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;

@@ -7,14 +7,14 @@ use aws_lc_rs::digest::{SHA256, digest};
 use rotation::database::account::Account;
 use rotation::database::dialect::{Change, Dialect, Entrance};
 use rotation::database::family::Family;
-use rotation::encode::hex;
+use rotation::engine::job::Job;
+use rotation::engine::target::Login;
 use rotation::error::{Error, Kind, Result};
-use rotation::job::Job;
-use rotation::password::Rules;
 use rotation::secret::Secret;
-use rotation::strategy::Strategy;
-use rotation::target::Login;
-use rotation::version::Parsed;
+use rotation::value::encode::hex;
+use rotation::value::password::Rules;
+use rotation::value::strategy::Strategy;
+use rotation::value::version::Parsed;
 
 use crate::connect::Session;
 

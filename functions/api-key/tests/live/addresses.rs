@@ -75,7 +75,7 @@ fn acceptor(authority: &Authority, kind: Kind) -> TlsAcceptor {
     let chain =
         CertificateDer::pem_slice_iter(identity.certificate_pem.as_bytes()).map(Result::unwrap).collect();
     let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes()).unwrap();
-    let config = rustls::ServerConfig::builder_with_provider(rotation::tls::provider())
+    let config = rustls::ServerConfig::builder_with_provider(rotation::reach::tls::provider())
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()

@@ -7,7 +7,7 @@ use http::Method;
 use lab::rotation::Step;
 use lab::secrets::{At, Fault, Hook, What};
 use rotate_api_key::names::Names;
-use rotation::version::VersionId;
+use rotation::value::version::VersionId;
 use serde_json::json;
 
 use super::issuer::{Fault as Trouble, Held, Issuer};

@@ -12,11 +12,11 @@ use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::deadline::Deadline;
-use crate::document::Document;
+use crate::engine::login::Proof;
 use crate::error::{Error, Kind, Result};
-use crate::login::Proof;
 use crate::secret::Secret;
-use crate::version::{Labels, Stage, Version, VersionId};
+use crate::value::document::Document;
+use crate::value::version::{Labels, Stage, Version, VersionId};
 
 /// For one operation with all its tries; a step needs several and has a database to talk to as well.
 const OPERATION: Duration = Duration::from_secs(15);

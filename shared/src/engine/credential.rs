@@ -1,7 +1,7 @@
 //! What one version of a secret says, parsed: all that the engine asks of it.
 
 use crate::error::Result;
-use crate::strategy::Strategy;
+use crate::value::strategy::Strategy;
 
 /// One version's account or key, in the target's own terms. The engine never looks inside.
 pub trait Credential {

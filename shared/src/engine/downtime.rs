@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::Instant;
 
-use crate::version::VersionId;
+use crate::value::version::VersionId;
 
 /// When this process last set a password, and for which token. Steps of one rotation usually reach the same process; where
 /// they do not, the figure is missing rather than wrong.
@@ -22,7 +22,7 @@ pub fn begins(token: &VersionId) {
 pub fn ends(token: &VersionId) {
     let begun = SET.lock().ok().and_then(|mut set| set.take_if(|(earlier, _)| earlier == token));
     match begun {
-        Some((_, at)) => crate::metrics::downtime(at.elapsed()),
+        Some((_, at)) => crate::door::metrics::downtime(at.elapsed()),
         None => tracing::info!(
             "another process set the password, so the downtime of this rotation is not known here"
         ),

@@ -8,10 +8,10 @@ use aws_config::SdkConfig;
 use tokio::task::JoinHandle;
 
 use crate::deadline::Deadline;
+use crate::engine::store::Store;
 use crate::secret::{Scrub, Secret};
-use crate::settings::Settings;
-use crate::store::Store;
-use crate::version::VersionId;
+use crate::value::settings::Settings;
+use crate::value::version::VersionId;
 
 /// What the steps and the targets share.
 pub struct Job<'a> {

@@ -1,11 +1,11 @@
 //! Which version of the secret logs in: the one place where the steps try passwords.
 
+use crate::engine::job::Job;
+use crate::engine::login::Proof;
+use crate::engine::parse;
+use crate::engine::target::{Login, Target};
 use crate::error::{Error, Kind, Result};
-use crate::job::Job;
-use crate::login::Proof;
-use crate::parse;
-use crate::target::{Login, Target};
-use crate::version::{Labels, Parsed, Stage, VersionId};
+use crate::value::version::{Labels, Parsed, Stage, VersionId};
 
 /// A login that has to succeed, such as pending's before its promotion.
 pub async fn prove<T: Target>(

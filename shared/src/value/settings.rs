@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::error::{Error, Kind, Result};
-use crate::strategy::Strategy;
+use crate::value::strategy::Strategy;
 
 /// The seven settings of AWS's functions for new passwords. `None` means the target's own default.
 #[derive(Clone, Debug, Default)]

@@ -1,9 +1,9 @@
 //! Whether a step may run: AWS's own checks, in AWS's order; and the second look at the same labels under the lock.
 
+use crate::door::event::Step;
+use crate::engine::job::Job;
 use crate::error::{Error, Kind, Result};
-use crate::event::Step;
-use crate::job::Job;
-use crate::version::{Labels, Stage, VersionId};
+use crate::value::version::{Labels, Stage, VersionId};
 
 /// What the labels say about a token.
 #[derive(Debug, PartialEq, Eq)]

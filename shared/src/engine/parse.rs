@@ -1,11 +1,11 @@
 //! Versions of the secret become accounts: each value that is read passes through here once, and from then on what is secret in
 //! it is masked.
 
-use crate::credential::Credential;
+use crate::engine::credential::Credential;
+use crate::engine::job::Job;
+use crate::engine::target::Target;
 use crate::error::{Error, Kind, Result};
-use crate::job::Job;
-use crate::target::Target;
-use crate::version::{Parsed, Stage, Version};
+use crate::value::version::{Parsed, Stage, Version};
 
 /// Parses a version.
 pub fn version<T: Target>(target: &T, job: &Job<'_>, version: Version) -> Result<Parsed<T::Account>> {
@@ -13,7 +13,7 @@ pub fn version<T: Target>(target: &T, job: &Job<'_>, version: Version) -> Result
         job.scrub.learn(&secret);
     }
     let account = target.read(&version.document, job.settings)?;
-    crate::log::note("strategy", account.strategy().name());
+    crate::door::log::note("strategy", account.strategy().name());
     Ok(Parsed { id: version.id, account, document: version.document })
 }
 

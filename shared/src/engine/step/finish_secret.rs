@@ -1,16 +1,16 @@
 //! finishSecret: AWSCURRENT moves to the token, after pending has logged in once more under the lock. What must follow a
 //! promotion is done again whenever the step is called for a token that is current already, so no crash can skip it.
 
-use crate::credential::Credential;
-use crate::downtime;
+use crate::door::event::Step;
+use crate::engine::credential::Credential;
+use crate::engine::downtime;
+use crate::engine::gate::{self, Gate};
+use crate::engine::job::Job;
+use crate::engine::ladder;
+use crate::engine::parse;
+use crate::engine::target::Target;
 use crate::error::Result;
-use crate::event::Step;
-use crate::gate::{self, Gate};
-use crate::job::Job;
-use crate::ladder;
-use crate::parse;
-use crate::target::Target;
-use crate::version::{Labels, Parsed, Stage};
+use crate::value::version::{Labels, Parsed, Stage};
 
 /// Runs the step.
 pub async fn run<T: Target>(target: &T, job: &Job<'_>) -> Result<()> {
@@ -47,7 +47,7 @@ async fn promote<T: Target>(
     let (_, proof) = ladder::prove(target, job, pending).await?;
     target.before_promotion(job, writer, labels, pending).await?;
     job.store.promote(&proof, labels.holder(Stage::Current)).await?;
-    crate::metrics::rotated();
+    crate::door::metrics::rotated();
     if !pending.account.strategy().overlaps() {
         downtime::ends(&job.token);
     }

@@ -11,7 +11,7 @@ use rustls::{ClientConfig, RootCertStore};
 use crate::error::{Error, Kind, Result};
 
 /// The certificate authorities of RDS in every Region, and Amazon's own (shared/data/README.md says how to refresh them).
-const RDS_ROOTS: &str = include_str!("../data/rds-ca.pem");
+const RDS_ROOTS: &str = include_str!("../../data/rds-ca.pem");
 
 /// A configuration that verifies certificates. There is one for each set of extra roots, so that a rotation's logins parse the roots
 /// once and can resume TLS sessions.

@@ -9,17 +9,19 @@ use aws_sdk_secretsmanager::Client;
 use serde_json::Value;
 
 use crate::deadline::Deadline;
+use crate::door::event::{self, Event, Request, Step};
+use crate::door::log;
+use crate::door::metrics;
+use crate::engine::diagnose;
+use crate::engine::gate::{self, Gate};
+use crate::engine::job::Job;
+use crate::engine::step::{create_secret, finish_secret, set_secret, test_secret};
+use crate::engine::store::Store;
+use crate::engine::target::{Diagnosis, Target};
 use crate::error::Result;
-use crate::event::{self, Event, Request, Step};
-use crate::gate::{self, Gate};
-use crate::job::Job;
 use crate::secret::Scrub;
-use crate::settings::Settings;
-use crate::step::{create_secret, finish_secret, set_secret, test_secret};
-use crate::store::Store;
-use crate::target::{Diagnosis, Target};
-use crate::version::VersionId;
-use crate::{diagnose, log, metrics};
+use crate::value::settings::Settings;
+use crate::value::version::VersionId;
 
 /// What outlives an invocation: configuration and connections, nothing that a rotation depends on.
 pub struct Process {

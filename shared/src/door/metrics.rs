@@ -47,7 +47,7 @@ fn millis(time: Duration) -> f64 {
 
 /// Writes one metric: by target, and by target and the given dimensions, if any.
 fn emit(name: &str, unit: &str, value: f64, dimensions: &[(&str, &str)]) {
-    let target = crate::log::noted("target").unwrap_or_default();
+    let target = crate::door::log::noted("target").unwrap_or_default();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut keys = vec![json!(["Target"])];
     if !dimensions.is_empty() {
@@ -67,9 +67,9 @@ fn emit(name: &str, unit: &str, value: f64, dimensions: &[(&str, &str)]) {
     }
     // Only these fields can hold text from outside; the others are our own words or numbers.
     for field in ["secret", "version", "strategy"] {
-        if let Some(value) = crate::log::noted(field) {
-            line[field] = crate::log::scrubbed(&value).into();
+        if let Some(value) = crate::door::log::noted(field) {
+            line[field] = crate::door::log::scrubbed(&value).into();
         }
     }
-    crate::log::line(&line);
+    crate::door::log::line(&line);
 }

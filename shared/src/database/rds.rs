@@ -4,12 +4,12 @@
 use aws_sdk_rds::Client;
 use aws_sdk_rds::types::{DbCluster, DbInstance, DbProxyTarget};
 
-use crate::aws::answered;
 use crate::database::account::folded;
 use crate::database::host::{Directory, Endpoint};
+use crate::engine::job::Job;
 use crate::error::{Error, Kind, Result};
-use crate::job::Job;
-use crate::version::Labels;
+use crate::reach::aws::answered;
+use crate::value::version::Labels;
 
 /// RDS, which knows every name of its servers.
 pub struct Rds;

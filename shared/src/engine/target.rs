@@ -1,16 +1,16 @@
 //! The one joint: what the engine asks of a database or service. The engine owns order, labels and errors; a target owns one
 //! server's language. docs/decisions/0009-the-joint-again.md says why it is cut here.
 
-use crate::credential::Credential;
-use crate::document::Document;
+use crate::door::event::Step;
+use crate::engine::credential::Credential;
+use crate::engine::finding::Finding;
+use crate::engine::job::Job;
+pub use crate::engine::login::Login;
 use crate::error::Result;
-use crate::event::Step;
-use crate::finding::Finding;
-use crate::job::Job;
-pub use crate::login::Login;
 use crate::secret::Secret;
-use crate::settings::Settings;
-use crate::version::{Labels, Parsed};
+use crate::value::document::Document;
+use crate::value::settings::Settings;
+use crate::value::version::{Labels, Parsed};
 
 /// A system whose credentials can be rotated: first what every credential needs, then what only some kinds have, with defaults
 /// that do nothing. A database implements `database::dialect::Dialect` instead, and is a target by that.

@@ -1,7 +1,7 @@
 //! The server's answer to a login, and the proof that only an accepted login gives.
 
 use crate::error::{Error, Kind, Result};
-use crate::version::VersionId;
+use crate::value::version::VersionId;
 
 /// The server's answer to a login. A server that cannot be reached gives no answer: that is an error.
 pub enum Login<S> {

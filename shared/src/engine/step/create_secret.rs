@@ -1,12 +1,12 @@
 //! createSecret: a new credential becomes durable as AWSPENDING before any system has heard of it.
 
+use crate::engine::gate::{self, Gate};
+use crate::engine::job::Job;
+use crate::engine::parse;
+use crate::engine::store::Put;
+use crate::engine::target::Target;
 use crate::error::{Kind, Result};
-use crate::gate::{self, Gate};
-use crate::job::Job;
-use crate::parse;
-use crate::store::Put;
-use crate::target::Target;
-use crate::version::Stage;
+use crate::value::version::Stage;
 
 /// Runs the step.
 pub async fn run<T: Target>(target: &T, job: &Job<'_>) -> Result<()> {
@@ -17,7 +17,7 @@ pub async fn run<T: Target>(target: &T, job: &Job<'_>) -> Result<()> {
     }
     let created = current.as_ref().ok().and_then(|version| version.as_ref()?.created);
     let current = parse::current(target, job, current)?;
-    crate::metrics::password_age(created);
+    crate::door::metrics::password_age(created);
     if let Some(pending) = pending? {
         parse::version(target, job, pending)?;
         tracing::info!("this token already has a value; it is used again");

@@ -1,12 +1,12 @@
 //! testSecret: pending logs in, is who it should be, and may do what it should. Works on its own, because RotateSecret with
 //! RotateImmediately=false calls nothing else.
 
+use crate::engine::gate::{self, Gate};
+use crate::engine::job::Job;
+use crate::engine::ladder;
+use crate::engine::parse;
+use crate::engine::target::Target;
 use crate::error::Result;
-use crate::gate::{self, Gate};
-use crate::job::Job;
-use crate::ladder;
-use crate::parse;
-use crate::target::Target;
 
 /// Runs the step.
 pub async fn run<T: Target>(target: &T, job: &Job<'_>) -> Result<()> {

@@ -1,7 +1,7 @@
 //! The strategies, and which one a secret gets.
 
-use crate::document::Fields;
 use crate::error::{Error, Kind, Result};
+use crate::value::document::Fields;
 
 /// Who acts on which account (docs/strategies.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -82,7 +82,7 @@ fn refused(name: &str, offered: &[Strategy]) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::Document;
+    use crate::value::document::Document;
 
     #[track_caller]
     fn check(secret: &str, deployment: Option<&str>, expected: Result<Strategy, ()>) {

@@ -21,7 +21,8 @@ use tower_service::Service;
 
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind};
-use crate::{net, tls};
+use crate::reach::net;
+use crate::reach::tls;
 
 /// The time limit for opening one connection to AWS. The SDK tries again after it.
 const CONNECT: std::time::Duration = std::time::Duration::from_secs(5);

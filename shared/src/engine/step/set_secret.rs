@@ -1,15 +1,15 @@
 //! setSecret: the server learns the pending credential, from a session that the secret itself has opened, under the lock.
 
-use crate::credential::Credential;
-use crate::downtime;
+use crate::door::event::Step;
+use crate::engine::credential::Credential;
+use crate::engine::downtime;
+use crate::engine::gate::{self, Gate};
+use crate::engine::job::Job;
+use crate::engine::ladder::{self, Rung};
+use crate::engine::parse;
+use crate::engine::target::Target;
 use crate::error::{Error, Kind, Result};
-use crate::event::Step;
-use crate::gate::{self, Gate};
-use crate::job::Job;
-use crate::ladder::{self, Rung};
-use crate::parse;
-use crate::target::Target;
-use crate::version::Stage;
+use crate::value::version::Stage;
 
 /// Runs the step.
 pub async fn run<T: Target>(target: &T, job: &Job<'_>) -> Result<()> {

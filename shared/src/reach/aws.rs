@@ -17,10 +17,10 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::sdk_config::SharedCredentialsProvider;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
+use crate::engine::job::Job;
 use crate::error::{Error, Kind, Result};
-use crate::http::Http;
-use crate::job::Job;
-use crate::settings::Settings;
+use crate::reach::http::Http;
+use crate::value::settings::Settings;
 
 /// Enough tries for the usual throttling. A nearer deadline ends them earlier.
 const ATTEMPTS: u32 = 10;

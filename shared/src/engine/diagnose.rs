@@ -6,16 +6,16 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::credential::Credential;
+use crate::door::event::Examination;
+use crate::engine::credential::Credential;
+use crate::engine::finding::Finding;
+use crate::engine::job::Job;
+use crate::engine::ladder;
+use crate::engine::parse;
+use crate::engine::target::{Diagnosis, Login, Target};
 use crate::error::{Error, Kind, Result};
-use crate::event::Examination;
-use crate::finding::Finding;
-use crate::job::Job;
-use crate::ladder;
-use crate::parse;
-use crate::settings::Settings;
-use crate::target::{Diagnosis, Login, Target};
-use crate::version::{Labels, Parsed, Stage, VersionId};
+use crate::value::settings::Settings;
+use crate::value::version::{Labels, Parsed, Stage, VersionId};
 
 /// Looks, and reports. `function` is the ARN this process was invoked by.
 pub async fn run<T: Diagnosis>(

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
-use crate::settings::PasswordSettings;
+use crate::value::settings::PasswordSettings;
 
 /// With less entropy than this somebody could guess the password, so such a policy is refused.
 const LEAST_BITS: f64 = 64.0;
