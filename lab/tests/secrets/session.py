@@ -107,7 +107,7 @@ status = sm.replicate_secret_to_regions(SecretId=arn, AddReplicaRegions=[{"Regio
 assert status["ReplicationStatus"][0]["Status"] == "InSync", status
 sm.update_secret(SecretId=arn, SecretString="replicated")
 assert there.get_secret_value(SecretId="app/db")["SecretString"] == "replicated"
-refused("InvalidRequestException", there.update_secret, SecretId="app/db", SecretString="x")
+refused("InvalidParameterException", there.update_secret, SecretId="app/db", SecretString="x")
 there.stop_replication_to_replica(SecretId="app/db")
 there.update_secret(SecretId="app/db", SecretString="on its own")
 assert sm.get_secret_value(SecretId=arn)["SecretString"] == "replicated"
