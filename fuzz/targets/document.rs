@@ -7,13 +7,13 @@ use std::borrow::Borrow;
 use libfuzzer_sys::fuzz_target;
 use rotate_mysql::Mysql;
 use rotate_postgres::Postgres;
-use rotation::engine::credential::Credential;
 use rotation::database::account::Account;
 use rotation::database::dialect::Dialect;
+use rotation::engine::credential::Credential;
+use rotation::engine::target::Target;
 use rotation::value::document::{Document, Fields};
 use rotation::value::password::Rules;
 use rotation::value::settings::Settings;
-use rotation::engine::target::Target;
 use serde_json::Value;
 
 /// A password that stands in no word of ours.
@@ -59,9 +59,8 @@ fn follow<D: Dialect>(target: &D, document: &Document) {
         Ok(current) => current,
         Err(error) => return assert!(!error.report().contains(&PASSWORD[..8]), "{}", error.report()),
     };
-    let next = common::<D>(&current)
-        .renewed(document, &settings, &rules)
-        .expect("what can be read can be renewed");
+    let next =
+        common::<D>(&current).renewed(document, &settings, &rules).expect("what can be read can be renewed");
     let account = target.read(&next, &settings).expect("what was made can be read");
     current.may_be_followed_by(&account).expect("and belongs to what it was made from");
     current.agree(&account).expect("in every way");

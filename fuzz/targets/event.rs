@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rotation::error::Kind;
 use rotation::door::event::{self, Event};
+use rotation::error::Kind;
 use serde_json::Value;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -11,8 +11,8 @@ use rotate_api_key::provider::Provider;
 use rotate_api_key::provider::schema::{Call, Origin};
 use rotate_api_key::provider::template::Part;
 use rotate_api_key::statement::{self, Values};
-use rotation::value::document::Fields;
 use rotation::secret::Secret;
+use rotation::value::document::Fields;
 
 fuzz_target!(|text: &str| {
     let (file, value) = text.split_once('\0').unwrap_or((text, "../a b/?x=%2f\r\nX-Admin: yes&"));
