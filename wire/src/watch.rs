@@ -194,7 +194,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    /// Ends with the server's own end, not with ours. The server closes a connection after it has let go of the session's locks and
+    /// Closes our side, then waits until the server has closed its side. The server closes a connection after it has let go of the session's locks and
     /// of its place under a CONNECTION LIMIT, so a step that waits for this leaves no session for the next step to meet.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.is_shut {

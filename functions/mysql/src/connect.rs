@@ -190,7 +190,6 @@ async fn greet(job: &Job<'_>, conn: Conn, at: &account::Server, who: Who<'_>) ->
             // The server closes a connection before it gives the session's locks back, so the next step could still meet this one.
             let _ = conn.query_drop(unlock).await;
         }
-        // A server that is gone already has been left as well.
         let _ = conn.disconnect().await;
     }));
     let mut session = Session {

@@ -13,8 +13,8 @@ pub enum Direction {
 /// a connection counts from its first message on, and the goodbye of an older connection does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    /// The connection, numbered from 1 by the first message that passed on it since [`Proxy::clear`](super::Proxy::clear). 0 is a goodbye on a
-    /// connection that said nothing else since then.
+    /// The connection, numbered from 1 in the order of first messages since [`Proxy::clear`](super::Proxy::clear). 0 stands for a
+    /// goodbye on a connection that said nothing else since then.
     pub conversation: usize,
     /// Which way the message goes.
     pub direction: Direction,

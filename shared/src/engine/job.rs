@@ -48,14 +48,40 @@ impl Job<'_> {
     pub(crate) async fn end(&self) {
         // The task of an early connection that was given up ends when it has its turn, which is now.
         tokio::task::yield_now().await;
-        let tasks = self.endings.take();
-        let all = async {
-            for task in tasks {
-                let _ = task.await;
-            }
-        };
-        if self.deadline.within(FAREWELL, "sessions to end", all).await.is_err() {
-            tracing::warn!("a database session has not ended yet; the next step may meet it and wait for it");
+        all_end(self.deadline, self.endings.take()).await;
+    }
+}
+
+/// Waits until the tasks have ended. A task that takes too long is stopped, which closes its connection: a server that never ends a
+/// session must not keep one socket more with every step.
+async fn all_end(deadline: Deadline, mut tasks: Vec<JoinHandle<()>>) {
+    let all = async {
+        for task in &mut tasks {
+            let _ = task.await;
         }
+    };
+    if deadline.within(FAREWELL, "sessions to end", all).await.is_err() {
+        tracing::warn!("a database session has not ended yet; the next step may meet it and wait for it");
+        tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_session_that_never_ends_is_closed_in_time() {
+        let socket = Arc::new(());
+        let held = Arc::clone(&socket);
+        let session = tokio::spawn(async move {
+            pending::<()>().await;
+            drop(held);
+        });
+        all_end(Deadline::after(Duration::from_millis(20)), vec![tokio::spawn(async {}), session]).await;
+        tokio::task::yield_now().await;
+        assert_eq!(Arc::strong_count(&socket), 1, "the task still holds the socket");
     }
 }
