@@ -7,6 +7,8 @@
 mod arrows;
 #[path = "house/circle.rs"]
 mod circle;
+#[path = "house/features.rs"]
+mod features;
 #[path = "house/made_up.rs"]
 mod made_up;
 #[path = "house/outline.rs"]

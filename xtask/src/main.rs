@@ -26,7 +26,7 @@ usage: cargo xtask VERB
   package       a zip and an SBOM of every function for both processors, in target/package
   template      template.yaml, from xtask/template and each target's own target.yaml
   deploy-check  the template, the packages and the examples of docs/deploying.md, without AWS
-  sweep         every rotation of every function, killed at every call and every message
+  sweep         every rotation of every function, killed at every call and every message: [--minutes N] for a sample
   fuzz          random bytes for whatever reads foreign ones: [--smoke | --seconds N] [TARGET]
   bench         measures every function as it is deployed and writes docs/benchmarks.md, which has the options
   scale         1,000 secrets through one process and through fifty, and 100,000 simulated
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
         ["package"] => package::run_all(),
         ["template"] => template::write(),
         ["deploy-check"] => deploy::run_all(),
-        ["sweep"] => sweep::run_all(),
+        ["sweep", ref options @ ..] => sweep::run_all(options).unwrap_or_else(misunderstood),
         ["fuzz", ref rest @ ..] => fuzz::run_all(rest).unwrap_or_else(misunderstood),
         ["bench", ref options @ ..] => bench::run_all(options),
         ["scale"] => bench::scale(),
@@ -69,11 +69,13 @@ fn misunderstood() -> ExitCode {
     ExitCode::from(2)
 }
 
-/// The tool's own demo. It and what it rotates with are built in one go, because then they have the same dependencies.
+/// The tool's own demo. It and what it rotates with are built in one go, because then they have the same dependencies: all that other
+/// verbs use, but the MySQL driver.
 fn demo() -> ExitCode {
     let built = command::run(&mut command::cargo(&[
         "build",
         "--locked",
+        "--no-default-features",
         "--package",
         "turnlock",
         "--package",

@@ -4,12 +4,21 @@ use std::env;
 use std::path::{self, Path};
 use std::process::ExitCode;
 
-use crate::command::{cargo, watch};
+use crate::command::{cargo, output, watch};
 use crate::parts::{Parts, Tally};
 use crate::test;
 
-/// Runs the full sweep of every function: those that stand in `TURNLOCK_BIN_DIR`, if it is set.
-pub(crate) fn run_all() -> ExitCode {
+/// How many tests run at once. Much of a case is waiting: for a process to start, for a lock, for a server.
+const AT_ONCE: usize = 8;
+
+/// Runs the sweep of every function: those that stand in `TURNLOCK_BIN_DIR`, if it is set. `--minutes N` runs as much of it as fits
+/// in about that time, in an order that differs from run to run.
+pub(crate) fn run_all(options: &[&str]) -> Option<ExitCode> {
+    let minutes = match *options {
+        [] => None,
+        ["--minutes", minutes] => Some(minutes.parse().ok()?),
+        _ => return None,
+    };
     let (mut parts, mut swept) = (Parts::default(), Vec::new());
     // The tests run in their packages' folders.
     let mut functions = env::var_os("TURNLOCK_BIN_DIR").and_then(|folder| path::absolute(folder).ok());
@@ -17,24 +26,36 @@ pub(crate) fn run_all() -> ExitCode {
         parts.part("build functions", || test::build_functions().map(|folder| functions = Some(folder)));
     }
     if let Some(functions) = functions {
-        parts.part("sweep", || sweep(&functions, &mut swept));
+        parts.part("sweep", || {
+            let extent = minutes.map_or(Ok("all".to_owned()), seconds_for_each)?;
+            sweep(&functions, &extent, &mut swept)
+        });
     }
     println!("\n{}", swept.join("\n"));
-    parts.end()
+    Some(parts.end())
 }
 
-/// Counts cases, not tests: each is a rotation that was cut somewhere else. What each sweep came to is repeated at the end. The
-/// whole workspace is named, because then nothing is built but what the tests have built already.
-fn sweep(functions: &Path, swept: &mut Vec<String>) -> Result<Tally, String> {
+/// The seconds that each sweep may take, so that all of them take some minutes. The test programs run one after the other, and each
+/// runs its tests in rounds of `AT_ONCE`.
+fn seconds_for_each(minutes: u32) -> Result<String, String> {
+    let listed = output(cargo(&TESTS).args(["--", "sweep", "--list"]))?;
+    let programs = listed.split("benchmarks\n").map(|tests| tests.matches(": test\n").count());
+    let rounds: usize = programs.map(|sweeps| sweeps.div_ceil(AT_ONCE)).sum();
+    Ok((minutes as usize * 60 / rounds.max(1)).to_string())
+}
+
+/// The programs that have sweeps. The whole workspace is named, because then nothing is built but what the tests have built already.
+const TESTS: [&str; 6] = ["test", "--locked", "--no-fail-fast", "--workspace", "--test", "live"];
+
+/// Counts cases, not tests: each is a rotation that was cut somewhere else. What each sweep came to is repeated at the end.
+fn sweep(functions: &Path, extent: &str, swept: &mut Vec<String>) -> Result<Tally, String> {
     let mut tally = Tally::default();
-    let arguments = ["test", "--locked", "--no-fail-fast", "--workspace", "--test", "live"];
     let done = watch(
-        cargo(&arguments)
+        cargo(&TESTS)
             .args(["--", "sweep", "--nocapture"])
             .env("TURNLOCK_BIN_DIR", functions)
-            .env("TURNLOCK_SWEEP", "all")
-            // Much of a case is waiting: for a process to start, for a lock, for a server.
-            .env("RUST_TEST_THREADS", "8")
+            .env("TURNLOCK_SWEEP", extent)
+            .env("RUST_TEST_THREADS", AT_ONCE.to_string())
             .env_remove("ALLOW_SKIP"),
         |line| {
             if let Some((cases, failed)) = counted(line) {
@@ -51,7 +72,7 @@ fn sweep(functions: &Path, swept: &mut Vec<String>) -> Result<Tally, String> {
     }
 }
 
-/// Cases and failures in the line that a sweep prints: `sweep of X: 120 cases in 31.5 s, 0 failed (...)`.
+/// Cases and failures in the line that a sweep prints: `sweep of X: 120 cases in 31.5 s, 0 failed, of 864 (...)`.
 fn counted(line: &str) -> Option<(u32, u32)> {
     let counts = line.split_once("sweep of ")?.1.split_once(" cases in ")?;
     let cases = counts.0.rsplit(' ').next()?.parse().ok()?;

@@ -35,11 +35,12 @@ pub(crate) fn binary(package: &str) -> io::Result<PathBuf> {
     Ok(path)
 }
 
-/// Cargo decides whether anything has to be compiled, and says where the binary is.
+/// Cargo decides whether anything has to be compiled, and says where the binary is. The whole workspace is named, because then the
+/// features of dependencies are those of every other build here.
 fn build(package: &str) -> io::Result<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(&cargo)
-        .args(["build", "--quiet", "--message-format=json-render-diagnostics", "--package", package])
+        .args(["build", "--quiet", "--message-format=json-render-diagnostics", "--workspace", "--bin", package])
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()

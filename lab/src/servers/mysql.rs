@@ -4,6 +4,10 @@ mod layout;
 mod options;
 mod programs;
 mod release;
+#[cfg(feature = "mysql")]
+mod session;
+#[cfg(not(feature = "mysql"))]
+#[path = "mysql/no_session.rs"]
 mod session;
 
 use std::fs;

@@ -88,7 +88,7 @@ where
     S: Future<Output = std::io::Result<sweep::Stage>> + Send + 'static,
 {
     let cases = cases.map_err(|why| Flaw::Unclear(why.clone()))?;
-    let report = sweep::run(make.clone(), cases, AT_ONCE).await;
+    let report = sweep::run(make.clone(), cases, AT_ONCE, None).await;
     let (missed, failures): (Vec<_>, Vec<_>) =
         report.failures.iter().partition(|failure| failure.ends_with(sweep::NEVER_REACHED));
     match failures.first() {

@@ -144,7 +144,7 @@ async fn a_grant_with_a_grace_period_survives_a_cut_anywhere() {
 async fn a_strict_grant_is_lost_between_its_exchange_and_the_put_alone() {
     let recording = sweep::record(&|| grant(oauth::strict)).await.unwrap();
     let killed = recording.all().into_iter().filter(|case| case.aftermath == Aftermath::Killed);
-    let report = sweep::run(|| grant(oauth::strict), killed.collect(), AT_ONCE).await;
+    let report = sweep::run(|| grant(oauth::strict), killed.collect(), AT_ONCE, None).await;
     println!("outside the promise, oauth-refresh of a strict server: {report}");
     // DescribeSecret and the two reads come before the exchange, the Put right after it.
     let lossy = [

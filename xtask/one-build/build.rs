@@ -1,0 +1,3 @@
+//! Does nothing: Cargo heeds build dependencies only where there is a build script.
+
+fn main() {}
