@@ -48,7 +48,5 @@ fn features(folder: &str) -> BTreeMap<String, String> {
             sets.entry(package.to_owned()).or_default().insert(features.to_owned());
         }
     }
-    sets.into_iter()
-        .map(|(package, sets)| (package, Vec::from_iter(sets).join(" and ")))
-        .collect()
+    sets.into_iter().map(|(package, sets)| (package, Vec::from_iter(sets).join(" and "))).collect()
 }

@@ -249,6 +249,24 @@ impl Session {
         }
     }
 
+    /// Runs statements that are a transaction of their own, and undoes all of them if the server refuses one. The inner error is the
+    /// server's answer.
+    pub async fn transact(
+        &self,
+        job: &Job<'_>,
+        doing: &str,
+        sql: &str,
+        explain: Explain<'_>,
+    ) -> Result<Result<(), Refusal>> {
+        match self.send(job, doing, sql).await? {
+            Ok(_) => Ok(Ok(())),
+            Err(refusal) => {
+                self.run(job, doing, statement::ROLLBACK, explain).await?;
+                Ok(Err(refusal))
+            }
+        }
+    }
+
     async fn send(
         &self,
         job: &Job<'_>,
@@ -293,8 +311,9 @@ impl Session {
 }
 
 /// What the server said instead of running a statement.
-struct Refusal {
-    code: String,
+pub struct Refusal {
+    /// The SQLSTATE.
+    pub code: String,
     message: String,
 }
 
@@ -305,7 +324,8 @@ impl Refusal {
         self.code == "XX000" && self.message.contains("tuple concurrently")
     }
 
-    fn words(&self) -> String {
+    /// Code and message, for errors and log lines.
+    pub fn words(&self) -> String {
         format!("{}: {}", self.code, self.message)
     }
 }

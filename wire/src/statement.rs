@@ -13,6 +13,9 @@ pub(crate) fn guarded(sql: &str) -> String {
 /// Undoes guarded statements that the server refused.
 pub(crate) const UNDO_GUARDED: &str = "ROLLBACK TO SAVEPOINT guarded; RELEASE SAVEPOINT guarded";
 
+/// Undoes a transaction.
+pub(crate) const ROLLBACK: &str = "ROLLBACK";
+
 #[cfg(test)]
 mod tests {
     use super::*;

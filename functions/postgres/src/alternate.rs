@@ -14,7 +14,7 @@ use crate::role::{ATTRIBUTES, Role, Roles};
 use crate::statement::catalog;
 use crate::turn::Turn;
 use crate::writer::{self, explain, explain_admin};
-use crate::{memberships, ownership, parameters, statement};
+use crate::{extras, memberships, ownership, parameters, statement};
 
 /// Makes the server accept pending.
 pub(crate) async fn apply(
@@ -105,9 +105,12 @@ impl Turn<'_> {
         };
         memberships::must_be_able_to_act(self).await?;
         if self.pair.sync == Equality::Exact {
-            ownership::elsewhere(self).await?;
+            ownership::first(self).await?;
         }
         memberships::equalize(self).await?;
+        if self.pair.sync == Equality::Given {
+            extras::warn(self).await?;
+        }
         self.attributes(alternate).await?;
         parameters::equalize(self).await?;
         self.labels().await?;

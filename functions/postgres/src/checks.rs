@@ -9,6 +9,7 @@ use rotation::value::version::{Parsed, Stage};
 use wire_postgres::connect::Session;
 
 use crate::dialect::Postgres;
+use crate::reset;
 use crate::role::not_understood;
 use crate::statement::{self, catalog};
 use crate::writer::explain;
@@ -36,12 +37,7 @@ pub(crate) async fn check(
     if let Some(pair) = &account.alternation {
         let should_act_as = should_act_as.ok_or_else(not_understood)?;
         if acts_as != should_act_as {
-            let what =
-                format!("sessions of {user:?} should act as {should_act_as:?}, and act as {acts_as:?}");
-            return Err(Error::new(Kind::ServerRefused, what).remedy(format!(
-                "{user:?} has to be a member of {should_act_as:?} that may act as it: {}; or a pooler in between sets another role",
-                statement::grant_membership(&should_act_as, &user, 0)
-            )));
+            return Err(reset::acts_otherwise(job, session, [&user, &should_act_as, &acts_as]).await);
         }
         if let Some(theirs) = other_acts_as.filter(|theirs| *theirs != acts_as) {
             let replicates = replicates.as_deref() == Some("t");
@@ -49,7 +45,11 @@ pub(crate) async fn check(
         }
     }
     let check = account.statement.as_deref().unwrap_or(statement::CHECK);
-    session.run(job, "run the test statement", check, &explain_test).await.map(drop)
+    session.run(job, "run the test statement", check, &explain_test).await?;
+    match &account.alternation {
+        Some(pair) if acts_as != user => reset::must_keep_the_role(job, session, pair, &acts_as).await,
+        _ => Ok(()),
+    }
 }
 
 /// The secret names the test statement, so only whoever wrote the secret knows what its refusal means.

@@ -11,6 +11,7 @@ use rotation::error::{Error, Kind, Result};
 use wire_postgres::connect::Session;
 
 use crate::dialect::Postgres;
+use crate::extras;
 use crate::statement::{self, catalog};
 use crate::writer::explain;
 
@@ -20,7 +21,10 @@ const CHECK: &str = "privileges";
 /// Reports whether the user may change its own password, or whether its admin may do what the strategy needs.
 pub(crate) async fn run(dialect: &Postgres, job: &Job<'_>, own: &Session, account: &Account) -> Vec<Finding> {
     match dialect.admin(job, account).await {
-        Ok(admin) => vec![privileges(dialect, job, own, account, admin.as_ref()).await],
+        Ok(admin) => {
+            let privileges = privileges(dialect, job, own, account, admin.as_ref()).await;
+            [Some(privileges), extras::examine(job, own, account).await].into_iter().flatten().collect()
+        }
         // The report has a line of its own for that.
         Err(_) => Vec::new(),
     }

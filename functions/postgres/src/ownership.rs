@@ -6,10 +6,10 @@ use rotation::database::session::of_admin;
 use rotation::error::{Error, Kind, Result};
 use wire_postgres::connect::Session;
 
-use crate::memberships;
 use crate::statement::{self, catalog};
 use crate::turn::Turn;
 use crate::writer::{IDLE, PATIENCE, explain, explain_admin};
+use crate::{handover, memberships};
 
 /// What the alternate holds in one database. The database without a name stands for what all databases share.
 struct Holdings {
@@ -30,13 +30,11 @@ pub(crate) async fn bring_home(turn: &Turn<'_>) -> Result<()> {
         return Ok(());
     }
     if turn.pair.sync == Equality::Given {
-        let owned: u64 = held.iter().map(|held| held.owned).sum();
-        tracing::warn!(owned, "the alternate owns objects that the original may not be able to use");
-        return Ok(());
+        return Err(left_behind(turn, held.iter().map(|held| held.owned).sum()));
     }
     memberships::must_inherit(turn, &turn.pair.alternate, turn.owner()).await?;
-    for held in held.iter().filter(|held| held.is_elsewhere()) {
-        visit(turn, held, false).await?;
+    for held in &held {
+        beforehand(turn, held, false).await?;
     }
     if held.iter().any(|held| !held.is_elsewhere()) {
         hand_over(turn, turn.writer, "").await?;
@@ -44,19 +42,31 @@ pub(crate) async fn bring_home(turn: &Turn<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The alternate's turn, first part: its holdings in other databases, each in a transaction of its own. They come first because a
-/// transaction in this database cannot wait for one in another. Doing it twice does no harm.
-pub(crate) async fn elsewhere(turn: &Turn<'_>) -> Result<()> {
+/// The alternate's turn, first part: its holdings in other databases, and the objects in this one that clients may be using, in
+/// transactions of their own. They come before the turn's own transaction has changed anything, because what that has locked they
+/// could not wait for. Doing it twice does no harm.
+pub(crate) async fn first(turn: &Turn<'_>) -> Result<()> {
     if turn.roles.alternate.is_none() {
         return Ok(());
     }
-    for held in holdings(turn).await?.iter().filter(|held| held.is_elsewhere()) {
-        visit(turn, held, true).await?;
+    for held in &holdings(turn).await? {
+        beforehand(turn, held, true).await?;
     }
     Ok(())
 }
 
-/// The alternate's turn, second part: its holdings in this database, in the turn's own transaction.
+async fn beforehand(turn: &Turn<'_>, held: &Holdings, take: bool) -> Result<()> {
+    if held.is_elsewhere() {
+        return visit(turn, held, take).await;
+    }
+    if held.is_here && held.owned > 0 {
+        let beside = of_admin(turn.change.dialect, turn.job, turn.admin, None).await?;
+        handover::piece_by_piece(turn, &beside, &held.database).await?;
+    }
+    Ok(())
+}
+
+/// The alternate's turn, second part: what is left in this database, in the turn's own transaction.
 pub(crate) async fn here(turn: &Turn<'_>) -> Result<()> {
     if turn.roles.alternate.is_none() {
         return Ok(());
@@ -105,7 +115,10 @@ async fn visit(turn: &Turn<'_>, held: &Holdings, take: bool) -> Result<()> {
             return Ok(());
         }
     };
-    let begin = statement::begin_elsewhere(PATIENCE, IDLE);
+    if held.owned > 0 {
+        handover::piece_by_piece(turn, &session, database).await?;
+    }
+    let begin = statement::begin_beside(PATIENCE, PATIENCE, IDLE);
     session.run(turn.job, "begin in another database", &begin, &explain).await?;
     if held.owned > 0 {
         hand_over(turn, &session, database).await?;
@@ -116,20 +129,16 @@ async fn visit(turn: &Turn<'_>, held: &Holdings, take: bool) -> Result<()> {
     session.run(turn.job, "end in another database", statement::COMMIT, &explain).await.map(drop)
 }
 
-/// Hands over what the alternate owns. The admin has to be a member of both roles for that; for the time of the transaction it grants
-/// itself the membership that it lacks.
+/// Hands over what the alternate still owns. The admin has to be a member of both roles for that; for the time of the transaction it
+/// grants itself the membership that it lacks.
 async fn hand_over(turn: &Turn<'_>, session: &Session, database: &str) -> Result<()> {
     let (from, to) = (turn.pair.alternate.as_str(), turn.owner());
     tracing::info!(from, to, database, "objects change hands");
     let mut borrowed = Vec::new();
-    for role in [from, to] {
-        let rows = session.run(turn.job, "compare two roles", &catalog::standing_to(role), &explain).await?;
-        let yes = |column: usize| rows.first().and_then(|row| row.get(column)?.as_deref()) == Some("t");
-        if !yes(0) && !yes(1) {
-            let sql = statement::grant_membership(role, &turn.admin.username, turn.roles.version);
-            if attempt(turn, session, &sql).await?.is_none() {
-                borrowed.push(role);
-            }
+    for role in handover::not_a_member_of(turn, session, [from, to], |sql| sql).await? {
+        let sql = statement::grant_membership(role, &turn.admin.username, turn.roles.version);
+        if attempt(turn, session, &sql).await?.is_none() {
+            borrowed.push(role);
         }
     }
     if let Some(words) = attempt(turn, session, &statement::reassign(from, to)).await? {
@@ -151,7 +160,7 @@ async fn take_back(turn: &Turn<'_>, session: &Session) -> Result<()> {
         Ok::<_, Error>(rows.into_iter().flatten().flatten().collect::<Vec<_>>())
     };
     for sql in given().await? {
-        tracing::info!(statement = sql, "given to the alternate itself; it is taken away");
+        tracing::warn!(statement = sql, "given to the alternate itself; it is taken away");
         attempt(turn, session, &sql).await?;
     }
     for sql in given().await? {
@@ -163,6 +172,18 @@ async fn take_back(turn: &Turn<'_>, session: &Session) -> Result<()> {
 async fn attempt(turn: &Turn<'_>, session: &Session, sql: &str) -> Result<Option<String>> {
     let explain = |code: &str| explain_admin(code, &turn.pair.alternate, &turn.admin.username);
     Ok(session.attempt(turn.job, "hand objects over", sql, &explain).await?.err())
+}
+
+/// Clients use the alternate and what it owns. After the promotion they use the original, which cannot.
+fn left_behind(turn: &Turn<'_>, owned: u64) -> Error {
+    let (from, to) = (&turn.pair.alternate, turn.owner());
+    let what = format!(
+        "{from:?}, which is in use, owns {owned} objects that {to:?} could not use after the promotion"
+    );
+    Error::new(Kind::ServerRefused, what).remedy(format!(
+        "run {} in each database, or put \"sync\": \"exact\" into the secret, and the rotation hands them over",
+        statement::reassign(from, to)
+    ))
 }
 
 fn by_hand(turn: &Turn<'_>, database: &str) -> Error {

@@ -10,6 +10,15 @@ pub use wire_postgres::statement::identifier;
 /// What testSecret runs where the secret names nothing.
 pub const CHECK: &str = "SELECT now()";
 
+/// What a pool runs before it gives a session to the next client. The server runs it outside transactions only.
+pub const DISCARD: &str = "DISCARD ALL";
+
+/// The role that the session acts as. No name is looked up here, so a hostile search path does no harm.
+pub const ACTING: &str = "SELECT CURRENT_USER";
+
+/// Ends the transaction, and undoes it.
+pub const ROLLBACK: &str = "ROLLBACK";
+
 /// Ends the transaction, and keeps it.
 pub const COMMIT: &str = "COMMIT";
 
@@ -34,7 +43,7 @@ fn begin(wait: Duration, left: Duration, idle: Duration) -> String {
         "SET LOCAL search_path TO pg_catalog, pg_temp; SET LOCAL ROLE NONE; \
          SET LOCAL DateStyle TO ISO; SET LOCAL TimeZone TO 'UTC'; SET LOCAL standard_conforming_strings TO on; \
          SET LOCAL lock_timeout = {wait}; SET LOCAL statement_timeout = {left}; \
-         SET LOCAL idle_in_transaction_session_timeout = {idle}; \
+         SET LOCAL idle_in_transaction_session_timeout = {idle}; SET LOCAL jit TO off; \
          SET LOCAL tcp_keepalives_idle = 5; SET LOCAL tcp_keepalives_interval = 2; SET LOCAL tcp_keepalives_count = 3"
     )
 }
@@ -52,9 +61,10 @@ pub fn begin_locked(key: i64, wait: Duration, patience: Duration, left: Duration
     )
 }
 
-/// Opens an admin's transaction in another database, where no lock is needed.
-pub fn begin_elsewhere(wait: Duration, idle: Duration) -> String {
-    format!("{BEGIN}; {}", begin(wait, wait, idle))
+/// Opens an admin's transaction that does not hold the secret's lock: in another database, or for a piece of the work. It waits this
+/// long for the lock of an object, and at most `limit` for a statement.
+pub fn begin_beside(wait: Duration, limit: Duration, idle: Duration) -> String {
+    format!("{BEGIN}; {}", begin(wait, limit, idle))
 }
 
 /// Reads from the catalogs, where names mean what PostgreSQL's own say, in a session whose settings are not ours.

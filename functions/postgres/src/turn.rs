@@ -41,7 +41,7 @@ impl Turn<'_> {
     /// Takes away something that the original does not have. If the server refuses, a log line names the statement and the turn
     /// goes on: an account with too many privileges still works.
     pub(crate) async fn take_away(&self, sql: &str) -> Result<()> {
-        tracing::info!(statement = sql, "the alternate has this beyond the original; it is taken away");
+        tracing::warn!(statement = sql, "the alternate has this beyond the original; it is taken away");
         if let Some(words) = self.may("take away what the original does not have", sql).await? {
             tracing::warn!(
                 statement = sql,

@@ -10,7 +10,7 @@ use wire_postgres::connect::{Explain, Session};
 use wire_postgres::password::{self, StoredAs};
 
 use crate::dialect::Writer;
-use crate::statement;
+use crate::{holder, statement};
 
 /// How long a rotation waits for another one of the same secret. Shorter than the driver is waited for, so that the server's
 /// answer is heard, which says what the wait was for.
@@ -38,7 +38,12 @@ impl Lock {
     /// Opens the transaction and takes the secret's lock.
     pub(crate) async fn take(job: &Job<'_>, session: &Session, secret_arn: &str) -> Result<Lock> {
         let sql = statement::begin_locked(lock_key(secret_arn), WAIT, PATIENCE, job.deadline.left(), IDLE);
-        let rows = session.run(job, "take the lock of this secret", &sql, &explain_lock).await?;
+        let rows = match session.run(job, "take the lock of this secret", &sql, &explain_lock).await {
+            Err(error) if error.kind() == Kind::Conflict => {
+                return Err(holder::name(job, session, lock_key(secret_arn), error).await);
+            }
+            taken => taken?,
+        };
         // The last row is the setting `password_encryption`. Its values "md5" and "on" (the older spelling) mean MD5, all others SCRAM.
         let setting = rows.last().and_then(|row| row.first()?.as_deref());
         let is_md5 = matches!(setting, Some("md5" | "on"));

@@ -9,8 +9,10 @@ mod live {
     mod diagnosis;
     mod equality;
     mod failures;
+    mod handover;
     mod leaks;
     mod names;
+    mod old_minors;
     pub(crate) mod pair;
     mod pair_failures;
     mod pair_sweep;

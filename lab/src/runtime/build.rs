@@ -40,7 +40,14 @@ pub(crate) fn binary(package: &str) -> io::Result<PathBuf> {
 fn build(package: &str) -> io::Result<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(&cargo)
-        .args(["build", "--quiet", "--message-format=json-render-diagnostics", "--workspace", "--bin", package])
+        .args([
+            "build",
+            "--quiet",
+            "--message-format=json-render-diagnostics",
+            "--workspace",
+            "--bin",
+            package,
+        ])
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()

@@ -1,5 +1,7 @@
 //! What is read from the server's catalogs. All of it may be read by everyone, on RDS as well.
 
+use rotation::database::alternation::Alternation;
+
 use super::literal;
 
 /// The role that a session of `u` acts as in this database: a setting like any other, the nearest one counts (PostgreSQL
@@ -58,6 +60,36 @@ pub fn holdings(role: &str) -> String {
     )
 }
 
+/// What the second user of a pair has of its own: memberships that the original lacks, objects, and privileges under its own name, a
+/// line each.
+pub fn extras(pair: &Alternation) -> String {
+    let (original, alternate) = (literal(&pair.original), literal(&pair.alternate));
+    format!(
+        "SELECT format('member of %I', r.rolname) FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid \
+           JOIN pg_roles u ON u.oid = m.member WHERE u.rolname = {alternate} AND NOT pg_has_role({original}, r.oid, 'MEMBER') \
+         UNION ALL SELECT concat_ws(' and ', nullif(owned, 0) || ' objects of its own', nullif(given, 0) || ' privileges') || \
+           CASE WHEN place = '' THEN '' ELSE format(' in the database %I', place) END \
+           FROM ({}) AS held (place, here, owned, given) WHERE owned + given > 0",
+        holdings(&pair.alternate)
+    )
+}
+
+/// The relations and routines that an account owns in this database, each as the statement that gives it to another. What follows its
+/// table (indexes, sequences of columns, row types) is left out.
+pub fn transfers(from: &str, to: &str) -> String {
+    let (from, to) = (literal(from), literal(to));
+    format!(
+        "SELECT format('ALTER %s %s OWNER TO %I', CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' \
+             WHEN 'f' THEN 'FOREIGN TABLE' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass, {to}::text) \
+           FROM pg_class c JOIN pg_roles u ON u.oid = c.relowner \
+           WHERE u.rolname = {from} AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't' \
+             AND NOT EXISTS (SELECT FROM pg_depend d WHERE c.relkind = 'S' AND d.classid = 'pg_class'::regclass AND d.objid = c.oid \
+               AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')) \
+         UNION ALL SELECT format('ALTER ROUTINE %s OWNER TO %I', p.oid::regprocedure, {to}::text) \
+           FROM pg_proc p JOIN pg_roles u ON u.oid = p.proowner WHERE u.rolname = {from}"
+    )
+}
+
 /// What an account has been given itself in this database and in what all databases share, each as the statement that takes it
 /// away. Without CASCADE: what the account has passed on to others is not ours to end.
 pub fn revocations(role: &str) -> String {
@@ -88,6 +120,18 @@ pub fn standing_to(role: &str) -> String {
     )
 }
 
+/// Who holds an advisory lock: process, user, application, and since when, where this session may know that. (PostgreSQL manual,
+/// "pg_locks": the high half of the key stands in `classid`, the low half in `objid`.)
+pub fn holder(key: i64) -> String {
+    format!(
+        "SELECT a.pid, a.usename, a.application_name, ', since ' || a.xact_start::text \
+         FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid \
+         WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 \
+           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+           AND l.classid::int8 = ('{key}'::int8 >> 32) & 4294967295 AND l.objid::int8 = '{key}'::int8 & 4294967295 LIMIT 1"
+    )
+}
+
 /// Whether one role may do everything that another may.
 pub fn inherits(member: &str, role: &str) -> String {
     format!("SELECT pg_has_role({}, {}, 'USAGE')", literal(member), literal(role))
@@ -100,6 +144,15 @@ pub fn may_act(member: &str, role: &str, version: u32) -> String {
         "SELECT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = {} AND pg_has_role({}, r.oid, '{how}'))",
         literal(role),
         literal(member)
+    )
+}
+
+/// The same without knowing the server's version.
+pub fn may_act_here(member: &str, role: &str) -> String {
+    format!(
+        "SELECT pg_has_role({}, {}, CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END)",
+        literal(member),
+        literal(role)
     )
 }
 

@@ -22,6 +22,41 @@ async fn privileges(world: &World) -> Value {
     lines[0].clone()
 }
 
+/// The report's line about what the second user of a pair has of its own.
+async fn second_user(world: &World) -> Value {
+    let event = json!({"Step": "diagnose", "SecretId": world.secret, "Checks": ["second user"]});
+    world.function.invoke(event).await.unwrap()["Checks"][0].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_users_own_privileges_are_told_before_a_rotation_takes_them() {
+    let pair = Pair::new(18, Power::CreateRole).await;
+    let (app, clone, server) = (&pair.app.user, pair.clone_name(), &pair.app.server);
+    let world = pair.world_with(&[ALLOWED], |_| ()).await;
+    world.rotate().await.unwrap();
+    let line = second_user(&world).await;
+    assert_eq!((&line["Verdict"], &line["Hint"]), (&json!("pass"), &Value::Null), "{line}");
+    let given = format!(
+        "CREATE ROLE readers_{app}; GRANT readers_{app} TO {clone}; \
+         CREATE TABLE t_{app} (); GRANT SELECT ON t_{app} TO {clone}; CREATE TABLE own_{app} (); ALTER TABLE own_{app} OWNER TO {clone}"
+    );
+    server.execute(&given).await.unwrap();
+    let line = second_user(&world).await;
+    let told = line["Detail"].as_str().unwrap();
+    for part in
+        ["a rotation takes", &format!("member of readers_{app}"), "1 objects of its own and 1 privileges"]
+    {
+        assert!(told.contains(part), "{part}: {line}");
+    }
+    assert!(line["Hint"].as_str().unwrap().contains("before the next rotation"), "{line}");
+    // Two rotations later the warning of the log has come true.
+    for _ in 0..2 {
+        world.rotate().await.unwrap();
+    }
+    assert!(world.output().contains("\"level\":\"WARN\""), "{}", world.output());
+    assert_eq!(second_user(&world).await["Hint"], Value::Null);
+}
+
 /// Takes something away, hears of exactly that, gives it as the hint says, and then the rotation goes through.
 async fn told(pair: &Pair, world: &World, take: &str, hints: &[String]) {
     let case = format!("{take}: ");

@@ -64,7 +64,17 @@ async fn a_pair_made_beforehand(pair: &Pair) {
     admin.batch_execute(statement).await.unwrap();
     let token = world.lab.secrets().version_with(&world.secret, "AWSPENDING").unwrap();
     world.steps(&token).await.unwrap();
-    for user in [app, &blue, app] {
+    // What the second user owns would be out of reach after the original's promotion.
+    let error = world.rotate().await.unwrap_err();
+    for part in
+        ["ServerRefused", "owns 1 objects that", &format!("REASSIGN OWNED BY \"{blue}\" TO \"{app}\"")]
+    {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    server.execute(&format!("ALTER TABLE mine_{app} OWNER TO {app}")).await.unwrap();
+    let token = world.lab.secrets().version_with(&world.secret, "AWSPENDING").unwrap();
+    world.steps(&token).await.unwrap();
+    for user in [&blue, app] {
         world.rotate().await.unwrap();
         let current = world.current();
         assert_eq!(current["username"], user.as_str());
@@ -74,9 +84,16 @@ async fn a_pair_made_beforehand(pair: &Pair) {
         );
         assert_eq!(pair.as_user(&current, "SELECT current_user").await.unwrap(), [app.as_str()]);
     }
-    // Nothing was taken away, because nobody asked for that.
+    // Nothing was taken away, because nobody asked for that. The log says what the second user cannot use.
+    let unused = "cannot use what it has of its own";
+    assert!(world.output().contains(unused), "{}", world.output());
+    assert!(
+        world.output().contains(&format!("member of extra_{app}; 1 objects of its own")),
+        "{}",
+        world.output()
+    );
     let kept = pair.value(&format!("SELECT tableowner || pg_has_role('{blue}', 'extra_{app}', 'MEMBER') FROM pg_tables WHERE tablename = 'mine_{app}'")).await;
-    assert_eq!(kept.unwrap(), format!("{blue}true"));
+    assert_eq!(kept.unwrap(), format!("{app}true"));
     // With "exact" it is.
     let mut value = world.current();
     value["sync"] = "exact".into();

@@ -33,5 +33,7 @@ impl MySql {
 }
 
 fn no_driver() -> io::Error {
-    io::Error::other("this build has no MySQL driver; build it with the `mysql` feature, which is on by default")
+    io::Error::other(
+        "this build has no MySQL driver; build it with the `mysql` feature, which is on by default",
+    )
 }

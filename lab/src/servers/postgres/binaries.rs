@@ -22,6 +22,9 @@ const PUBLISHED: [(u32, &str); 5] = [
     (18, "18.4.0-beta.17"),
 ];
 
+/// Minors with faults that their successors do not have. A minor has a number of its own: 1604 is 16.4.
+const OLD: [(u32, &str); 2] = [(1604, "16.4.0-beta.14"), (1701, "17.1.0-beta.14")];
+
 /// The programs of one version.
 pub(super) struct Binaries {
     initdb: Program,
@@ -71,9 +74,10 @@ fn debian(version: u32) -> Option<PathBuf> {
 }
 
 fn fetched(version: u32) -> io::Result<PathBuf> {
-    let (_, release) = PUBLISHED.iter().find(|(published, _)| *published == version).ok_or_else(|| {
-        io::Error::other(format!("PostgreSQL {version} is neither installed here nor published on npm"))
-    })?;
+    let (_, release) =
+        PUBLISHED.iter().chain(&OLD).find(|(published, _)| *published == version).ok_or_else(|| {
+            io::Error::other(format!("PostgreSQL {version} is neither installed here nor published on npm"))
+        })?;
     let processor = match std::env::consts::ARCH {
         "x86_64" => "x64",
         "aarch64" => "arm64",
