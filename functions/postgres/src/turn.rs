@@ -10,7 +10,7 @@ use crate::dialect::{Postgres, Writer};
 use crate::role::Roles;
 use crate::writer::explain_admin;
 
-/// What every part of a turn needs.
+/// The parameters that every part of a turn uses.
 pub(crate) struct Turn<'a> {
     pub(crate) change: &'a Change<'a, Postgres>,
     pub(crate) job: &'a Job<'a>,
