@@ -35,7 +35,7 @@ pub(super) struct Privilege {
     columns: Option<String>,
 }
 
-/// One GRANT or REVOKE while it is read.
+/// One GRANT or REVOKE while its statement is read.
 pub(super) struct Access {
     pub(super) giving: bool,
     pub(super) only_option: bool,

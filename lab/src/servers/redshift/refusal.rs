@@ -1,4 +1,4 @@
-//! Refusals, in the words of a server.
+//! Refusals, worded as a server words them.
 
 /// Why a statement is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub(super) struct Refusal {
     pub(super) text: String,
 }
 
-/// What Redshift would say of a statement that its grammar does not have.
+/// Redshift's error for a statement that its grammar does not have.
 pub(super) fn syntax(text: impl Into<String>) -> Refusal {
     Refusal { code: "42601", text: format!("syntax error: {}", text.into()) }
 }
