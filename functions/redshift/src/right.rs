@@ -58,7 +58,7 @@ impl difference::Terms for Terms {
 /// All privileges of a user.
 pub(crate) type Rights = BTreeMap<Right, Terms>;
 
-/// What separates the alternate's privileges from the original's.
+/// The difference between the alternate's privileges and the original's.
 pub(crate) type Difference = difference::Difference<Right, Terms>;
 
 /// What a statement does to a privilege.
@@ -105,7 +105,7 @@ pub(crate) fn queries(rights: impl IntoIterator<Item = Right>, verb: Verb, user:
     queries
 }
 
-/// Splits texts into pieces of at most so many texts, and of at most `BYTES` unless a single text is longer.
+/// Splits texts into pieces of at most `most` texts and at most `BYTES` bytes. A single longer text is a piece of its own.
 fn pieces(texts: &[String], most: usize) -> Vec<&[String]> {
     let mut pieces = Vec::new();
     let mut rest = texts;

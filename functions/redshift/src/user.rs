@@ -1,4 +1,4 @@
-//! What a user is, apart from its privileges: the options of ALTER USER, its settings, and the mark.
+//! A user, apart from its privileges: the options of ALTER USER, its settings, and the mark.
 
 use std::collections::BTreeMap;
 
@@ -113,7 +113,7 @@ impl User {
         };
         flag(self.createdb, other.createdb, "CREATEDB");
         flag(self.superuser, other.superuser, "CREATEUSER");
-        // A superuser always sees everything, whatever the option says.
+        // A superuser sees everything, whatever the option says.
         if self.syslog_access != other.syslog_access && !other.superuser {
             match other.syslog_access.as_str() {
                 "UNRESTRICTED" => options.push("SYSLOG ACCESS UNRESTRICTED".to_owned()),
