@@ -18,25 +18,25 @@ pub(crate) struct Scene {
     pub(crate) folder: tempfile::TempDir,
 }
 
-/// How a scene differs from the plainest one.
+/// The differences between a scene and the plain one.
 pub(crate) struct Setting<'a> {
     /// The built-in provider.
     pub(crate) like: &'a str,
-    /// How the service speaks.
+    /// How the service answers.
     pub(crate) dialect: Dialect,
     /// The secret's field with the key, and the one with its id.
     pub(crate) fields: (&'a str, &'a str),
     /// The other fields of the secret.
     pub(crate) more: Value,
-    /// The admin's secret, where there is one.
+    /// The admin's secret, if there is one.
     pub(crate) admin: Option<Value>,
     /// Further lines of the provider file, before its tables.
     pub(crate) top: &'a str,
-    /// And after them.
+    /// Further tables of the provider file.
     pub(crate) tables: &'a str,
     /// Further variables of the function's environment.
     pub(crate) env: &'a [(&'a str, &'a str)],
-    /// Whether the function reaches the service through this port instead.
+    /// The port through which the function reaches the service, if not the service's own.
     pub(crate) port: Option<u16>,
     /// How long the function may take for a step.
     pub(crate) timeout: Duration,
@@ -71,7 +71,7 @@ impl Scene {
         Scene::around(issuer, setting).await
     }
 
-    /// The same around a service that runs already.
+    /// The same with a service that is already running.
     pub(crate) async fn around(issuer: Issuer, setting: Setting<'_>) -> Scene {
         let port = setting.port.unwrap_or(issuer.port);
         let folder = provider_folder(&format!(
@@ -82,7 +82,7 @@ impl Scene {
         let mut secret = json!({"provider": "mine", "note": {"kept": [1, 2.50]}});
         secret[setting.fields.0] = first.value.clone().into();
         if setting.like == "gitlab" {
-            // GitLab's own ids are numbers; the first key's is found by whoever asks.
+            // GitLab's ids are numbers, so the secret has none. The function reads the first key's id from GitLab.
         } else if !setting.fields.1.is_empty() {
             secret[setting.fields.1] = first.id.clone().into();
         }
@@ -122,7 +122,7 @@ impl Scene {
         held
     }
 
-    /// Exactly the keys that the secret holds are alive.
+    /// Checks that exactly the keys in the secret are alive.
     #[track_caller]
     pub(crate) fn only_held_keys_live(&self, field: &str) {
         assert_eq!(self.issuer.live(), self.held(field), "what is alive, and what the secret holds");
