@@ -11,12 +11,12 @@ use super::app::{App, FIRST};
 /// The admin secret's name.
 pub(crate) const ADMIN_SECRET: &str = "prod/admin";
 
-/// How much the admin may do.
+/// The admin's privileges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Power {
     /// Everything.
     Superuser,
-    /// What RDS gives: CREATEROLE, and ADMIN OPTION on the accounts it made.
+    /// RDS's: CREATEROLE, and ADMIN OPTION on the accounts it made.
     CreateRole,
 }
 
@@ -46,7 +46,7 @@ impl Pair {
         }
         let (admin, password) = (format!("admin_of_{}", app.user), "4dm1n-pa55-of-this-app".to_owned());
         let user = &app.user;
-        // What whoever makes a role has of it: before PostgreSQL 16 nothing, and CREATEROLE is enough.
+        // The rights of a role's creator: before PostgreSQL 16 none, and CREATEROLE is enough.
         let made = format!(
             "CREATE ROLE {admin} LOGIN CREATEROLE CREATEDB PASSWORD '{password}'; \
              DO $$ BEGIN IF current_setting('server_version_num')::int >= 160000 THEN \
@@ -56,7 +56,7 @@ impl Pair {
         Pair { app, admin, admin_password: password }
     }
 
-    /// The name AWS's functions would give the other user.
+    /// The name that AWS's functions would give the other user.
     pub(crate) fn clone_name(&self) -> String {
         format!("{}_clone", self.app.user)
     }
@@ -131,7 +131,7 @@ impl Pair {
     }
 }
 
-/// What every application starts with, as a value.
+/// The first user and password of an application, as a value.
 pub(crate) fn first(user: &str) -> Value {
     json!({"username": user, "password": FIRST})
 }

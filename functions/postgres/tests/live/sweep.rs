@@ -1,4 +1,5 @@
-//! Killed before and after every call and every message, the rotation converges, and somebody can always log in.
+//! Kills the function before and after every call and every message. The rotation must still finish, and a stored password must
+//! always log in.
 
 use std::sync::Arc;
 

@@ -22,7 +22,7 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Makes a user, with a name that no other test has, on the cluster that tests share.
+    /// Makes a user on the shared cluster, with a name that no other test has.
     pub(crate) async fn new() -> App {
         App::on(Redshift::shared(Tls::Good).await.expect("the stand-in starts")).await
     }
@@ -47,7 +47,7 @@ impl App {
         format!("{}_clone", self.user)
     }
 
-    /// The secret as it would be written for AWS's function, and a root to trust.
+    /// The secret as it would be written for AWS's function, with a root to trust.
     pub(crate) fn secret(&self) -> Value {
         json!({
             "engine": "redshift", "host": self.server.host(), "port": self.server.port(), "username": self.user,
@@ -102,7 +102,7 @@ impl App {
         self.server.can_login(&text("username"), &text("password")).await.expect("the cluster answers")
     }
 
-    /// The first column of a query's rows, as the admin sees them.
+    /// The first column of a query's rows, read as the admin.
     pub(crate) async fn column(&self, sql: &str) -> Vec<String> {
         let rows = self.server.query(sql).await.unwrap_or_else(|error| panic!("{error}"));
         rows.into_iter().map(|row| row.into_iter().next().flatten().unwrap_or_default()).collect()
