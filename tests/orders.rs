@@ -245,7 +245,7 @@ fn any_order_of_steps_does_what_the_model_says() {
     let seed = number("TURNLOCK_SEED").unwrap_or_else(|| u64::from(std::process::id()));
     let cases = number("TURNLOCK_CASES").unwrap_or(24) as u32;
     println!("{cases} histories, TURNLOCK_SEED={seed}");
-    // Several runners, because a history mostly waits: steps out of order retry for values that do not exist.
+    // Several runners, because a history mostly waits for values that do not exist.
     thread::scope(|scope| {
         for runner in 0..RUNNERS {
             let seed = seed.wrapping_add(u64::from(runner));

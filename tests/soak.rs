@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 const FUNCTION: &str = "rotate-postgres";
 /// How many rotations run at a time, each in its own process of the function.
 const AT_ONCE: usize = 2;
-/// How many parts the run has. Each part ends with a measurement.
+/// How many parts the run has, each with a measurement.
 const PARTS: usize = 10;
 const FIRST: &str = "F1rst-0f-th0us4nds";
 

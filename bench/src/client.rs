@@ -42,7 +42,6 @@ pub(crate) fn open(engine: Engine, port: u16) -> Open {
     })
 }
 
-/// Logs in and out.
 pub(crate) fn login(open: &Open) -> Login {
     let open = Arc::clone(open);
     Arc::new(move |value| {

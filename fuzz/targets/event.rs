@@ -17,7 +17,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// A line about the event that was understood.
+/// A line about the event.
 fn tell(event: &Value) -> String {
     match event::parse(event) {
         Ok(Event::Rotate(request)) => {

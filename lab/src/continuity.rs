@@ -1,6 +1,6 @@
-//! Clients that log in with AWSCURRENT over and over while a rotation runs. Each has a copy of the secret that is as old as real
-//! caches let it become, and pools keep their sessions for a while. The tally counts accepted and refused logins and broken
-//! sessions, and measures how long a client was kept out. This module knows no target: a closure logs in.
+//! Clients that log in with AWSCURRENT over and over while a rotation runs, each with a copy as old as real caches keep it, and
+//! pools that keep their sessions for a while. The tally counts accepted and refused logins and broken sessions, and measures how
+//! long a client was kept out. This module knows no target: a closure logs in.
 
 use std::io;
 use std::pin::Pin;

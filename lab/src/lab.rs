@@ -126,8 +126,7 @@ impl Lab {
         self.service.calls.clear();
     }
 
-    /// The length of the longest chain of calls in which each begins after the one before has ended. Calls that overlap count
-    /// once.
+    /// The longest chain of calls that follow each other. Calls that overlap count once.
     #[must_use]
     pub fn depth(&self) -> usize {
         call::depth(&self.calls())
@@ -213,8 +212,8 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        // Hooks and functions may hold handles of the lab itself. If they stayed, neither the lab nor the functions' processes
-        // would ever end.
+        // Hooks and functions may hold handles of the lab. If they stayed, neither the lab nor the functions' processes would
+        // end.
         *self.service.on_call.lock().expect("nothing panics while it holds the hook") = None;
         self.service.faults.clear();
         self.rotator.functions().clear();

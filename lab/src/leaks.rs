@@ -47,7 +47,7 @@ fn forms(password: &str) -> Vec<(&'static str, String)> {
     forms
 }
 
-/// Searches the texts for the passwords. Returns the place and the form of the first one found.
+/// Returns the place and the form of the first password found.
 pub fn found(passwords: &[&str], texts: &[(&str, &[u8])]) -> Option<String> {
     for (place, bytes) in texts {
         let text = String::from_utf8_lossy(bytes);

@@ -15,9 +15,9 @@ const PAGE: usize = 2;
 
 /// One entry of RDS's lists.
 pub enum Entry {
-    /// Name, endpoint, and the XML of further elements.
+    /// Name, endpoint, further XML.
     Instance(&'static str, &'static str, &'static str),
-    /// Name, writer endpoint, and the XML of further elements.
+    /// Name, writer endpoint, further XML.
     Cluster(&'static str, &'static str, &'static str),
     /// Name, endpoint.
     Proxy(&'static str, &'static str),

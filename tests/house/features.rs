@@ -15,7 +15,7 @@ const APART: [&str; 3] = ["bench/floor", "xtask", "xtask/one-build"];
 fn every_package_shares_one_build_of_each_dependency() {
     let members = members();
     let folders = members.iter().map(|member| member.folder.as_str());
-    // Dependency with version, then its sets of features, then the packages that ask for each set.
+    // Dependency with version, its sets of features, the packages that ask for each.
     let mut asked: BTreeMap<String, BTreeMap<String, Vec<&str>>> = BTreeMap::new();
     for folder in folders.filter(|folder| !APART.contains(folder)) {
         for (dependency, features) in features(folder) {

@@ -37,7 +37,6 @@ pub(crate) enum Body {
     Here(Outline),
 }
 
-/// The outline of a file.
 pub(crate) fn outline(source: &str) -> Outline {
     Reader { pieces: pieces(source), at: 0 }.module()
 }

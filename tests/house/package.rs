@@ -42,7 +42,7 @@ enum Found {
     Item(usize, String),
 }
 
-/// More steps than any chain of imports has. It stops the search for a name that is imported from itself.
+/// Longer than any chain of imports. It stops at a name that is imported from itself.
 const MOST_HOPS: usize = 16;
 
 impl Package {

@@ -13,8 +13,8 @@ use tokio_rustls::TlsAcceptor;
 /// The limit for sending forever. A client hangs up before that.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// One action. The server does the actions of its script in order on every connection. Then it sends nothing more and keeps the
-/// connection open.
+/// One action of the script, which the server plays on every connection. At the end it sends nothing more and keeps the
+/// connection.
 #[derive(Clone, Debug)]
 pub enum Line {
     /// Waits until the client has sent something.

@@ -145,7 +145,7 @@ impl Moto {
             };
             printed += &format!("{line}\n");
         }
-        // Reads the rest, so that the pipe never fills up.
+        // Reads on, so that the pipe never fills.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Ok(Moto { port, _process: process })
     }

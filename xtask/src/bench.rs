@@ -16,7 +16,7 @@ pub(crate) fn run_all(arguments: &[&str]) -> ExitCode {
     build(&mut parts);
     let (floor, arguments): (Vec<&str>, Vec<&str>) =
         arguments.iter().partition(|argument| **argument == "--floor");
-    // The floor of an earlier run is removed, so that it is measured only on request.
+    // Removes the floor of an earlier run, which is measured only on request.
     parts.part("floor", || if floor.is_empty() { remove(&folder().join("floor")) } else { keep("floor") });
     parts.part("measure", || drive(&[], &arguments));
     parts.end()

@@ -31,7 +31,7 @@ pub(crate) fn run_all() -> ExitCode {
     let mut parts = Parts::default();
     parts.part("setup", || {
         setup::packages()?;
-        // All environments at once, because each mostly waits for downloads.
+        // In parallel, because each mostly waits for downloads.
         thread::scope(|scope| {
             let environments = [("sam", &SAM[..]), ("checkov", &CHECKOV), ("moto", &MOTO)];
             let made =
@@ -120,7 +120,7 @@ fn cdk() -> Result<(), String> {
     }
     let options =
         ["--strict", "--skipLibCheck", "--module", "commonjs", "--target", "es2022", "--types", "node"];
-    // By default the compiler would look for types in the folder in which it was started.
+    // By default the compiler would look for types where it was started.
     let types = folder.join("node_modules/@types");
     let mut compile = command(folder.join("node_modules/.bin/tsc"), &options);
     run(compile.arg("--typeRoots").arg(types).arg(folder.join("synth.ts")))?;

@@ -32,7 +32,6 @@ pub(crate) const PROCESSORS: [Processor; 2] = [
 /// No zip may be larger than this.
 const LARGEST_ZIP: u64 = 4_000_000;
 
-/// Packs every function for every processor.
 pub(crate) fn run_all() -> ExitCode {
     let mut parts = Parts::default();
     parts.part("setup", setup::packages);

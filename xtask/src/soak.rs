@@ -7,7 +7,7 @@ use crate::parts::{Parts, Tally};
 use crate::setup;
 use crate::test::number_before;
 
-/// Runs the number of rotations that the arguments give.
+/// Runs the soak with 10,000 rotations, or as many as the arguments say.
 pub(crate) fn run_all(arguments: &[&str]) -> Option<ExitCode> {
     let rotations = match arguments {
         [] => 10_000,

@@ -28,7 +28,6 @@ const KEYS: [(&str, Option<&str>); 8] = [
     ("AnyResource", Some("[]")),
 ];
 
-/// Writes the template.
 pub(crate) fn write() -> ExitCode {
     let written = generated(Path::new("")).and_then(|text| {
         fs::write(TEMPLATE, &text).map_err(|error| format!("{TEMPLATE}: {error}"))?;

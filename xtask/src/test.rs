@@ -33,8 +33,7 @@ pub(crate) fn run_all() -> ExitCode {
     parts.end()
 }
 
-/// Checks licences, duplicate versions, forbidden crates and sources. Advisories are left out, because they need a network, which
-/// not every machine has.
+/// Checks licences, duplicate versions, forbidden crates and sources. Advisories need a network that not every machine has.
 fn deny() -> Result<(), String> {
     let program = setup::cargo_deny()?;
     run(&mut command(program, &["--offline", "check", "licenses", "bans", "sources"]))

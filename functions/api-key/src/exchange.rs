@@ -23,14 +23,14 @@ const TRIES: u32 = 6;
 const PAUSE: Duration = Duration::from_millis(300);
 /// The time that must be left of the invocation for another try.
 const LEAST: Duration = Duration::from_secs(2);
-/// The number of characters of a reason that are shown.
+/// How many characters of a reason are shown.
 const REASON: usize = 200;
 
 /// What an answer means.
 pub(crate) enum Meaning {
     /// Yes.
     Yes(Answer),
-    /// The service refuses the credential; the text says how, in few words.
+    /// The service refuses the credential; the text says how.
     Rejected(String),
 }
 

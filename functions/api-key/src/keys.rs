@@ -72,8 +72,8 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// Rule 4, before a key is issued: revokes the keys that earlier tries for this token issued so long ago that none of these
-    /// tries can still store one.
+    /// Rule 4, before a key is issued: revokes the keys that earlier tries for this token issued, once these tries are too old to
+    /// still store one.
     pub(crate) async fn sweep_old(&self) -> Result<()> {
         let provider = &self.account.provider;
         let (Some(list), Some(revoke)) = (&provider.calls.list, &provider.calls.revoke) else {
@@ -304,8 +304,8 @@ impl<'a> Keys<'a> {
     }
 
     /// Tests whether a version's key works, and reads its id if the test shows one. If the caller needs only the id and no test
-    /// shows it, no test is made. Without an answer from the service, the error makes Secrets Manager try again. Any other error
-    /// proves nothing, and a retry would not change that.
+    /// shows it, none is made. Without an answer, the error makes Secrets Manager try again. Any other error proves nothing, and
+    /// a retry would not change that.
     async fn tested(&self, held: &Account) -> Result<Login<Option<String>>> {
         if held.provider.uses_revoked_id() && !held.provider.proves_id() {
             return Ok(Login::Accepted(None));

@@ -146,7 +146,6 @@ async fn names(job: &Job<'_>) -> Result<Names> {
     Ok(Names::new(job.store.arn().await?))
 }
 
-/// Makes a key.
 fn made(asked: &PasswordSettings, account: &Account) -> Result<(String, Secret)> {
     let provider = &account.provider;
     let key = policy(asked, provider.make)?.generate(&mut rand::rngs::SysRng)?;

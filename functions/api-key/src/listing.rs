@@ -49,7 +49,6 @@ impl Listing {
     }
 }
 
-/// The keys in an answer.
 pub(crate) fn entries(call: &Call, json: &Value) -> Result<Vec<Entry>, String> {
     let place = call.entries.as_ref().ok_or("there are no entries")?;
     let list = match place.find(json) {

@@ -37,7 +37,6 @@ pub(crate) struct Service<'a> {
     access: Access,
 }
 
-/// An accepted key.
 pub(crate) struct Accepted {
     /// The key's id, if the answer names it. Such an id is proven to be this key's.
     pub id: Option<String>,

@@ -1,4 +1,4 @@
-//! Keys that a service has issued and that nobody has stored yet, at services that cannot issue a key twice. A retry in this same
+//! Keys that a service has issued and nobody has stored yet, at services that cannot issue a key twice. A retry in this same
 //! process stores the key instead of losing it.
 
 use std::cell::RefCell;

@@ -228,7 +228,7 @@ fn is_tls(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
 }
 
-/// The error for a login that broke off after the server had accepted the connection.
+/// The error for a login that broke off after the connection was accepted.
 fn broken(place: &str, error: &IoError) -> Error {
     Error::new(Kind::Unreachable, format!("the login at {place} broke off"))
         .because(error)

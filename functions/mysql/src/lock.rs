@@ -14,7 +14,6 @@ const WAIT: Duration = Duration::from_secs(5);
 /// After this long the server ends the session of a process that has disappeared.
 const IDLE: Duration = Duration::from_secs(20);
 
-/// Takes the lock.
 pub(crate) async fn take(job: &Job<'_>, session: &mut Session, secret_arn: &str) -> Result<()> {
     session.locked = Some(secret_arn.to_owned());
     let sql = statement::lock(secret_arn, WAIT, IDLE);

@@ -43,8 +43,8 @@ fn mysql(password: &Secret, current: Option<&Secret>) -> Secret {
     Secret::new(statement::change_password("USER()", password.expose(), current.map(Secret::expose), false))
 }
 
-/// MariaDB does not mask the password, so it gets the hash. If the account has several authentications, `SET PASSWORD` would
-/// change only the first, and the others would still accept the old passwords.
+/// MariaDB does not mask the password, so it gets the hash. Of several authentications `SET PASSWORD` changes only the first, and
+/// the others would still accept the old passwords.
 #[expect(
     clippy::disallowed_methods,
     reason = "exposes the hash, or the password where asked, to the statement that sets it"

@@ -48,7 +48,7 @@ impl Profile {
         mariadb_profile(&json, stored::methods(&created)?).map(Some)
     }
 
-    /// Reads an account. It is an error if the account does not exist.
+    /// Reads an account that must exist.
     pub(crate) async fn of(job: &Job<'_>, session: &mut Session, name: &Name) -> Result<Profile> {
         Profile::read(job, session, name).await?.ok_or_else(|| {
             Error::new(Kind::ServerRefused, format!("there is no account {name}"))

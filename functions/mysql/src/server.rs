@@ -40,8 +40,7 @@ impl Server {
         self.version >= if self.is_mariadb() { [10, 4, 0] } else { [8, 0, 14] }
     }
 
-    /// Whether the function's statements for passwords and hashes work on this server. Older servers are no longer supported by
-    /// anyone.
+    /// Whether our statements for passwords and hashes work here. Older servers are out of support.
     pub fn is_supported(&self) -> bool {
         self.version >= if self.is_mariadb() { [10, 4, 0] } else { [8, 0, 0] }
     }

@@ -21,7 +21,6 @@ enum Action {
     MakeEqual(Name, Option<Profile>),
 }
 
-/// Makes the server accept pending.
 pub(crate) async fn apply(
     change: &Change<'_, Mysql>,
     writer: &mut Writer,

@@ -16,7 +16,6 @@ use crate::turn::Turn;
 use crate::writer::{self, explain, explain_admin};
 use crate::{memberships, ownership, parameters, statement};
 
-/// Makes the server accept pending.
 pub(crate) async fn apply(
     change: &Change<'_, Postgres>,
     writer: &Writer,

@@ -17,5 +17,4 @@ impl Default for Postgres {
     }
 }
 
-/// A session that makes changes.
 pub(crate) type Writer = dialect::Writer<Postgres>;

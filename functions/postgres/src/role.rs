@@ -17,7 +17,6 @@ pub(crate) const ATTRIBUTES: [(&str, bool); 5] = [
     ("BYPASSRLS", true),
 ];
 
-/// One account.
 pub(crate) struct Role {
     pub(crate) name: String,
     /// In the order of `ATTRIBUTES`.
@@ -40,7 +39,7 @@ pub(crate) struct Roles {
 }
 
 impl Roles {
-    /// Reads both accounts. It is an error if the original does not exist.
+    /// Reads both accounts. The original must exist.
     pub(crate) async fn read(
         job: &Job<'_>,
         session: &Session,

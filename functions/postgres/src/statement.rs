@@ -43,8 +43,8 @@ fn begin(wait: Duration, left: Duration, idle: Duration) -> String {
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE";
 
 /// Opens the transaction that holds the lock until it ends, and reads how the server stores passwords. This form of the lock
-/// works through poolers. If this process disappears, the limits free the lock within seconds. The wait for the lock (`wait`) is
-/// longer than any later wait (`patience`), because a statement that waits for a table blocks everyone behind it.
+/// works through poolers. If this process disappears, the limits free the lock within seconds. Nothing later waits as long as the
+/// lock does, because a statement that waits for a table blocks everyone behind it.
 pub fn begin_locked(key: i64, wait: Duration, patience: Duration, left: Duration, idle: Duration) -> String {
     let (begin, patience) = (begin(wait, left, idle), patience.as_millis());
     format!(
@@ -100,7 +100,7 @@ pub fn grant_admin_option(role: &str, admin: &str) -> String {
     format!("GRANT {} TO {} WITH ADMIN OPTION", identifier(role), identifier(admin))
 }
 
-/// Gives a role a setting, in one database or, if the name is empty, in all of them.
+/// Gives a role a setting, in one database or (empty name) in all.
 pub fn set_for_role(role: &str, database: &str, name: &str, value: &str) -> String {
     let values: Vec<String> = match is_list(name) {
         true => listed(value).iter().map(|element| literal(element)).collect(),
@@ -118,7 +118,7 @@ fn within(database: &str) -> String {
     if database.is_empty() { String::new() } else { format!("IN DATABASE {} ", identifier(database)) }
 }
 
-/// A setting's name. The name of an extension's setting has parts that are separated by a dot.
+/// A setting's name. An extension's has parts, separated by a dot.
 fn parameter(name: &str) -> String {
     name.split('.').map(identifier).collect::<Vec<_>>().join(".")
 }

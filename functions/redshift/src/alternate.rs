@@ -31,7 +31,6 @@ struct Turn<'a> {
     mark: String,
 }
 
-/// Makes the server accept pending.
 pub(crate) async fn apply(
     change: &Change<'_, Redshift>,
     writer: &Writer,

@@ -29,9 +29,7 @@ pub(crate) struct Holdings {
 /// Two users' holdings.
 #[derive(Default)]
 pub(crate) struct Seen {
-    /// The first user's.
     pub(crate) original: Holdings,
-    /// The second user's.
     pub(crate) alternate: Holdings,
     /// Grants of the first user that cannot be copied, because this file does not understand them.
     pub(crate) not_understood: Vec<String>,
@@ -119,7 +117,7 @@ impl Holdings {
     }
 }
 
-/// Leaves out both users' rights on objects that the alternate owns: an owner needs none, and can lose none.
+/// Leaves out both users' rights on the alternate's own objects: an owner needs none, and can lose none.
 fn settle_ownership(seen: &mut Seen) {
     let own: HashSet<&String> = seen.alternate.owned.iter().collect();
     let is_owned = |right: &Right| own.contains(&format!("{} {}", right.frame.keyword(), right.object));

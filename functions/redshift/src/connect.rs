@@ -20,7 +20,6 @@ static REDSHIFT: Variant = Variant {
     statement: Duration::from_secs(25),
 };
 
-/// Logs in.
 pub(crate) async fn login(job: &Job<'_>, ahead: &Ahead, entrance: &Entrance<'_>) -> Result<Login<Session>> {
     connect::login(job, ahead, &REDSHIFT, entrance).await
 }

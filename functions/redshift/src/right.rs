@@ -55,7 +55,6 @@ impl difference::Terms for Terms {
     }
 }
 
-/// All privileges of a user.
 pub(crate) type Rights = BTreeMap<Right, Terms>;
 
 /// The difference between the alternate's privileges and the original's.

@@ -22,7 +22,6 @@ pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
-/// Sets a user's password.
 pub(crate) fn set_password(user: &str, password: &str) -> String {
     format!("ALTER USER {} PASSWORD {}", identifier(user), literal(password))
 }
@@ -42,12 +41,10 @@ pub(crate) fn create_mark(mark: &str) -> String {
     format!("CREATE GROUP {}", identifier(mark))
 }
 
-/// Marks a user.
 pub(crate) fn mark(user: &str, mark: &str) -> String {
     format!("ALTER GROUP {} ADD USER {}", identifier(mark), identifier(user))
 }
 
-/// Changes a user.
 pub(crate) fn alter_user(user: &str, option: &str) -> String {
     format!("ALTER USER {} {option}", identifier(user))
 }

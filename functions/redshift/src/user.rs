@@ -13,9 +13,7 @@ use wire_postgres::connect::Session;
 use crate::connect::explain;
 use crate::statement::literal;
 
-/// A user.
 pub(crate) struct User {
-    /// Its name.
     pub(crate) name: String,
     createdb: bool,
     superuser: bool,
@@ -30,7 +28,6 @@ pub(crate) struct User {
     /// The time at which its password expires.
     pub(crate) valid_until: String,
     settings: BTreeMap<String, String>,
-    /// Whether it carries the secret's mark.
     pub(crate) marked: bool,
 }
 

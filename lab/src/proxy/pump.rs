@@ -50,7 +50,6 @@ pub(super) async fn connection(client: TcpStream, shared: Arc<Shared>) {
     );
 }
 
-/// One direction of a connection.
 struct Way<'a> {
     direction: Direction,
     connection: usize,

@@ -34,7 +34,7 @@ fn number(digits: &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// Checks that no shorter beginning counts as the whole value, and that the bytes after the value do not matter.
+    /// Checks that no shorter beginning is a whole value, and that later bytes do not matter.
     #[track_caller]
     fn check(value: &str) {
         let bytes = [value.as_bytes(), b"+next\r\n"].concat();

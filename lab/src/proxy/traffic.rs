@@ -10,7 +10,6 @@ use super::framing::Protocol;
 use super::message::{Direction, Message, Place, Point};
 use super::tls::Ends;
 
-/// The shared state.
 pub(super) struct Shared {
     pub(super) protocol: Protocol,
     pub(super) server: (String, u16),

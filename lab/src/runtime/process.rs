@@ -13,11 +13,10 @@ use tokio::sync::watch;
 
 use crate::lock::locked;
 
-/// A child process.
 pub(crate) struct Process {
     id: u32,
-    /// Knows whether the process has been waited for, so that no signal hits another process with the same id. The condition
-    /// signals the end of the process.
+    /// Knows whether the process was waited for, so that no signal hits another process with its id. The condition signals its
+    /// end.
     child: Arc<(Mutex<Child>, Condvar)>,
     ended: watch::Receiver<Option<ExitStatus>>,
     /// Waits for the end on its own thread, which works in any async runtime, and after it.
@@ -25,7 +24,6 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts the command.
     pub(crate) fn spawn(command: &mut Command) -> io::Result<Process> {
         let child = command.spawn().map_err(|error| {
             let program = command.get_program().display();
@@ -59,14 +57,14 @@ impl Process {
     pub(crate) fn kill(&self) {
         let (child, condition) = &*self.child;
         let mut child = locked(child);
-        // An error means that the process is dead already.
+        // An error means that the process is dead.
         let _ = child.kill();
         while self.status().is_none() {
             child = condition.wait(child).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// The most memory that the process has held so far, in bytes, while it lives (`VmHWM`, proc_pid_status(5)).
+    /// The most memory it has held so far, in bytes, while it lives (`VmHWM`, proc_pid_status(5)).
     pub(crate) fn memory_peak(&self) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id)).ok()?;
         if self.status().is_some() {

@@ -37,7 +37,7 @@ struct Scene {
 }
 
 impl Redis {
-    /// Starts Redis. `user` is the rest of the user's line in its configuration, after the name.
+    /// `user` is the rest of the user's line in the configuration.
     async fn start(user: &str) -> Redis {
         let folder = TempDir::new().unwrap();
         let authority = Authority::new();

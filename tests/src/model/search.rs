@@ -11,14 +11,12 @@ use super::state::{First, Fresh, Next, Running, STEPS, Second, State, Step, Valu
 pub struct Outcome {
     /// The number of states.
     pub states: usize,
-    /// The number of states in which a pending version was made for another current version. Only an operator can help, by
-    /// dropping it.
+    /// In how many states pending was made for another current version, so that only an operator helps, by dropping it.
     pub stale: usize,
     /// The broken promises: each with the number of states, and its shortest history.
     pub broken: Vec<(Broken, usize, String)>,
 }
 
-/// One event.
 #[derive(Clone, Copy)]
 enum Move {
     Advance(usize, Running),

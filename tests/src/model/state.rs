@@ -35,7 +35,7 @@ pub(super) struct State {
     pub(super) current: Version,
     pub(super) previous: Version,
     pub(super) pending: Option<Version>,
-    /// The passwords of the original and the alternate, or the first and the second of one user. A single password uses only the
+    /// The passwords of the original and the alternate, or the first and second of one user. A single password uses only the
     /// first place.
     pub(super) passwords: [Version; 2],
     /// The running step that holds the lock.
@@ -87,7 +87,6 @@ impl State {
     }
 }
 
-/// A step of a rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Step {
     Create,
@@ -98,7 +97,6 @@ pub(super) enum Step {
 
 pub(super) const STEPS: [Step; 4] = [Step::Create, Step::Set, Step::Test, Step::Finish];
 
-/// A running step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Running {
     pub(super) token: Version,

@@ -54,7 +54,7 @@ impl Checker<'_> {
         Problem { line: line(self.text, offset), what: what.into() }
     }
 
-    /// A problem with something that the whole file lacks, at the line of its name.
+    /// A problem of the whole file, at the line of its name.
     fn missing(&self, what: impl Into<String>) -> Problem {
         self.at(self.file.name.span().start, what)
     }

@@ -94,7 +94,7 @@ impl Provider {
             .any(|used| used == variable)
     }
 
-    /// Whether a call logs in with the key's id as the user. If the service accepts such a call, the id belongs to the key.
+    /// Whether a call logs in with the key's id as the user. If it is accepted, the id is the key's.
     pub fn logs_in_by_id(&self, call: &Call) -> bool {
         let auth = call.auth.as_ref().and_then(|name| self.auth.get(name.get_ref()));
         let user = auth.and_then(|auth| Some(auth.basic.as_ref()?.user.get_ref().parts()));

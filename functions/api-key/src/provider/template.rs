@@ -23,7 +23,7 @@ pub enum Variable {
     Prefix,
     /// `token`: the id of the version that this rotation makes.
     Token,
-    /// `idempotency`: a text that is the same for every try of one rotation, and different for every other rotation.
+    /// `idempotency`: the same for every try of one rotation, and different for every other.
     Idempotency,
     /// `account`: the AWS account of the secret.
     Account,
@@ -57,7 +57,7 @@ pub struct Template(Vec<Part>);
 pub enum Part {
     /// Text that is copied as it is.
     Text(String),
-    /// A variable, and how its value is written.
+    /// A variable and its form.
     Variable(Variable, Form),
 }
 
@@ -99,7 +99,7 @@ impl Template {
         })
     }
 
-    /// Whether the template always gives text: it has no `|number` and no `|json`.
+    /// Whether the template always gives text, because it has no `|number` and no `|json`.
     pub fn is_text(&self) -> bool {
         !self.0.iter().any(|part| matches!(part, Part::Variable(_, Form::Number | Form::Json)))
     }

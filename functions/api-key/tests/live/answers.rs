@@ -172,7 +172,7 @@ async fn an_error_beside_a_200_is_a_no() {
         assert!(error.contains("refused [call.revoke] in its answer: not allowed today"), "{error}");
         scene.issuer.store().notes.clear();
         scene.world.steps(&token).await.unwrap();
-        // The first key, made by hand, is still there too: nothing proves whose it is.
+        // Also the first key, made by hand: nothing proves whose it is.
         assert_eq!(scene.issuer.live().len(), 3);
     }
 }

@@ -129,7 +129,7 @@ pub(crate) fn leaves_the_first_key(name: &str) -> bool {
     ["datadog", "newrelic", "openai", "sendgrid"].contains(&name)
 }
 
-/// Calls the service as a consumer of the secret does. Returns whether it accepts the key.
+/// Calls the service as a consumer does. Returns whether it accepts the key.
 pub(crate) async fn consume(name: &str, secret: &Value, port: u16) -> std::io::Result<bool> {
     let text = |field: &str| secret[field].as_str().unwrap_or_default().to_owned();
     let bearer = |field: &str| ("authorization", format!("Bearer {}", text(field)));

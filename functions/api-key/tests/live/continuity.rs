@@ -1,5 +1,5 @@
-//! Clients that use AWSCURRENT in a loop, with copies as old as caches let them become. With every built-in provider whose old
-//! key keeps working, no client is refused. With the others, exactly the documented exception happens.
+//! Clients that use AWSCURRENT in a loop, with copies as old as caches keep them. With every built-in provider whose old key
+//! keeps working, none is refused. With the others, exactly the documented exception happens.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -48,13 +48,11 @@ impl Asked {
             .unwrap_or_default()
     }
 
-    /// The segments of the path.
     pub(crate) fn segments(&self) -> Vec<&str> {
         self.path.split('/').skip(1).collect()
     }
 }
 
-/// An answer.
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
@@ -71,7 +69,6 @@ impl Reply {
     }
 }
 
-/// A key of the service.
 #[derive(Clone, Debug)]
 pub(crate) struct Key {
     pub(crate) id: String,
@@ -123,11 +120,10 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Makes a key.
     pub(crate) fn issue(&mut self, form: &str, name: &str) -> Key {
         self.made += 1;
         let random = format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
-        // The id contains nothing of the value, because ids are logged.
+        // Without any of the value, because ids are logged.
         let id = format!("id{}{:012x}", self.made, rand::random::<u64>() >> 16);
         let value = form.replace("{id}", &id).replace("{random}", &random);
         let created = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();

@@ -26,13 +26,10 @@ pub(crate) struct Setting<'a> {
     pub(crate) dialect: Dialect,
     /// The secret's field with the key, and the one with its id.
     pub(crate) fields: (&'a str, &'a str),
-    /// The other fields of the secret.
     pub(crate) more: Value,
-    /// The admin's secret, if there is one.
     pub(crate) admin: Option<Value>,
     /// Further lines of the provider file, before its tables.
     pub(crate) top: &'a str,
-    /// Further tables of the provider file.
     pub(crate) tables: &'a str,
     /// Further variables of the function's environment.
     pub(crate) env: &'a [(&'a str, &'a str)],
@@ -65,7 +62,6 @@ impl Scene {
         Scene::new(Setting::default()).await
     }
 
-    /// A scene of this kind.
     pub(crate) async fn new(setting: Setting<'_>) -> Scene {
         let issuer = Issuer::start(setting.dialect).await;
         Scene::around(issuer, setting).await
@@ -82,7 +78,7 @@ impl Scene {
         let mut secret = json!({"provider": "mine", "note": {"kept": [1, 2.50]}});
         secret[setting.fields.0] = first.value.clone().into();
         if setting.like == "gitlab" {
-            // GitLab's ids are numbers, so the secret has none. The function reads the first key's id from GitLab.
+            // The function asks GitLab for the first key's id, which is a number.
         } else if !setting.fields.1.is_empty() {
             secret[setting.fields.1] = first.id.clone().into();
         }
@@ -108,7 +104,6 @@ impl Scene {
         Scene { issuer, world, folder }
     }
 
-    /// Replaces the provider file.
     pub(crate) fn rewrite(&self, text: &str) {
         std::fs::write(self.folder.path().join("mine.toml"), text).expect("the file is written");
     }
@@ -128,7 +123,6 @@ impl Scene {
         assert_eq!(self.issuer.live(), self.held(field), "what is alive, and what the secret holds");
     }
 
-    /// Whether the service accepts a value's key.
     pub(crate) fn accepts(&self, value: &Value, field: &str) -> bool {
         self.issuer.store().of(value[field].as_str().unwrap()).is_some()
     }
@@ -141,7 +135,6 @@ pub(crate) fn provider_folder(text: &str) -> tempfile::TempDir {
     folder
 }
 
-/// An admin's secret with one field.
 pub(crate) fn admin(field: &str) -> Option<Value> {
     Some(json!({field: ADMIN}))
 }

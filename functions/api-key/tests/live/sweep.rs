@@ -1,6 +1,6 @@
 //! Kills the function before and after every call to Secrets Manager and every message to the service. The rotation must still
-//! finish, AWSCURRENT must always work, and at the end exactly the keys in the secret must be alive. This holds for every
-//! built-in provider whose old key keeps working. With the others, exactly the documented exception happens.
+//! finish, AWSCURRENT must always work, and at the end only the keys in the secret are alive. This holds for every built-in
+//! provider whose old key keeps working. With the others, exactly the documented exception happens.
 
 use std::io;
 use std::sync::Arc;
@@ -14,7 +14,6 @@ use super::issuer::Issuer;
 use super::scene::{Scene, Setting};
 use super::{builtin, oauth, own_keys};
 
-/// How many cases run at once.
 const AT_ONCE: usize = 4;
 
 /// A secret behind a proxy. It has been rotated once, so there is a previous key to revoke.

@@ -121,7 +121,7 @@ async fn password_history_and_required_current_passwords_are_served_or_explained
                     .await
                     .unwrap_or_else(|error| panic!("{policy} {with_admin}: {error}"));
             }
-            // After a rotation was given up, either the next one succeeds, or its error says what to do. Nothing is lost.
+            // Either the next rotation succeeds, or its error says what to do. Nothing is lost.
             world.abandon().unwrap();
             if let Err(error) = world.rotate().await {
                 assert!(

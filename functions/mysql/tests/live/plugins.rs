@@ -225,7 +225,7 @@ async fn an_alternate_that_was_half_made_in_plaintext_is_closed_and_is_finished_
         let admin = world.lab.secrets().value("prod/admin", "AWSCURRENT").unwrap();
         let admin: Value = serde_json::from_str(&admin).unwrap();
         let admin = account(admin["username"].as_str().unwrap(), "%");
-        // The admin may not pass this privilege on, so the rotation stops after it has created the account.
+        // The admin may not pass this on, so the rotation stops after the account is created.
         app.server.execute(&format!("REVOKE GRANT OPTION ON *.* FROM {admin}")).await.unwrap();
         let error = world.rotate().await.unwrap_err();
         assert!(error.starts_with("setSecret: ServerRefused:"), "{release}: {error}");

@@ -15,7 +15,7 @@ async fn releases() -> Vec<Release> {
     releases
 }
 
-/// Rotates three times. After each rotation exactly the credentials that the strategy promises must log in.
+/// Rotates three times. After each rotation exactly the promised credentials must log in.
 async fn three_times(app: &App, world: &World, overlaps: bool) {
     for round in 1..=3 {
         let before = world.current();

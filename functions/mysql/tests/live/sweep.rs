@@ -1,5 +1,4 @@
-//! Kills the function before and after every call and every message. The rotation must still finish, and a stored password must
-//! always log in.
+//! Kills the function before and after every call and message. The rotation must still finish, and a stored password must log in.
 
 use std::sync::Arc;
 

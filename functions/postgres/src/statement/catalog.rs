@@ -21,8 +21,8 @@ pub fn roles(names: [&str; 2]) -> String {
     )
 }
 
-/// An account's memberships: the role, whether the account may pass it on, the grantor, whether the account inherits and may act
-/// as the role. The last two columns say whether the original is a member, and whether it may pass the membership on.
+/// An account's memberships: the role, the admin option, the grantor, whether the account inherits and may act as the role; and
+/// whether the original is a member, and has the admin option.
 pub fn memberships(member: &str, original: &str) -> String {
     let (member, original) = (literal(member), literal(original));
     format!(
@@ -104,9 +104,8 @@ pub fn may_act(member: &str, role: &str, version: u32) -> String {
 }
 
 /// The grants that this session's user lacks to set passwords, as statements to run. (RDS for PostgreSQL: with
-/// `rds.restrict_password_commands` only members of `rds_password` may set them.) From PostgreSQL 16 on, a role that administers
-/// another is a member of it too, but that membership gives it nothing else. So only the user's own or an inherited membership
-/// counts.
+/// `rds.restrict_password_commands` only members of `rds_password` may set them.) From PostgreSQL 16 on, administering a role
+/// makes one a member, but gives nothing else. So only the user's own or an inherited membership counts.
 pub const LACKS_FOR_PASSWORDS: &str = "SELECT format('GRANT %I TO %I', r.rolname, session_user) FROM pg_roles r \
     WHERE r.rolname = 'rds_password' AND NOT pg_has_role(session_user, r.oid, 'USAGE') \
       AND NOT EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles me ON me.oid = m.member \
@@ -153,8 +152,7 @@ pub fn labels(original: &str, alternate: &str, take: bool) -> String {
 }
 
 /// This session: the user that logged in, the role that it acts as, the role that it is set to act as. Then the role that the
-/// pair's other user acts as, if that user exists. Last, whether only the other user may replicate, which no membership passes
-/// on.
+/// pair's other user acts as, if there is one, and whether only that user may replicate, which no membership passes on.
 pub fn who(other: &str) -> String {
     format!(
         "SELECT session_user, current_user, {ACTS_AS}, o.acts_as, coalesce(o.rolreplication AND NOT u.rolreplication, false) \

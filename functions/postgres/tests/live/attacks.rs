@@ -9,7 +9,7 @@ use super::app::{App, FIRST};
 use super::pair::{ADMIN_SECRET, Pair, Power};
 use super::rds::listing;
 
-/// All attributes, memberships and settings of roles, with their passwords.
+/// Roles with their passwords, memberships and settings.
 async fn roles(server: &Postgres) -> Vec<Vec<Option<String>>> {
     let sql = "SELECT to_jsonb(a)::text, shobj_description(a.oid, 'pg_authid') FROM pg_authid a UNION ALL \
                SELECT to_jsonb(m)::text, '' FROM pg_auth_members m UNION ALL SELECT to_jsonb(s)::text, '' FROM pg_db_role_setting s ORDER BY 1";
@@ -70,7 +70,7 @@ async fn older_versions_vouch_for_their_own_account_on_their_own_server_only() {
     for (username, host) in [(&pair.app.user, "localhost"), (&victim, "elsewhere.invalid")] {
         refused(&pair, &after(username, host).await, &["setSecret: NotOurs:", &victim]).await;
     }
-    // This version has the account's own password for this server, which is proof enough.
+    // This version has the account's own password for this server.
     after(&victim, "localhost").await.rotate().await.unwrap();
 }
 

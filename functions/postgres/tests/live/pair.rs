@@ -8,10 +8,8 @@ use serde_json::{Value, json};
 
 use super::app::{App, FIRST};
 
-/// The admin secret's name.
 pub(crate) const ADMIN_SECRET: &str = "prod/admin";
 
-/// The admin's privileges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Power {
     /// Everything.
@@ -24,9 +22,7 @@ pub(crate) enum Power {
 pub(crate) struct Pair {
     /// The application's account; the original.
     pub(crate) app: App,
-    /// The admin's name.
     pub(crate) admin: String,
-    /// The admin's password.
     pub(crate) admin_password: String,
 }
 
@@ -36,7 +32,6 @@ impl Pair {
         Pair::on(Postgres::shared(version).await.expect("a server starts"), power).await
     }
 
-    /// An application on this server.
     pub(crate) async fn on(server: Arc<Postgres>, power: Power) -> Pair {
         let app = App::on(server).await;
         let server = &app.server;
@@ -61,7 +56,6 @@ impl Pair {
         format!("{}_clone", self.app.user)
     }
 
-    /// A world around both secrets.
     pub(crate) async fn world(&self) -> World {
         self.world_with(&[], |_| ()).await
     }
@@ -77,7 +71,6 @@ impl Pair {
         world
     }
 
-    /// Puts the admin's secret into a world.
     pub(crate) fn add_admin(&self, world: &World, name: &str, change: impl FnOnce(&mut Value)) {
         let mut secret = self.app.secret();
         secret["username"] = self.admin.as_str().into();
@@ -86,7 +79,6 @@ impl Pair {
         world.lab.secrets().create(name, &secret.to_string()).expect("the admin secret is made");
     }
 
-    /// Whether a value's user and password log in.
     pub(crate) async fn accepts(&self, value: &Value) -> bool {
         let text = |key: &str| value[key].as_str().expect("a text").to_owned();
         let (user, password) = (text("username"), text("password"));
@@ -99,7 +91,6 @@ impl Pair {
         rows.into_iter().next().and_then(|row| row.into_iter().next().flatten())
     }
 
-    /// The server's major version.
     pub(crate) async fn version(&self) -> u32 {
         let number = self.value("SELECT current_setting('server_version_num')::int / 10000").await;
         number.and_then(|number| number.parse().ok()).expect("a server has a version")

@@ -13,7 +13,7 @@ use super::app::FIRST;
 use super::pair::{ADMIN_SECRET, Pair, Power, first};
 use super::rds::listing;
 
-/// Rotates for the first time. The rotation must fail with these texts and leave no trace of the alternate.
+/// The first rotation must fail with these texts and leave no trace of the alternate.
 async fn fails(pair: &Pair, world: &World, parts: &[&str]) -> String {
     let error = world.rotate().await.expect_err("the rotation fails");
     for part in parts {

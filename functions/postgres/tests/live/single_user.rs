@@ -163,7 +163,7 @@ async fn the_server_is_reached_while_secrets_manager_is_waited_for_and_told_noth
     assert!(refused.starts_with("NotRotatable:"), "{refused}");
     until(|| open(port) == 0).await;
     assert_eq!(proxy.messages().len(), 0);
-    // If the secret's server has changed meanwhile, the function connects to the new one.
+    // If the secret's server has changed, the function connects to the new one.
     let mut moved = world.current();
     moved["port"] = app.server.port().into();
     app.server.execute(&format!("ALTER ROLE \"{}\" PASSWORD '{FIRST}'", app.user)).await.unwrap();

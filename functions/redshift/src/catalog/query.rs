@@ -180,7 +180,7 @@ pub(super) const DATABASE: &[(&str, &str, Source)] = &[
 pub(super) const PROCEDURES: &str = "SELECT n.nspname, p.proname, oidvectortypes(p.proargtypes) FROM pg_proc p, pg_namespace n \
      WHERE n.oid = p.pronamespace AND p.prorettype = 0 AND SUBSTRING(n.nspname, 1, 3) <> 'pg_'";
 
-/// Leaves out Redshift's own databases and the templates, which hold no objects of users.
+/// Leaves out Redshift's own databases and templates, which hold no users' objects.
 pub(super) const DATABASES: &str = "SELECT database_name FROM svv_redshift_databases WHERE database_type = 'local' \
      AND database_name NOT IN ('padb_harvest', 'sys:internal', 'template0', 'template1') ORDER BY 1";
 
@@ -209,7 +209,7 @@ impl About<'_> {
         filled
     }
 
-    /// SQL has no empty lists, so the list begins with the empty name, which no database has.
+    /// SQL has no empty lists. No database has the empty name.
     fn databases(&self) -> String {
         let names = [""].into_iter().chain(self.databases.iter().map(String::as_str));
         names.map(literal).collect::<Vec<_>>().join(", ")

@@ -25,7 +25,6 @@ impl Row {
         is_keyword.then_some(text)
     }
 
-    /// A schema and a name in it.
     pub(super) fn path(&self, column: usize) -> String {
         format!("{}.{}", identifier(self.text(column)), identifier(self.text(column + 1)))
     }

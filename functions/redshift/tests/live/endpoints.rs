@@ -1,4 +1,4 @@
-//! Admin secrets that Redshift made hold no host. The function asks the API for the address of the cluster or workgroup.
+//! Admin secrets made by Redshift hold no host. The API gives the address of the cluster or workgroup.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};

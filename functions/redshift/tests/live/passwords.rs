@@ -1,4 +1,4 @@
-//! Redshift accepts every password that the function makes; and the forms in which passwords are sent and stored.
+//! Redshift accepts every password made here; and the forms in which passwords are sent and stored.
 
 use super::app::{App, FIRST};
 

@@ -47,7 +47,6 @@ pub(super) fn releases(flavor: Flavor) -> Vec<Release> {
     releases
 }
 
-/// Finds or fetches a release.
 pub(super) fn find(release: Release) -> io::Result<Programs> {
     docker::otherwise(&release.to_string(), || native(release), || container(release))
 }

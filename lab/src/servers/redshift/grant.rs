@@ -6,7 +6,6 @@ use super::setting::Session;
 use super::token::{Token, identifier, literal, spell};
 use super::user::{group_role, rbac_role};
 
-/// The grantee of a privilege.
 pub(super) struct Grantee {
     kind: &'static str,
     name: String,

@@ -3,9 +3,7 @@
 /// Why a statement is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refusal {
-    /// The SQLSTATE.
     pub(super) code: &'static str,
-    /// The words.
     pub(super) text: String,
 }
 
