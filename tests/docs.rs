@@ -34,7 +34,7 @@ fn anchors(page: &str) -> BTreeSet<String> {
     headings.map(|(_, line)| anchor(line)).collect()
 }
 
-/// What is wrong with a link, if anything. A link with the name of a test leads to the file that has it.
+/// The error about a link, if there is one. A link with the name of a test leads to the file that has it.
 fn broken(page: &Path, text: &str, target: &str) -> Option<String> {
     let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
     let folder = page.parent().expect("a page is in a folder");

@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 enum Held {
     Postgres(Client),
     MySql(Conn),
-    /// HTTP has no sessions, so this is a client that goes on using the key that it began with.
+    /// HTTP has no sessions, so this client keeps using its first key.
     Key(u16, String),
 }
 

@@ -30,7 +30,7 @@ pub(crate) fn scale() -> ExitCode {
     parts.end()
 }
 
-/// What clients notice while every function rotates and is killed in the middle of it; writes docs/benchmarks.md, too.
+/// Measures what clients notice while every function rotates and is killed in the middle. Writes docs/benchmarks.md, too.
 pub(crate) fn continuity() -> ExitCode {
     let mut parts = Parts::default();
     build(&mut parts);

@@ -1,4 +1,4 @@
-//! A call with all its tries, and what its answer means. Of an answer, messages quote only the status and a short reason, because
+//! A call with all its tries, and the meaning of its answer. Messages quote only an answer's status and a short reason, because
 //! services echo what they were sent.
 
 use std::time::{Duration, SystemTime};

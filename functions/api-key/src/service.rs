@@ -206,7 +206,7 @@ impl<'a> Service<'a> {
         exchange(self.job, provider, kind, call, origin, request).await
     }
 
-    /// The access token, which is asked for once.
+    /// The access token. It is requested only once.
     async fn access(&self) -> Result<Secret> {
         if let Some(known) = &*self.access.borrow() {
             return Ok(known.share());

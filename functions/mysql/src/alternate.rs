@@ -31,7 +31,7 @@ pub(crate) struct Plan<'a> {
     pub original: &'a Name,
     /// The account that is made equal to the original.
     pub alternate: &'a Name,
-    /// What the secret allows.
+    /// The secret's settings for the pair.
     pub pair: &'a Alternation,
     /// The alternate as it is, if it exists.
     pub found: Option<&'a Profile>,

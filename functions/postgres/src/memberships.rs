@@ -12,7 +12,7 @@ use crate::writer::{explain, explain_admin};
 struct Membership {
     role: String,
     admin: bool,
-    /// Who granted it; only PostgreSQL 16 and newer keep several grantors apart.
+    /// The grantor. Only PostgreSQL 16 and newer keep several grantors apart.
     grantor: Option<String>,
     inherits: bool,
     may_act: bool,

@@ -12,7 +12,7 @@ use crate::statement::{self, catalog};
 use crate::turn::Turn;
 use crate::writer::{IDLE, PATIENCE, explain, explain_admin};
 
-/// What the alternate holds in one database. The database without a name stands for what all databases share.
+/// The alternate's holdings in one database. The empty database stands for shared objects.
 struct Holdings {
     database: String,
     is_here: bool,

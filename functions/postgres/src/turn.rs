@@ -21,7 +21,7 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// The role that sessions of both accounts act as. It owns what they create.
+    /// The role that sessions of both accounts act as. It owns the objects that they create.
     pub(crate) fn owner(&self) -> &str {
         &self.roles.original.acts_as
     }
@@ -39,7 +39,7 @@ impl Turn<'_> {
     }
 
     /// Takes away something that the original does not have. If the server refuses, a log line names the statement and the turn
-    /// goes on: an account with too many privileges still works.
+    /// continues: an account with too many privileges still works.
     pub(crate) async fn take_away(&self, sql: &str) -> Result<()> {
         tracing::info!(statement = sql, "the alternate has this beyond the original; it is taken away");
         if let Some(words) = self.may("take away what the original does not have", sql).await? {

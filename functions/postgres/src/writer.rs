@@ -22,7 +22,7 @@ pub(crate) const IDLE: Duration = Duration::from_secs(20);
 /// How long a transaction waits for something in use, such as a table. Everybody who wants the table later waits behind it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
 
-/// What the server said when it granted the lock.
+/// The server's answer when it granted the lock.
 pub struct Lock {
     /// How the server stores passwords.
     stored_as: StoredAs,
@@ -65,7 +65,7 @@ fn lock_key(secret_arn: &str) -> i64 {
     i64::from_be_bytes(*first)
 }
 
-/// A replica refuses to begin a transaction that writes, with a code of its own.
+/// A replica refuses to begin a transaction that writes, with its own code.
 fn explain_lock(code: &str) -> Option<(Kind, String)> {
     if code == "0A000" { explain("25006") } else { explain(code) }
 }

@@ -67,7 +67,7 @@ pub(crate) async fn apply(
     writer::set_password(job, writer, pending, until).await
 }
 
-/// What the alternate lacks in every database, as statements that would grant it.
+/// The privileges that the alternate lacks in all databases, as statements that would grant them.
 pub(crate) async fn lacking(
     dialect: &Redshift,
     job: &Job<'_>,

@@ -22,10 +22,11 @@ pub(crate) enum Frame {
     Scope,
     /// The right to use an IAM role in these commands.
     AssumeRole,
-    /// A default privilege on what another user will create; the clause names that user and the schema. The object is TABLES and the like.
+    /// A default privilege on objects that another user will create. The clause names that user and the schema; the object is
+    /// TABLES and the like.
     DefaultsOf(String),
-    /// A default privilege that others get on what the user itself will create; the schema's clause, and TABLES and the like. The object
-    /// is the user or group that gets it.
+    /// A default privilege of others on objects that the user itself will create: the schema's clause, and TABLES and the like.
+    /// The object is the user or group that gets it.
     OwnDefaults(String, &'static str),
 }
 

@@ -3,7 +3,7 @@
 
 pub(crate) use wire_postgres::statement::identifier;
 
-/// What testSecret runs if the secret names no test statement.
+/// The statement that testSecret runs if the secret names none.
 pub(crate) const CHECK: &str = "SELECT now()";
 
 /// Asks for the session's user.

@@ -184,7 +184,7 @@ fn split(text: &str, sign: char, escape: char) -> Vec<String> {
     all
 }
 
-/// A setting's value. A search path is a list of names, each a text of its own.
+/// A setting's value. A search path is a list of names, each written as a text.
 fn setting_value(name: &str, value: &str) -> String {
     if name != "search_path" {
         return literal(value);

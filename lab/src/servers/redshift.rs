@@ -169,7 +169,7 @@ impl Redshift {
         Redshift::shared_for(tls, u32::MAX).await
     }
 
-    /// The shared stand-in, replaced by a new one after so many uses, because its views list the privileges of all users.
+    /// The shared stand-in. After this many uses a new one replaces it, because its views list the privileges of all users.
     pub async fn shared_for(tls: Tls, uses: u32) -> io::Result<Arc<Redshift>> {
         static SHARED: Shared<Tls, Redshift> = Shared::new();
         SHARED.server(&tls, uses, async || Redshift::start(tls).await).await

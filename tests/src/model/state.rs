@@ -1,6 +1,6 @@
 //! The whole state at one moment: versions, labels, passwords, the lock, and the running steps.
 
-/// A version of the secret. It stands for its own password.
+/// A version of the secret. It is its own password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Version {
     /// The previous version before the first rotation.

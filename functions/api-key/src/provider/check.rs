@@ -100,7 +100,7 @@ impl Checker<'_> {
         calls: &[(&str, Option<(Call, bool)>)],
     ) -> Result<Provider, Problem> {
         let file = self.file;
-        // A file with servers of its own does not inherit the parent's sites.
+        // A file with its own servers does not inherit the parent's sites.
         let of_sites = if file.servers.is_some() { None } else { parent };
         let sites = either(file, of_sites, |file| &file.sites).into_iter().flatten();
         let shape = either(file, parent, |file| &file.secret).cloned();

@@ -4,7 +4,7 @@
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-/// What can stand between the braces.
+/// The names that can stand between the braces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Variable {
     /// `key`: the key of the version that the call is made for.

@@ -205,7 +205,7 @@ async fn another_host_cannot_vouch() {
         secret["username"] = theirs.user.as_str().into();
     });
     refused(&pair, &world.await, &["setSecret: NotOurs:", "127.0.0.1", "localhost"]).await;
-    // The same host with another port is not asked: the proof is made on the server that would be changed.
+    // With the same host and another port, that server is not asked: the proof is made on the server that would be changed.
     let port = theirs.server.port();
     let world = pair.world_with(&[], |secret| {
         secret["port"] = port.into();

@@ -107,7 +107,7 @@ impl Open {
         while let Some((kind, body)) = wire::message(&mut from).await? {
             let body = match kind {
                 b'Q' => self.translate(&mut session, &body, 0),
-                // In a prepared statement the name stands before the query, and the parameters' types after it.
+                // In a message for a prepared statement the name comes before the query, and the parameters' types after it.
                 b'P' => {
                     let name = body.iter().position(|byte| *byte == 0).map_or(0, |end| end + 1);
                     self.translate(&mut session, &body, name)
