@@ -25,7 +25,7 @@ pub(crate) struct Profile {
     pub options: String,
     /// MySQL's comment and attributes, with our mark.
     pub attributes: Map<String, Value>,
-    /// How many wrong logins lock the account; `None` if none do.
+    /// MySQL: how many wrong logins lock the account; `None` if none do.
     pub bears: Option<u32>,
     /// Whether the account is locked.
     pub locked: bool,
