@@ -1,5 +1,5 @@
-//! The pages say what is so: links and anchors lead somewhere, tests that are named exist, commands are known, every kind of error is
-//! explained, and every source file says what it is.
+//! Checks that the pages are true: links and anchors lead somewhere, tests and commands that they name exist, every kind of error
+//! is explained, and every source file has a description.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -34,7 +34,7 @@ fn anchors(page: &str) -> BTreeSet<String> {
     headings.map(|(_, line)| anchor(line)).collect()
 }
 
-/// What is wrong with a link, if anything. A link with the name of a test leads to the file that has it.
+/// The error about a link, if there is one. A link with the name of a test leads to the file that has it.
 fn broken(page: &Path, text: &str, target: &str) -> Option<String> {
     let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
     let folder = page.parent().expect("a page is in a folder");
@@ -94,7 +94,7 @@ fn xtask_verbs() -> BTreeSet<String> {
     verbs.map(str::to_owned).collect()
 }
 
-/// The commands of `turnlock`, from the list that its help is made of.
+/// The commands of `turnlock`, from the list behind its help.
 fn turnlock_commands() -> BTreeSet<String> {
     let source = read(&top().join("cli/src/command.rs"));
     let (_, list) = source.split_once("enum Command {").expect("turnlock has commands");
@@ -103,7 +103,7 @@ fn turnlock_commands() -> BTreeSet<String> {
     commands.map(|(name, _)| name.to_lowercase()).collect()
 }
 
-/// Whether a command line is one that somebody with this project can type.
+/// Whether a command line works for somebody with this project.
 fn known(command: &str, xtask: &BTreeSet<String>, turnlock: &BTreeSet<String>) -> bool {
     let words: Vec<&str> = command.split_whitespace().collect();
     match words[..] {
@@ -142,7 +142,7 @@ fn every_command_in_a_console_block_is_known() {
     assert!(seen > 10, "only {seen} commands were seen");
 }
 
-/// The texts in capitals that stand between quotes in some source: what a function reads from its environment.
+/// The texts in capitals between quotes in a source: the variables that a function reads from its environment.
 fn variables(source: &str) -> BTreeSet<String> {
     let is_name = |text: &&str| {
         text.len() > 5
@@ -165,7 +165,7 @@ fn every_variable_that_a_function_reads_is_in_the_table_and_in_the_template_if_a
     let (_, table) = page.split_once("## What is where in the environment").expect("the page has the table");
     let missing = read_here.iter().filter(|name| !table.contains(&format!("`{name}`")));
     nothing(&missing.map(|name| format!("docs/architecture.md: {name}")).collect::<Vec<_>>());
-    // What a layer or Lambda itself brings has no parameter.
+    // Variables that a layer or Lambda itself sets have no parameter.
     let template = read(&top().join("template.yaml"));
     let set = |name: &&String| !["SSL_CERT_FILE", "PROVIDERS_DIR"].contains(&name.as_str());
     let unset = read_here.iter().filter(set).filter(|name| !template.contains(&format!("{name}: ")));
@@ -181,7 +181,7 @@ fn figures_that_two_pages_tell_are_the_same_and_those_of_the_model_are_its_own()
         assert!(model.contains(&states.replace(',', "_")), "tests/model.rs does not assert {states}");
         assert!(readme.contains(states) && proof.contains(states), "{states}");
     }
-    // The table of the sweep adds up to the number beside it, which the front page repeats.
+    // The table of the sweep must add up to the number beside it, which the front page repeats.
     let number = |text: &str| text.trim().replace(',', "").parse::<u32>().ok();
     let (_, section) = proof.split_once("## The sweep").expect("the page tells of the sweep");
     let section = section.split("\n## ").next().unwrap_or_default();

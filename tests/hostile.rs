@@ -1,4 +1,4 @@
-//! Servers that pretend to be a database learn no password, take no memory, and are told apart in the error.
+//! Servers that pretend to be a database. They learn no password and exhaust no memory, and the error tells them apart.
 
 #![expect(clippy::unwrap_used, reason = "all of this is tests: a panic is their failure")]
 
@@ -16,14 +16,14 @@ mod hostile {
 
     const PASSWORD: &str = "F1rst-pa55-that-no-fake-may-see";
 
-    /// The longest that an answer of ours may take: the login's limit or the statement's, on a busy machine.
+    /// The longest time for an answer of ours: the limit of a login or of a statement, on a busy machine.
     const IN_TIME: Duration = Duration::from_secs(25);
 
-    /// What one process may hold while a fake talks; it is a debug build.
+    /// The memory that one process may hold while a fake server sends. It is a debug build.
     const MEMORY: u64 = 160 << 20;
 
-    /// Runs setSecret of an engine's function against the fake, which must fail with an error that has these parts. With TLS
-    /// the fake's certificate is one that the secret trusts.
+    /// Runs setSecret of an engine's function against the fake server. It must fail with an error that has these parts. With TLS,
+    /// the secret trusts the fake's certificate.
     async fn meets(engine: &str, case: &str, ssl: bool, script: Vec<Line>, parts: &[&str]) {
         let case = format!("{case}, {}", if ssl { "TLS" } else { "no TLS" });
         let fake = FakeServer::start(script).await.unwrap();

@@ -1,4 +1,4 @@
-//! The protocol holds in every history there is, and each protection is needed: without it the search finds what breaks.
+//! Checks that the protocol holds in every history, and that each protection is needed: without it, the search finds a failure.
 
 #![expect(clippy::print_stdout, reason = "shown when a test fails: the histories explain why")]
 
@@ -8,7 +8,7 @@ use Broken::{CurrentRefused, NoConvergence};
 use Protection::{FinishLogin, Lock, LoginUnderLock, PrimaryFirst, SecondLook, Unlabelled, UserCheck};
 use Strategy::{AlternatingUsers, DualPassword, SingleUser};
 
-/// Explores, prints the shortest history of whatever breaks, and compares it all with what is expected.
+/// Explores, prints the shortest history of each failure, and compares the result with the expected one.
 #[track_caller]
 fn check(strategy: Strategy, without: Option<Protection>, states: usize, broken: &[(Broken, usize)]) {
     let protocol = Protocol { strategy, without };
@@ -69,7 +69,7 @@ fn without_the_user_check_a_pending_changes_the_user_that_is_current() {
 
 #[test]
 fn what_a_strategy_does_not_need_changes_nothing_in_it() {
-    // One user with one password promises less, and every late step only changes what the ladder finds again.
+    // One user with one password promises less. Every late step only sets a password that the ladder finds again.
     for (protection, states) in [
         (Lock, 37_921),
         (SecondLook, 34_151),

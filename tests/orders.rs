@@ -1,5 +1,5 @@
-//! Steps that come twice, late, in another order, at once, and break off: on a real PostgreSQL they do what a small model of
-//! labels and passwords says, and where they run at once or break off, what they promise.
+//! Steps that are repeated, late, out of order, simultaneous or cut off. On a real PostgreSQL, steps in sequence do what a small
+//! model of labels and passwords predicts. Simultaneous or cut-off steps keep the promises.
 
 #![expect(clippy::unwrap_used, reason = "all of this is one test: a panic is its failure")]
 
@@ -18,10 +18,10 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
 
-/// So many play at the same time, each a part of the histories.
+/// How many runners play at the same time. Each plays a part of the histories.
 const RUNNERS: u32 = 4;
 
-/// One thing that happens. Tokens are counted from the newest.
+/// One event. `usize` counts tokens from the newest.
 #[derive(Clone, Debug)]
 enum Event {
     Rotate,
@@ -29,7 +29,7 @@ enum Event {
     Step(usize, Step),
     /// Two steps at once.
     Both([(usize, Step); 2]),
-    /// A step whose process is killed, or only its connection, before or after a call.
+    /// A step whose process is killed, or only its connection cut, before or after a call.
     Broken {
         back: usize,
         step: Step,
@@ -51,7 +51,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// The labels, which versions have a value, and whose password it is; versions by their index in `tokens`.
+/// The labels, the versions that have a value, and the version whose password is set; versions by their index in `tokens`.
 #[derive(Clone, Debug, PartialEq)]
 struct Model {
     filled: Vec<bool>,
@@ -61,7 +61,7 @@ struct Model {
 }
 
 impl Model {
-    /// Whether the step succeeds, and what it changes.
+    /// Makes the step's changes. Returns whether the step succeeds.
     fn step(&mut self, token: usize, step: Step) -> bool {
         if self.current == token {
             return true;
@@ -80,7 +80,7 @@ impl Model {
     }
 }
 
-/// A secret, its account, and every token so far, the version that was there first included.
+/// A secret, its account, and every token so far. The first one is the initial version.
 struct History {
     world: World,
     server: Arc<Postgres>,
@@ -117,7 +117,7 @@ impl History {
         self.server.can_login(&self.user, password, "postgres").await.unwrap()
     }
 
-    /// What is, as a model; none if no version logs in.
+    /// The real state as a model; `None` if no version logs in.
     async fn look(&self) -> Option<Model> {
         let mut password = None;
         for version in (0..self.tokens.len()).rev() {
@@ -135,7 +135,7 @@ impl History {
         })
     }
 
-    /// A token, counted from the newest; the first value was made by no rotation.
+    /// A token, counted from the newest. The initial version is left out, because no rotation made it.
     fn token(&self, back: usize) -> Option<usize> {
         self.tokens.len().checked_sub(back + 1).filter(|version| *version > 0)
     }
@@ -152,7 +152,7 @@ impl History {
         true
     }
 
-    /// What the dead left at the server ends before anybody looks: a statement that was sent takes effect.
+    /// Waits until sessions of dead processes have ended, because a statement that was sent still takes effect.
     async fn quiet(&self) {
         let sql = format!("SELECT count(*) FROM pg_stat_activity WHERE usename = '{}'", self.user);
         let quiet = async {
@@ -173,7 +173,7 @@ impl History {
     }
 }
 
-/// Plays the events, and then what the service would do to finish.
+/// Plays the events, and then finishes as the service would.
 async fn play(events: &[Event]) -> Result<(), TestCaseError> {
     let mut history = History::new().await;
     let mut model = history.look().await.unwrap();
@@ -220,7 +220,7 @@ async fn play(events: &[Event]) -> Result<(), TestCaseError> {
         if predicted {
             prop_assert_eq!(&now, &model, "after {:?}, which met {:?}", event, before);
         }
-        // Whatever ran at once or broke off: what was promoted logs in.
+        // After any event, simultaneous or cut off, a promoted version must log in.
         let promoted = now.current != before.current;
         prop_assert!(!promoted || now.password == now.current, "{:?} promoted what does not log in", event);
         model = now;
@@ -245,7 +245,7 @@ fn any_order_of_steps_does_what_the_model_says() {
     let seed = number("TURNLOCK_SEED").unwrap_or_else(|| u64::from(std::process::id()));
     let cases = number("TURNLOCK_CASES").unwrap_or(24) as u32;
     println!("{cases} histories, TURNLOCK_SEED={seed}");
-    // Most of a history is waiting, for values that steps out of order do not find.
+    // Several runners, because a history mostly waits for values that do not exist.
     thread::scope(|scope| {
         for runner in 0..RUNNERS {
             let seed = seed.wrapping_add(u64::from(runner));

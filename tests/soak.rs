@@ -1,7 +1,7 @@
-//! Thousands of rotations of many secrets, one lab, one function, one PostgreSQL: nothing grows, and nothing gets slower.
+//! Thousands of rotations of many secrets with one lab, one function, one PostgreSQL: nothing grows, and nothing gets slower.
 //!
-//! `cargo xtask soak` runs ten thousand of them and prints the table; among the other tests it is a hundred, so that it
-//! keeps working.
+//! `cargo xtask soak` runs ten thousand of them and prints the table. With the other tests it runs a hundred, which checks that
+//! it still works.
 
 #![expect(clippy::unwrap_used, reason = "all of this is one test: a panic is its failure")]
 
@@ -18,13 +18,13 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 const FUNCTION: &str = "rotate-postgres";
-/// So many rotations at a time, each with a process of the function.
+/// How many rotations run at a time, each in its own process of the function.
 const AT_ONCE: usize = 2;
-/// The run is looked at so often.
+/// How many parts the run has, each with a measurement.
 const PARTS: usize = 10;
 const FIRST: &str = "F1rst-0f-th0us4nds";
 
-/// What a process holds.
+/// The resources that a process holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Held {
     kilobytes: u64,
@@ -43,7 +43,7 @@ impl Held {
         Some(Held { kilobytes: number("VmRSS:")?, threads: number("Threads:")?, files })
     }
 
-    /// What all processes of the function hold together.
+    /// The resources that all processes of the function hold together.
     fn by_functions() -> Held {
         let own = format!("PPid:\t{}\n", std::process::id());
         let mut sum = Held::default();
@@ -63,7 +63,7 @@ impl Held {
     }
 }
 
-/// What was seen at the end of a part, when nothing was under way.
+/// The measurements at the end of a part, while no rotation is running.
 #[derive(Clone, Copy, Debug)]
 struct Look {
     rotations: usize,
@@ -113,7 +113,7 @@ impl Soak {
         Soak { lab: Arc::new(lab), server, secrets: names }
     }
 
-    /// Rotates so many times, the secrets in turn, and tells how long each took.
+    /// Runs these rotations, taking the secrets in turn, and returns how long each took.
     async fn rotate(&self, rotations: std::ops::Range<usize>) -> Vec<Duration> {
         let mut workers = JoinSet::new();
         for worker in 0..AT_ONCE {
@@ -136,7 +136,7 @@ impl Soak {
     }
 
     async fn look(&self, rotations: usize, mut took: Vec<Duration>) -> Look {
-        // The log of calls is for tests to read, and theirs to clear.
+        // The call log is for tests, which have to clear it.
         self.lab.clear_calls();
         took.sort();
         Look {
@@ -149,7 +149,7 @@ impl Soak {
         }
     }
 
-    /// Sessions of anybody else at the server. One that has just been left takes a moment to end.
+    /// The number of other sessions at the server. A session that was just closed takes a moment to end.
     async fn connections(&self) -> usize {
         let sql = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
         let mut count = usize::MAX;
@@ -180,20 +180,21 @@ async fn nothing_grows_and_nothing_gets_slower() {
     }
     let (first, last) = (looks[0], looks[PARTS - 1]);
     assert_eq!(last.connections, 0, "sessions are left open at the server");
-    // Connections that wait to be used again come and go.
+    // Connections that are kept for reuse come and go.
     assert!(last.function.files <= first.function.files + 4, "files are left open: {first:?}, {last:?}");
     assert!(last.function.threads <= first.function.threads, "threads: {first:?}, {last:?}");
     assert!(last.lab.files <= first.lab.files + 4 && last.tasks <= first.tasks + 4, "{first:?}, {last:?}");
     let grown = |before: Held, after: Held| after.kilobytes.saturating_sub(before.kilobytes);
-    // For each invocation the runtime client sets `_X_AMZN_TRACE_ID`, and the C library never frees an old value: 0.7 kB a rotation.
+    // The runtime client sets `_X_AMZN_TRACE_ID` for each invocation, and the C library never frees an old value: 0.7 kB a
+    // rotation.
     let between = (part * (PARTS - 1)) as u64;
     let traces = between * 3 / 4;
     let most = 2_048 + first.function.kilobytes / 10 + traces;
     assert!(grown(first.function, last.function) < most, "the function grows: {first:?}, {last:?}");
-    // The lab keeps every version, as the service does for a day; its value with the certificate has two kilobytes.
+    // The lab keeps every version, as the service does for a day. A value with the certificate has two kilobytes.
     let kept = 4 * between;
     assert!(grown(first.lab, last.lab) < 8_192 + kept, "the lab grows: {first:?}, {last:?}");
-    // A short run is all noise.
+    // The times of a short run vary too much.
     if rotations >= 2_000 {
         assert!(last.median < first.median * 3 / 2, "it gets slower: {first:?}, {last:?}");
     }

@@ -1,4 +1,4 @@
-//! The pages can be read without effort: few long sentences, none over forty words, and no page without an end.
+//! Checks that the pages are easy to read: few long sentences, none over forty words, and no endless page.
 
 use rotation_tests::pages::{files, lines, nothing, read, shown};
 
@@ -8,7 +8,7 @@ const LONG: usize = 25;
 /// No sentence has more words than this.
 const LONGEST: usize = 40;
 
-/// So many of a hundred sentences may be long.
+/// How many of a hundred sentences may be long.
 const LONG_OF_A_HUNDRED: usize = 8;
 
 /// No page has more lines than this.
@@ -40,7 +40,7 @@ fn paragraphs(page: &str) -> Vec<String> {
     paragraphs
 }
 
-/// What stands behind the bullet or number of a list item, if the line begins one.
+/// The text after the bullet or number of a list item, if the line begins one.
 fn list_item(line: &str) -> Option<&str> {
     let bullet = line.strip_prefix("- ").or_else(|| line.strip_prefix("* "));
     bullet.or_else(|| {
@@ -66,7 +66,7 @@ fn sentences(text: &str) -> Vec<String> {
     sentences
 }
 
-/// How many words a sentence has. A dash or an equals sign alone is none.
+/// The number of words in a sentence. A dash or an equals sign alone does not count.
 fn words(sentence: &str) -> usize {
     sentence.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric)).count()
 }
@@ -83,7 +83,7 @@ fn too_many_are_long(lengths: &[usize]) -> bool {
     long * 100 > lengths.len() * LONG_OF_A_HUNDRED
 }
 
-/// What is wrong with the length of a page, if anything.
+/// The error about the length of a page, if it is too long.
 fn too_many_lines(name: &str, page: &str) -> Option<String> {
     let (lines, most) =
         (page.lines().count(), if name == "README.md" { LINES_OF_THE_FRONT_PAGE - 1 } else { LINES });

@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 enum Held {
     Postgres(Client),
     MySql(Conn),
-    /// HTTP has no sessions, so this is a client that goes on using the key that it began with.
+    /// HTTP has no sessions, so this client keeps using its first key.
     Key(u16, String),
 }
 
@@ -42,7 +42,6 @@ pub(crate) fn open(engine: Engine, port: u16) -> Open {
     })
 }
 
-/// Logs in and out.
 pub(crate) fn login(open: &Open) -> Login {
     let open = Arc::clone(open);
     Arc::new(move |value| {

@@ -25,7 +25,7 @@ const PART: Part = Part {
     end: "<!-- end of continuity -->",
 };
 
-/// So many milliseconds stand for an hour.
+/// The number of milliseconds that stand for an hour.
 const HOUR: u64 = 500;
 /// The time between two rotations: four hours, the shortest that Secrets Manager allows.
 const EVERY: Duration = Duration::from_millis(HOUR * 4);

@@ -1,4 +1,4 @@
-//! Counts what a rotation asks for: calls of Secrets Manager and their depth, connections, round trips, refused logins.
+//! Counts the costs of a rotation: calls of Secrets Manager and their depth, connections, round trips, refused logins.
 
 use std::collections::BTreeMap;
 use std::io;

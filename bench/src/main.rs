@@ -149,7 +149,8 @@ async fn bench(arguments: Arguments) -> io::Result<()> {
             let counted = count::count(&lab, &subjects, &servers, &CASES[at], side).await;
             match counted {
                 Ok(count) => drop(results.counts.insert((at, side), count)),
-                // Python's driver needs another package for MySQL logins without TLS. Without it a row is missing, and the run goes on.
+                // Python's driver needs another package for MySQL logins without TLS. If it is missing, the run continues without
+                // this row.
                 Err(error) if side == Side::Theirs => eprintln!("not counted: {error}"),
                 Err(error) => return Err(error),
             }

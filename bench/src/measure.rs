@@ -27,9 +27,9 @@ impl Rotation {
 /// The measurements of one process.
 #[derive(Clone, Debug)]
 pub(crate) struct Life {
-    /// From its start until it asked for work.
+    /// The time from its start until it asked for work.
     pub(crate) ready: Duration,
-    /// From its start until the first rotation was finished.
+    /// The time from its start until the first rotation was finished.
     pub(crate) cold: Duration,
     pub(crate) first: Rotation,
     pub(crate) warm: Vec<Rotation>,
@@ -70,7 +70,7 @@ pub(crate) async fn rotate(lab: &Lab, secret: &str, function: &RunningFunction) 
     Ok(rotation)
 }
 
-/// From the start of a process that does nothing until it asked for work, and its memory.
+/// The time from the start of an idle process until it asked for work, and its memory.
 pub(crate) async fn idle(function: Function) -> io::Result<(Duration, u64)> {
     let function = function.start().await?;
     function.invoke(serde_json::Value::Null).await.map_err(io::Error::other)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// How long each call to Secrets Manager takes, in milliseconds.
 pub(crate) const LATENCIES: [u64; 4] = [0, 5, 10, 25];
 
-/// Which server.
+/// The server of a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Engine {
     Postgres,

@@ -1,4 +1,4 @@
-//! Everything that was measured, and the figures made of it.
+//! The measurements of a run, and the figures computed from them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::measure::{Life, Rotation};
 use crate::plan::CASES;
 use crate::subject::Side;
 
-/// All of a run.
+/// The measurements of one run.
 #[derive(Default)]
 pub(crate) struct Results {
     /// By case, latency in milliseconds, and side.

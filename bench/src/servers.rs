@@ -62,7 +62,7 @@ impl Servers {
         Ok(Servers { postgres, mysql, mariadb, redshift, issuer })
     }
 
-    /// Where a server listens.
+    /// The port of a server.
     pub(crate) fn port(&self, engine: Engine) -> u16 {
         match engine {
             Engine::Postgres => self.postgres.port(),

@@ -57,7 +57,7 @@ impl Bucket {
     }
 }
 
-/// Rotates so many secrets. Each begins at a random moment of a window of so many seconds.
+/// Simulates secrets that each rotate at a random moment of a window of this many seconds.
 pub(crate) fn run(secrets: u32, window: u64, seed: u64) -> Outcome {
     let mut random = StdRng::seed_from_u64(seed);
     let mut bucket = Bucket { rate: WRITES, left: WRITES, at: 0 };

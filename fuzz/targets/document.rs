@@ -1,4 +1,5 @@
-//! A secret's value: it is read as every JSON reader reads it, survives a rotation, and what follows it can be read and follows.
+//! A secret's value. The function reads it as every JSON reader does, a rotation keeps its other fields, and the next value can
+//! be read and renewed again.
 
 #![no_main]
 
@@ -16,7 +17,7 @@ use rotation::value::password::Rules;
 use rotation::value::settings::Settings;
 use serde_json::Value;
 
-/// A password that stands in no word of ours.
+/// A password that no text of ours contains.
 const PASSWORD: &str = "Qx7-vK2~mZ9+tR4_";
 
 fuzz_target!(|text: &str| {
@@ -25,7 +26,7 @@ fuzz_target!(|text: &str| {
         assert!(!matches!(read, Ok(Value::Object(_))), "an object was not seen");
         return;
     };
-    // What no reader takes to the end, such as a number beyond all bounds, is kept as it stands.
+    // A JSON reader may reject a value that the function keeps as it is, such as an enormous number.
     if let Ok(Value::Object(read)) = serde_json::from_str(text) {
         assert_eq!(fields.keys().count(), read.len());
         assert!(read.iter().all(|(key, value)| fields.value(key).as_ref() == Some(value)));
@@ -38,7 +39,7 @@ fuzz_target!(|text: &str| {
     };
     let before = others(&fields);
     let written = Document::Object(changed).to_text();
-    // More than a secret may hold.
+    // The value is larger than a secret may be.
     let Ok(written) = written else { return };
     #[expect(clippy::disallowed_methods, reason = "exposes a value made for this target, to read it again")]
     let again = Document::parse(written.expose());
@@ -51,7 +52,7 @@ fuzz_target!(|text: &str| {
     }
 });
 
-/// Reads an account and what follows it, twice, as two rotations do.
+/// Reads an account and its next value, twice, like two rotations.
 fn follow<D: Dialect>(target: &D, document: &Document) {
     let settings = Settings::read(&|_| None).expect("an empty environment says nothing wrong");
     let rules = Rules { lengths: 1..=64, length: 32, exclude: "", never: "", mixed: false };

@@ -1,4 +1,4 @@
-//! The event: whatever it says, it is understood or refused in words that forge no log line; keys nobody knows change nothing.
+//! The event. The function understands it, or refuses it in words that cannot forge a log line. Unknown keys change nothing.
 
 #![no_main]
 
@@ -17,7 +17,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// What was understood.
+/// A line about the event.
 fn tell(event: &Value) -> String {
     match event::parse(event) {
         Ok(Event::Rotate(request)) => {

@@ -1,5 +1,5 @@
-//! The lab's wire parser: however traffic is cut into pieces it is the same messages, none is empty, none is longer than what is
-//! there. The first byte chooses the protocol; then pieces, each with a byte for its direction and length.
+//! The lab's parser of wire protocols. However traffic is split, the messages stay the same, none is empty, and none is longer
+//! than the input. The first byte chooses the protocol. Pieces follow, each with a byte for its direction and length.
 
 #![no_main]
 
@@ -13,7 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
     let traffic = turns(rest);
     let whole = messages(protocol, &traffic, usize::MAX);
     let apart = messages(protocol, &traffic, 1 + usize::from(first / 4));
-    // Once the traffic is encrypted, or a body comes in pieces, each read is a message.
+    // After encryption has begun, or in a chunked body, each read is a message.
     match last_whole(protocol, &whole) {
         None => assert_eq!(whole, apart),
         Some(at) => {
@@ -23,11 +23,11 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// The message after which no other is known as one.
+/// The last message with known borders, if there is one.
 fn last_whole(protocol: Protocol, messages: &[Message]) -> Option<usize> {
     let mut numbered = messages.iter().enumerate();
     let found = match protocol {
-        // Every other message has a length in it.
+        // Every other message contains its length.
         Protocol::Postgres => numbered
             .find(|(_, (way, bytes))| *way == Direction::ToClient && matches!(&bytes[..], [b'S' | b'G'])),
         Protocol::Http => numbered.find(|(_, (_, bytes))| {
@@ -43,7 +43,7 @@ fn last_whole(protocol: Protocol, messages: &[Message]) -> Option<usize> {
     found.map(|(at, _)| at)
 }
 
-/// What each side said in all.
+/// All bytes that each side has sent.
 fn said(messages: &[Message]) -> [Vec<u8>; 2] {
     [Direction::ToServer, Direction::ToClient].map(|way| {
         let of = messages.iter().filter(|(direction, _)| *direction == way);
@@ -53,7 +53,7 @@ fn said(messages: &[Message]) -> [Vec<u8>; 2] {
 
 type Message = (Direction, Vec<u8>);
 
-/// What each side says in its turn.
+/// The traffic as turns, each of one side.
 fn turns(mut bytes: &[u8]) -> Vec<Message> {
     let mut turns: Vec<Message> = Vec::new();
     while let Some((head, rest)) = bytes.split_first() {
@@ -68,7 +68,8 @@ fn turns(mut bytes: &[u8]) -> Vec<Message> {
     turns
 }
 
-/// The messages that come out when each turn arrives in pieces of this size; what is left over goes on in the next turn.
+/// The messages that the parser finds if each turn arrives in pieces of this size. A rest continues in the next turn of that
+/// side.
 fn messages(protocol: Protocol, traffic: &[Message], piece: usize) -> Vec<Message> {
     let mut framing = Framing::new(protocol);
     let (mut found, mut up, mut down) = (Vec::new(), Vec::new(), Vec::new());

@@ -1,5 +1,5 @@
-//! Host comparison, behind which an admin acts: two names are one server only if DNS takes them for one, or RDS says so; and an
-//! address inside stays inside in every disguise. Two names, separated by a NUL.
+//! The comparison of hosts, which decides whether an admin acts. Two names are one server only if DNS treats them as equal, or
+//! RDS says so. An internal address stays internal in every disguise. The input is two names, separated by a NUL.
 
 #![no_main]
 
@@ -22,7 +22,7 @@ fuzz_target!(|text: &str| {
     assert_eq!(one, canonical(child) == canonical(admin), "{child:?} and {admin:?}");
     assert!(same(child, &format!("{}.", child.to_ascii_uppercase()), false));
     assert_eq!(folded(&folded(child)), folded(child));
-    // Of two names that are one server, a certificate that fits one fits the other.
+    // If two names are one server, a certificate for one fits the other.
     if let (true, Ok(child), Ok(admin)) = (one, server_name(child), server_name(admin)) {
         assert!(child.to_str().eq_ignore_ascii_case(&admin.to_str()));
     }
@@ -31,7 +31,7 @@ fuzz_target!(|text: &str| {
     }
 });
 
-/// What the guard says, where RDS would say `known`.
+/// The guard's verdict if RDS answers `known`.
 fn same(child: &str, admin: &str, known: bool) -> bool {
     let server = |host: &str| Server { host: host.to_owned(), port: 5432, tls: Tls::Plaintext };
     let ask = async |asked: &str, about: &str| {

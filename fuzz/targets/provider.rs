@@ -1,5 +1,5 @@
-//! A provider file, and what a secret's fields put into its requests: a file is refused with a line, or every request goes where
-//! the file says and carries what it says, whatever the fields contain. The file ends at the first NUL, fields come behind it.
+//! A provider file, and the values of a secret in its requests. Either the file is refused with a line, or every request goes to
+//! the file's target with the file's content, whatever the values contain. The file ends at the first NUL; the values follow.
 
 #![no_main]
 
@@ -31,7 +31,7 @@ fuzz_target!(|text: &str| {
     }
 });
 
-/// Makes a request in which every variable is this value, and looks where it goes.
+/// Makes a request in which every variable has this value, and checks its target.
 fn ask(provider: &Provider, call: &Call, value: &str) {
     let mut fields = Fields::empty();
     let shape = &provider.secret;

@@ -1,5 +1,5 @@
-//! Names and texts that are quoted for MySQL and MariaDB: real servers give them back as they were, in the session that the
-//! function sets up. What a name may not be, the servers say; but they never take it for something else.
+//! Names and texts quoted for MySQL and MariaDB. In a session set up like the function's, real servers return them unchanged. A
+//! server may refuse a name, but must never take it for another one.
 
 #![no_main]
 
@@ -16,12 +16,12 @@ use tokio::runtime::Runtime;
 /// The servers' limit on names, in characters (MySQL Reference Manual, "Identifier Length Limits").
 const NAME: usize = 64;
 
-/// ER_WRONG_COLUMN_NAME, ER_TOO_LONG_IDENT and ER_INVALID_CHARACTER_STRING: the server's opinion of a name, not of our quoting.
+/// ER_WRONG_COLUMN_NAME, ER_TOO_LONG_IDENT and ER_INVALID_CHARACTER_STRING: the server refuses the name, not our quoting.
 const NO_NAME: [u16; 3] = [1166, 1059, 1300];
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime starts"));
 
-/// One server of each release that can be had here, for the whole process.
+/// One server of each release that is available here, for the whole process.
 static SESSIONS: LazyLock<Mutex<Vec<Conn>>> = LazyLock::new(|| Mutex::new(RUNTIME.block_on(sessions())));
 
 async fn sessions() -> Vec<Conn> {
@@ -39,7 +39,7 @@ async fn sessions() -> Vec<Conn> {
 
 // The servers start before the time of the run begins.
 fuzz_target!(init: LazyLock::force(&SESSIONS), |text: &str| {
-    // A NUL is refused before anything is quoted.
+    // The function refuses a NUL before it quotes anything.
     if text.contains('\0') {
         return;
     }
@@ -47,8 +47,8 @@ fuzz_target!(init: LazyLock::force(&SESSIONS), |text: &str| {
     let quoted = account.sql();
     let user = quoted.strip_suffix("@'%'").expect("an account ends in its host part");
     let texts = format!("SELECT {}, {user}", literal(text));
-    // In names these servers keep three bytes for a character, and put a question mark for any that needs more; and what is too
-    // long for an alias, some cut off.
+    // In names these servers store at most three bytes for a character, and replace others with a question mark. Some servers cut
+    // off an alias that is too long.
     let fits = text.chars().count() <= NAME && text.chars().all(|letter| letter <= '\u{ffff}');
     let is_name = fits && !text.is_empty();
     let name = identifier(text);
@@ -67,7 +67,7 @@ fuzz_target!(init: LazyLock::force(&SESSIONS), |text: &str| {
             Err(error) => panic!("{named}: {error}"),
         };
         let row = row.unwrap_or_else(|| panic!("{named}: no row"));
-        // They take away what does not show at the beginning of a column's name.
+        // The servers remove invisible characters at the beginning of a column's name.
         let shown =
             |name: &str| name.trim_start_matches(|letter: char| !letter.is_ascii_graphic()).to_owned();
         let given = row.columns_ref()[0].name_str();

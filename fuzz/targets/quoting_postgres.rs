@@ -1,4 +1,4 @@
-//! Names and texts that are quoted for PostgreSQL: a real server gives them back as they were, however it reads backslashes.
+//! Names and texts quoted for PostgreSQL. A real server returns them unchanged, however it reads backslashes.
 
 #![no_main]
 
@@ -34,7 +34,7 @@ async fn sessions() -> Vec<Client> {
 
 // The servers start before the time of the run begins.
 fuzz_target!(init: LazyLock::force(&SESSIONS), |text: &str| {
-    // Neither can hold a NUL, and both are refused before they are quoted; a name is not empty.
+    // The function refuses a NUL in both before it quotes them. A name is not empty.
     if text.is_empty() || text.contains('\0') {
         return;
     }

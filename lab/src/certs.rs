@@ -14,7 +14,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
-/// What is right or wrong with a server's certificate.
+/// Whether a server's certificate is valid, or its flaw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Valid for `localhost`, `127.0.0.1` and `::1`.
@@ -27,7 +27,7 @@ pub enum Kind {
     UnknownAuthority,
 }
 
-/// An authority of our own, made anew each time: nothing that is checked in can run out.
+/// An authority made anew each time, so that no certificate in the repository can expire.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }

@@ -1,6 +1,6 @@
-//! Clients that log in with AWSCURRENT over and over while something happens to it, each with a copy as old as real caches keep
-//! it, and pools that keep their sessions for a while: how many logins were accepted, how many refused, for how long nobody got
-//! in, and how many sessions broke. Knows no target: a closure logs in.
+//! Clients that log in with AWSCURRENT over and over while a rotation runs, each with a copy as old as real caches keep it, and
+//! pools that keep their sessions for a while. The tally counts accepted and refused logins and broken sessions, and measures how
+//! long a client was kept out. This module knows no target: a closure logs in.
 
 use std::io;
 use std::pin::Pin;
@@ -14,25 +14,25 @@ use tokio::task::JoinSet;
 use crate::lock::locked;
 use crate::secrets::Secrets;
 
-/// Logs in with a secret's value: true if it was accepted, false if it was refused, an error if there was no answer.
+/// Logs in with a secret's value: true if the server accepted, false if it refused, an error if it did not answer.
 pub type Login = Arc<dyn Fn(Value) -> Attempt + Send + Sync>;
-/// A login under way.
+/// A login that is under way.
 pub type Attempt = Pin<Box<dyn Future<Output = io::Result<bool>> + Send>>;
 
-/// Logs in and stays: the session if the login was accepted, none if it was refused, an error if there was no answer.
+/// Logs in and keeps the session: the session if the server accepted, `None` if it refused, an error if it did not answer.
 pub type Open = Arc<dyn Fn(Value) -> Opening + Send + Sync>;
-/// A login under way that is to stay.
+/// A login that is under way, for a session to keep.
 pub type Opening = Pin<Box<dyn Future<Output = Opened> + Send>>;
-/// What came of it.
+/// The outcome of such a login.
 pub type Opened = io::Result<Option<Box<dyn Session>>>;
 
-/// What a pool keeps open.
+/// A session that a pool keeps open.
 pub trait Session: Send {
-    /// Uses it once, as an application would; an error means that it broke.
+    /// Uses the session once, as an application would. An error means that the session broke.
     fn ask(&mut self) -> Pin<Box<dyn Future<Output = io::Result<()>> + Send + '_>>;
 }
 
-/// Of a login that does not stay.
+/// The session of a login that closes at once.
 impl Session for () {
     fn ask(&mut self) -> Pin<Box<dyn Future<Output = io::Result<()>> + Send + '_>> {
         Box::pin(async { Ok(()) })
@@ -42,9 +42,10 @@ impl Session for () {
 /// How clients behave.
 #[derive(Clone, Copy, Debug)]
 pub struct Habits {
-    /// How many there are.
+    /// The number of clients.
     pub clients: usize,
-    /// How old a client lets its copy of the secret become; a refusal makes it read again at once, as AWS's caching clients do.
+    /// How old a client lets its copy of the secret become. After a refusal it reads the secret again at once, as AWS's caching
+    /// clients do.
     pub cache: Duration,
     /// How long a client waits after a login, and before each use of a session.
     pub pause: Duration,
@@ -57,14 +58,14 @@ impl Default for Habits {
 }
 
 impl Habits {
-    /// What the client with this number has of a time, so that not all do the same at once.
+    /// This client's share of a time, so that not all clients act at the same moment.
     fn share(&self, time: Duration, number: usize) -> Duration {
         let part = |number| u32::try_from(number).unwrap_or(u32::MAX);
         time / part(self.clients.max(1)) * part(number)
     }
 }
 
-/// What came of the logins so far.
+/// The outcomes of the logins so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Logins that were accepted.
@@ -75,11 +76,11 @@ pub struct Tally {
     pub unanswered: u64,
     /// Sessions that broke while they were open.
     pub cut: u64,
-    /// What the first of those two met.
+    /// The first error: of a login without an answer, or of a session that broke.
     pub trouble: Option<String>,
-    /// The longest that a client was kept out: from its first refused login to its next accepted one.
+    /// The longest time that a client was kept out, from its first refused login to its next accepted one.
     pub gap: Duration,
-    /// Logins that were accepted with each version, in the order in which the versions were first used.
+    /// Accepted logins with each version, in the order in which the versions were first used.
     pub by_version: Vec<(String, u64)>,
 }
 
@@ -90,7 +91,7 @@ impl Tally {
         self.accepted + self.refused + self.unanswered
     }
 
-    /// A line of a table: engine, strategy, logins, refused ones, the longest that a client was kept out.
+    /// A line of a table: engine, strategy, logins, refused logins, the longest time that a client was kept out.
     #[must_use]
     pub fn line(&self, engine: &str, strategy: &str) -> String {
         let Tally { refused, gap, .. } = self;
@@ -111,7 +112,7 @@ impl Tally {
             }
             Ok(None) => {
                 self.refused += 1;
-                // Told while it lasts too, or a client that never gets in again would not count.
+                // Measured at every refusal, so that a client that never gets in again counts too.
                 let since = kept_out.get_or_insert_with(Instant::now);
                 self.gap = self.gap.max(since.elapsed());
             }
@@ -127,7 +128,7 @@ impl Tally {
     }
 }
 
-/// Clients at work. They stop with this value.
+/// Running clients. They stop when this value is dropped.
 pub struct Clients {
     secrets: Secrets,
     secret: String,
@@ -139,20 +140,21 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Sends clients to work on a secret. The secret is read beside the lab's HTTP server, so its call log stays the function's.
+    /// Starts clients that use a secret. They read it without the lab's HTTP server, so the call log has only the function's
+    /// calls.
     #[must_use]
     pub fn start(secrets: &Secrets, secret: &str, habits: Habits, login: Login) -> Clients {
         let open: Open = Arc::new(move |value| {
             let attempt = login(value);
             Box::pin(async move { Ok(attempt.await?.then(|| Box::new(()) as Box<dyn Session>)) })
         });
-        // Their copies do not all grow old at the same moment.
+        // Spread, so that not all copies become too old at the same moment.
         let copy = |number| Copy::new(secrets, secret, habits.cache, habits.share(habits.cache, number));
         Clients::send(secrets, secret, habits, Duration::ZERO, &open, copy)
     }
 
-    /// Opens a pool, whose clients share one copy of the secret: each keeps a session, uses it again and again, and after
-    /// `lifetime` opens another in its place.
+    /// Opens a pool whose clients share one copy of the secret. Each client keeps a session and uses it again and again. After
+    /// `lifetime` it opens another.
     #[must_use]
     pub fn pool(secrets: &Secrets, secret: &str, habits: Habits, lifetime: Duration, open: &Open) -> Clients {
         let copy = Copy::new(secrets, secret, habits.cache, habits.cache);
@@ -185,21 +187,21 @@ impl Clients {
         Clients { secrets: secrets.clone(), secret: secret.to_owned(), tally, last, enough, work }
     }
 
-    /// What came of it so far.
+    /// The outcomes so far.
     #[must_use]
     pub fn tally(&self) -> Tally {
         locked(&self.tally).clone()
     }
 
-    /// Waits until `is_enough` of the tally.
+    /// Waits until `is_enough` accepts the tally.
     pub async fn until(&self, is_enough: impl Fn(&Tally) -> bool) {
         while !is_enough(&self.tally()) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    /// Waits until every client has logged in with what is AWSCURRENT now: nobody has an older copy any more, so that the next
-    /// rotation may begin, as with any real schedule.
+    /// Waits until every client has logged in with the present AWSCURRENT. Then no client has an older copy, and the next
+    /// rotation may begin, as with a real schedule.
     pub async fn renewed(&self) {
         let current = self.secrets.version_with(&self.secret, "AWSCURRENT");
         while locked(&self.last).iter().any(|last| Some(last) != current.as_ref()) {
@@ -207,7 +209,7 @@ impl Clients {
         }
     }
 
-    /// Lets each client finish its last login, and tells what came of all of them.
+    /// Lets each client finish its last login, and returns the tally.
     ///
     /// # Panics
     /// If the closure panicked.
@@ -232,7 +234,7 @@ struct Client {
 
 impl Client {
     async fn work(self, number: usize) {
-        // Nor do all sessions end at the same moment.
+        // Spread, so that not all sessions end at the same moment either.
         let mut lifetime = self.habits.share(self.lifetime, number + 1);
         let mut kept_out: Option<Instant> = None;
         while !self.is_enough() {
@@ -254,7 +256,7 @@ impl Client {
         }
     }
 
-    /// Uses a session until its time is over or it breaks.
+    /// Uses a session until its lifetime is over or it breaks.
     async fn keep(&self, mut session: Box<dyn Session>, lifetime: Duration) {
         let opened = Instant::now();
         while opened.elapsed() < lifetime && !self.is_enough() {
@@ -272,7 +274,7 @@ impl Client {
     }
 }
 
-/// A copy of AWSCURRENT that grows old.
+/// A copy of AWSCURRENT that is read again when it is too old.
 struct Copy {
     secrets: Secrets,
     secret: String,
@@ -282,7 +284,7 @@ struct Copy {
 }
 
 impl Copy {
-    /// A copy that has this long to go.
+    /// Reads a copy that stays fresh for `left`.
     fn new(secrets: &Secrets, secret: &str, cache: Duration, left: Duration) -> Arc<Mutex<Copy>> {
         let (secrets, secret) = (secrets.clone(), secret.to_owned());
         let mut copy = Copy { secrets, secret, cache, held: None, stale: Instant::now() + left };
@@ -290,7 +292,7 @@ impl Copy {
         Arc::new(Mutex::new(copy))
     }
 
-    /// The version and its value, read again if the copy is too old.
+    /// The version and its value. Reads the secret again if the copy is too old.
     fn look(&mut self) -> Option<(String, Value)> {
         if Instant::now() >= self.stale {
             self.held = self.read();

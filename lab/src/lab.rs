@@ -1,4 +1,4 @@
-//! A running lab: Secrets Manager over HTTP, and what rotates its secrets.
+//! A running lab: Secrets Manager over HTTP, and the rotator of its secrets.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,26 +17,26 @@ use crate::secrets::service::{Pace, Service};
 use crate::secrets::state::State;
 use crate::secrets::{Call, Clock, Faults, Refusal, Secrets, call, server};
 
-/// How a lab is set up. The default is enough for most tests.
+/// The settings of a lab. The default is enough for most tests.
 #[derive(Clone)]
 pub struct Options {
-    /// The port on 127.0.0.1; 0 takes a free one.
+    /// The port on 127.0.0.1; 0 picks a free one.
     pub port: u16,
-    /// The account of callers that `accounts` does not name.
+    /// The AWS account of callers that `accounts` does not list.
     pub account: String,
-    /// The Region of unsigned calls and of the library's handle; signed calls name theirs.
+    /// The Region of unsigned calls and of the library's handle. A signed call names its own.
     pub region: String,
-    /// The accounts behind access keys: for calls across accounts, and to check signatures.
+    /// The AWS accounts behind access keys: for calls across accounts, and to check signatures.
     pub accounts: BTreeMap<String, Account>,
-    /// Refuse requests that are not signed, or not by an access key and secret key of `accounts`.
+    /// Whether to refuse requests that are not signed, or not with an access key and secret key of `accounts`.
     pub check_signatures: bool,
-    /// Keep the secrets on disk, encrypted; without it they end with the lab.
+    /// The encrypted file that keeps the secrets; without it they end with the lab.
     pub state: Option<StateFile>,
-    /// How long each call takes, as if the lab were a Region away.
+    /// The duration of each call, as if the lab were a Region away.
     pub latency: Duration,
     /// How far GetSecretValue and BatchGetSecretValue lag behind the writes.
     pub value_lag: Duration,
-    /// How far DescribeSecret, ListSecrets and ListSecretVersionIds do.
+    /// How far DescribeSecret, ListSecrets and ListSecretVersionIds lag behind the writes.
     pub metadata_lag: Duration,
     /// How often a failed rotation is tried.
     pub retries: Retries,
@@ -60,7 +60,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// What the service itself is told.
+    /// The options of the service itself.
     fn of_service(self) -> (Callers, Pace) {
         let Self { account, region, accounts, check_signatures, latency, value_lag, metadata_lag, .. } = self;
         let unsigned = Caller { access_key: String::new(), account, region };
@@ -68,7 +68,7 @@ impl Options {
     }
 }
 
-/// A running lab. Dropped, it closes every connection and ends every rotation.
+/// A running lab. When it is dropped, it closes every connection and ends every rotation.
 pub struct Lab {
     service: Arc<Service>,
     rotator: Arc<Rotator>,
@@ -109,36 +109,36 @@ impl Lab {
         format!("http://{}", self.address)
     }
 
-    /// The secrets, to act and look without HTTP.
+    /// The secrets, for reads and writes without HTTP.
     #[must_use]
     pub fn secrets(&self) -> Secrets {
         Secrets { service: Arc::clone(&self.service), caller: self.service.unsigned() }
     }
 
-    /// The calls that have ended since the log was cleared, by number.
+    /// The calls that have ended since the log was cleared, sorted by number.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         self.service.calls.all()
     }
 
-    /// Empties the call log and begins to number anew.
+    /// Empties the call log and numbers calls from the start.
     pub fn clear_calls(&self) {
         self.service.calls.clear();
     }
 
-    /// The longest chain of calls one after another; calls that overlap count once.
+    /// The longest chain of calls that follow each other. Calls that overlap count once.
     #[must_use]
     pub fn depth(&self) -> usize {
         call::depth(&self.calls())
     }
 
-    /// The faults, to be set and looked at.
+    /// The faults, to set and to inspect.
     #[must_use]
     pub fn faults(&self) -> Faults {
         self.service.faults.clone()
     }
 
-    /// Asks `hook` after the effect of each call, while its answer is held back. Replaces the hook before.
+    /// Runs `hook` after the effect of each call, and holds back the answer until the hook returns. It replaces the hook before.
     pub fn on_call<F>(&self, hook: impl Fn(Call) -> F + Send + Sync + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -163,32 +163,31 @@ impl Lab {
         self.service.set_pace(Pace { value_lag, metadata_lag, ..self.service.pace() });
     }
 
-    /// Attaches a rotation function under a name, and returns its ARN in the lab's own Region. Secrets of any Region
-    /// rotate by it.
+    /// Attaches a rotation function under a name, and returns its ARN in the lab's own Region. Secrets of any Region can use it.
     pub fn attach(&self, name: &str, function: Arc<dyn Invoke>) -> String {
         self.rotator.attach(name, function);
         self.service.function_arn(name)
     }
 
-    /// What the service has published about rotations so far: the last thousand events.
+    /// The events about rotations that the service has published so far: the last thousand.
     #[must_use]
     pub fn events(&self) -> Vec<Event> {
         self.rotator.events().clone()
     }
 
-    /// What the service publishes about rotations from now on.
+    /// The events about rotations that the service publishes from now on.
     #[must_use]
     pub fn follow(&self) -> broadcast::Receiver<Event> {
         self.rotator.follow()
     }
 
-    /// Rotates a secret by the function configured for it, and waits for the end.
+    /// Rotates a secret with the function configured for it, and waits for the end.
     pub async fn rotate(&self, secret_id: &str) -> Result<Rotation, Refusal> {
         let token = self.secrets().begin_rotation(secret_id)?;
         self.reattempt(secret_id, &token).await
     }
 
-    /// Drives a rotation that was begun before, from createSecret, with the same token.
+    /// Repeats a rotation that was begun before, from createSecret on, with the same token.
     pub async fn reattempt(&self, secret_id: &str, token: &str) -> Result<Rotation, Refusal> {
         let key = self.secrets().find(secret_id)?.key;
         Ok(rotation::drive(&self.rotator, &self.service, &Begun { key, token: token.into() }).await)
@@ -213,7 +212,8 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        // Hooks and functions may hold the lab's own handles; without this neither would ever go, nor their processes.
+        // Hooks and functions may hold handles of the lab. If they stayed, neither the lab nor the functions' processes would
+        // end.
         *self.service.on_call.lock().expect("nothing panics while it holds the hook") = None;
         self.service.faults.clear();
         self.rotator.functions().clear();

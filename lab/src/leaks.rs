@@ -1,10 +1,10 @@
-//! Looking for passwords where none may be, in every form in which one could be hiding.
+//! Searches texts for passwords, in every form that a password can take.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::Value;
 
-/// So many characters in a row are a leak as well: servers cut statements short, and logs break lines.
+/// A piece of this many characters is a leak as well, because servers cut statements short and logs break lines.
 const PIECE: usize = 12;
 
 /// Every form of a password, each with its name.
@@ -34,10 +34,10 @@ fn forms(password: &str) -> Vec<(&'static str, String)> {
         ("a list of bytes", list.join(", ")),
         ("a short list of bytes", list.join(",")),
     ];
-    // Base64 of a longer text that the password is part of: it begins at one of three places in a group of four letters.
+    // Base64 of a longer text that contains the password. The password begins at one of three places in a group of four letters.
     for before in 0..3 {
         let text = [vec![0; before], bytes.to_vec()].concat();
-        // Letters that bits of a neighbour are in say nothing.
+        // Leaves out letters that contain bits of a neighbouring byte.
         let (skip, whole) = ((before * 8).div_ceil(6), text.len() * 8 / 6);
         forms.push(("base64", STANDARD_NO_PAD.encode(&text)[skip..whole].to_owned()));
         forms.push(("URL-safe base64", URL_SAFE_NO_PAD.encode(&text)[skip..whole].to_owned()));
@@ -47,7 +47,7 @@ fn forms(password: &str) -> Vec<(&'static str, String)> {
     forms
 }
 
-/// Says where one of the passwords is found, and in which form.
+/// Returns the place and the form of the first password found.
 pub fn found(passwords: &[&str], texts: &[(&str, &[u8])]) -> Option<String> {
     for (place, bytes) in texts {
         let text = String::from_utf8_lossy(bytes);
@@ -62,10 +62,10 @@ pub fn found(passwords: &[&str], texts: &[(&str, &[u8])]) -> Option<String> {
     None
 }
 
-/// Sees that none of the passwords is in any of the texts.
+/// Checks that no text contains any of the passwords.
 ///
 /// # Panics
-/// If one is.
+/// If a text contains one.
 #[track_caller]
 pub fn absent(passwords: &[&str], texts: &[(&str, &[u8])]) {
     if let Some(leak) = found(passwords, texts) {
@@ -73,7 +73,7 @@ pub fn absent(passwords: &[&str], texts: &[(&str, &[u8])]) {
     }
 }
 
-/// Without the quotes around it.
+/// The text without the quotes around it.
 fn inside(quoted: &str) -> &str {
     &quoted[1..quoted.len() - 1]
 }

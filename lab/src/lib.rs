@@ -1,4 +1,4 @@
-//! The lab: everything a rotation function touches in AWS and around it, on one machine, real where it can be.
+//! The lab: the parts of AWS that a rotation function uses, and the servers around it, on one machine, real if possible.
 //!
 //! It knows no rotation function; functions are processes that speak the Lambda runtime API.
 //!
@@ -13,14 +13,14 @@
 //! - [`Lab`]: a Secrets Manager that rotates its secrets
 //! - [`secrets`]: a Secrets Manager over HTTP that keeps the service's rules, with faults, latency and a call log
 //! - [`runtime`]: a Lambda runtime API that starts any process and calls it
-//! - [`rotation`]: what the service does after RotateSecret: four events, retries, giving up, schedules
+//! - [`rotation`]: the work of the service after RotateSecret: four events, retries, giving up, schedules
 //! - [`servers`]: real PostgreSQL, MySQL and MariaDB servers: found, fetched, started on free ports
-//! - [`rds`]: a stand-in for the RDS API, which lists what it is told
+//! - [`rds`]: a stand-in for the RDS API, which lists the entries it is given
 //! - [`certs`]: certificates made at run time, good and bad ones
 //! - [`world`]: one secret under rotation with all of the above around it
-//! - [`sweep`]: cuts a rotation at every call and message, and sees that it converges
-//! - [`continuity`]: clients that log in all the while, and what becomes of them
-//! - [`leaks`]: finds a password in any text, in whatever form it hides
+//! - [`sweep`]: cuts a rotation at every call and message, and checks that the rotation can still finish
+//! - [`continuity`]: clients that log in during a rotation, and the outcomes of their logins
+//! - [`leaks`]: finds a password in any text, whatever its form
 //! - [`proxy`]: a TCP proxy with faults that understands where database messages begin
 
 pub mod certs;

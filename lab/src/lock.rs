@@ -1,8 +1,8 @@
-//! Mutexes whose content outlives a panic.
+//! Mutexes that stay usable after a panic.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks. A panic elsewhere while it was locked leaves nothing half done in what this crate keeps in a mutex.
+/// Locks a mutex. A panic under the lock does no harm, because this crate never leaves a mutex's content half changed.
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,8 +1,8 @@
-//! A TCP proxy in front of a database or an HTTP server, with faults; it knows where messages begin, not what they say.
+//! A TCP proxy in front of a database or an HTTP server, with faults. It knows where messages begin, not what they mean.
 //!
-//! Plain PostgreSQL, MySQL, Redis and HTTP traffic is taken message by message, so that a fault lies exactly between two of them.
-//! What is encrypted, or another protocol, is taken as it arrives: each read is one message. A proxy that has the server's
-//! certificate and key ([`Proxy::opening_tls`]) takes encrypted traffic message by message as well.
+//! The proxy passes on plain PostgreSQL, MySQL, Redis and HTTP traffic message by message, so that a fault lies exactly between
+//! two messages. For encrypted traffic and other protocols, each read is one message. A proxy that has the server's certificate
+//! and key ([`Proxy::opening_tls`]) passes on encrypted traffic message by message as well.
 
 mod framing;
 mod logins;
@@ -30,18 +30,18 @@ use traffic::{Shared, Trap};
 pub use framing::{Framing, Protocol};
 pub use message::{Direction, Message, Place, Point};
 
-/// What becomes of a new connection.
+/// What the proxy does with a new connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Welcome {
-    /// It is connected with the server.
+    /// Connects it with the server.
     Pass,
-    /// It is refused: nobody listens.
+    /// Refuses it, as if nobody listened.
     Refuse,
-    /// It is accepted and closed at once.
+    /// Accepts it and closes it at once.
     Close,
-    /// It is accepted, and nothing is ever said.
+    /// Accepts it and never sends anything.
     Silence,
-    /// It is not even answered, as if a firewall dropped the packets.
+    /// Does not answer it, as if a firewall dropped the packets.
     DropPackets,
 }
 
@@ -58,7 +58,8 @@ impl Proxy {
         Proxy::new(protocol, host, port, None).await
     }
 
-    /// The same for a server with this certificate and key. TLS ends at the proxy, and begins anew towards the server.
+    /// The same for a server with this certificate and key. The proxy decrypts the client's TLS and opens TLS of its own to the
+    /// server.
     pub async fn opening_tls(
         protocol: Protocol,
         host: &str,
@@ -84,28 +85,28 @@ impl Proxy {
         Ok(Proxy { address, shared, door })
     }
 
-    /// The port it listens on, whatever happens.
+    /// The port of the proxy. It never changes.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// Decides what becomes of connections from now on; those that exist stay.
+    /// Decides how new connections are treated from now on. Existing connections stay.
     pub async fn welcome(&self, welcome: Welcome) -> io::Result<()> {
         let mut door = self.door.lock().await;
         let old = std::mem::replace(&mut *door, tokio::spawn(std::future::ready(())));
         old.abort();
-        // The listener is closed when the task has ended; it was aborted, so its end says nothing.
+        // The task has to end so that its listener closes. It was aborted, so its result means nothing.
         let _ = old.await;
         let socket = TcpSocket::new_v4()?;
-        socket.set_reuseaddr(true)?; // or connections that just ended would keep the port
+        socket.set_reuseaddr(true)?; // otherwise connections that just ended would keep the port
         socket.bind(self.address)?;
         let shared = Arc::clone(&self.shared);
         *door = match welcome {
             Welcome::Pass => tokio::spawn(pass(socket.listen(1024)?, shared)),
-            // A socket that is bound and does not listen keeps the port, and connections to it are refused.
+            // A socket that is bound but does not listen keeps the port and refuses connections.
             Welcome::Refuse => tokio::spawn(keep(socket)),
             Welcome::Close => tokio::spawn(close(socket.listen(1024)?)),
-            // The kernel completes connections by itself as long as there is room for those not accepted.
+            // The kernel accepts connections by itself as long as its queue has room.
             Welcome::Silence => tokio::spawn(keep(socket.listen(1024)?)),
             // One connection fills a queue of length 0; the kernel drops the packets of all others.
             Welcome::DropPackets => {
@@ -122,13 +123,13 @@ impl Proxy {
         self.cut_with(at, || {});
     }
 
-    /// At this point, once: runs the hook, then cuts the connection. (So a process killed by the hook is dead when the
-    /// server learns that its client is gone.)
+    /// Runs the hook at this point, once, then cuts the connection. A process killed by the hook is therefore dead when the
+    /// server notices the cut.
     pub fn cut_with(&self, at: Point, hook: impl FnOnce() + Send + 'static) {
         locked(&self.shared.log).traps.push((at, Trap::Cut(Box::new(hook))));
     }
 
-    /// Stops the traffic of this direction and connection at this point, once, until it is released.
+    /// Stops the traffic of this direction and connection at this point, once, until the caller releases it.
     pub fn hold(&self, at: Point) -> Held {
         let (reach, reached) = oneshot::channel();
         let (let_go, release) = oneshot::channel();
@@ -136,46 +137,45 @@ impl Proxy {
         Held { reached, let_go }
     }
 
-    /// Whether a cut or hold is left that was not reached. Who has read the last message can ask before the cut after it is made:
-    /// then this waits for the cut.
+    /// Whether a cut or a hold has not been reached yet. If a cut after the last message is still under way, this waits for it.
     pub async fn is_armed(&self) -> bool {
         let _nothing_under_way = self.shared.under_way.write().await;
         !locked(&self.shared.log).traps.is_empty()
     }
 
-    /// Cuts every connection that exists, and returns when they are closed.
+    /// Cuts all connections, and returns when they are closed.
     pub async fn cut_all(&self) {
         let mut connections = std::mem::take(&mut *locked(&self.shared.connections));
         connections.shutdown().await;
     }
 
-    /// Makes every message wait before it is passed on.
+    /// Delays every message by this time.
     pub fn delay(&self, delay: Duration) {
         let micros = delay.as_micros().try_into().expect("a delay is shorter than 500,000 years");
         self.shared.delay_micros.store(micros, Ordering::SeqCst);
     }
 
-    /// How many connections were passed on.
+    /// The number of connections that were passed on.
     pub fn connections(&self) -> usize {
         locked(&self.shared.log).connections
     }
 
-    /// All messages that came, in their order.
+    /// All messages so far, in their order.
     pub fn messages(&self) -> Vec<Message> {
         locked(&self.shared.log).messages.clone()
     }
 
-    /// On how many connections the client said who it is.
+    /// The number of connections on which the client has sent a login.
     pub fn logins_sent(&self) -> usize {
         logins::sent(self.shared.protocol, &self.messages())
     }
 
-    /// On how many connections the server refused the login.
+    /// The number of connections on which the server has refused the login.
     pub fn logins_refused(&self) -> usize {
         logins::refused(self.shared.protocol, &self.messages())
     }
 
-    /// Forgets messages, cuts and holds; conversations and messages are numbered from 1 again.
+    /// Forgets messages, cuts and holds. Conversations and messages are numbered from 1 again.
     pub fn clear(&self) {
         locked(&self.shared.log).clear();
     }
@@ -188,22 +188,22 @@ impl Drop for Proxy {
     }
 }
 
-/// A point where traffic will stop, or has stopped. Dropping it lets the traffic go on.
+/// A point at which traffic stops. Dropping this value lets the traffic continue.
 pub struct Held {
     reached: oneshot::Receiver<()>,
     let_go: oneshot::Sender<()>,
 }
 
 impl Held {
-    /// Waits until the traffic stands at the point.
+    /// Waits until the traffic has stopped at the point.
     pub async fn reached(&mut self) {
-        // An error means that the proxy, or the point, is no more: then nothing will ever stand there.
+        // An error means that the proxy has closed or the hold was cleared. Then no traffic will ever stop here.
         if (&mut self.reached).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 
-    /// Lets the traffic go on.
+    /// Lets the traffic continue.
     pub fn release(self) {
         // An error means that the connection has ended.
         let _ = self.let_go.send(());
@@ -213,7 +213,7 @@ impl Held {
 async fn pass(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((client, _)) = listener.accept().await {
         let mut connections = locked(&shared.connections);
-        while connections.try_join_next().is_some() {} // those that have ended
+        while connections.try_join_next().is_some() {} // removes connections that have ended
         connections.spawn(pump::connection(client, Arc::clone(&shared)));
     }
 }

@@ -1,5 +1,5 @@
-//! A stand-in for the RDS API as its reference describes it, as far as a rotation asks: the query protocol, XML answers, pages of
-//! two entries.
+//! A stand-in for the RDS API as its reference describes it, as far as a rotation needs it: the query protocol, XML answers,
+//! pages of two entries.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,14 +10,14 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::lock::locked;
 
-/// How many entries a page holds; the real service sends a hundred.
+/// The number of entries on a page; the real service sends a hundred.
 const PAGE: usize = 2;
 
-/// One thing that RDS lists.
+/// One entry of RDS's lists.
 pub enum Entry {
-    /// Name, endpoint, and the XML of whatever else is to be said.
+    /// Name, endpoint, further XML.
     Instance(&'static str, &'static str, &'static str),
-    /// Name, writer endpoint, and the rest.
+    /// Name, writer endpoint, further XML.
     Cluster(&'static str, &'static str, &'static str),
     /// Name, endpoint.
     Proxy(&'static str, &'static str),
@@ -35,7 +35,8 @@ pub struct Rds {
 }
 
 impl Rds {
-    /// Starts one that lists these entries: instances and clusters of these two engines, whose databases listen on this port.
+    /// Starts a stand-in that lists these entries: instances and clusters of these two engines. Their databases listen on this
+    /// port.
     pub async fn start(engines: [&str; 2], entries: &[Entry], database: u16) -> io::Result<Rds> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let port = listener.local_addr()?.port();
@@ -49,7 +50,7 @@ impl Rds {
         Ok(Rds { port, calls, server })
     }
 
-    /// What `AWS_ENDPOINT_URL_RDS` is set to.
+    /// The value for `AWS_ENDPOINT_URL_RDS`.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
@@ -66,7 +67,7 @@ impl Drop for Rds {
     }
 }
 
-/// By operation: the element around the entries, and each entry with its name and ARN to be asked for by.
+/// By operation: the element around the entries, and each entry with the name and ARN by which a caller can ask for it.
 type Lists = BTreeMap<&'static str, (&'static str, Vec<(String, String)>)>;
 
 fn lists([instance, cluster]: [&str; 2], entries: &[Entry], port: u16) -> Lists {
@@ -129,7 +130,7 @@ async fn answer(mut stream: TcpStream, lists: Arc<Lists>, seen: Arc<Mutex<Vec<St
     }
 }
 
-/// The body of the next request on a connection.
+/// Reads the body of the next request on a connection.
 async fn request(stream: &mut TcpStream) -> Option<String> {
     let (mut bytes, mut piece) = (Vec::new(), [0; 4096]);
     loop {

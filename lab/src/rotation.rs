@@ -1,7 +1,7 @@
-//! What the service does after RotateSecret: four events, retries, giving up, schedules.
+//! The work of the service after RotateSecret: four events, retries, giving up, schedules.
 //!
-//! Functions are attached by ARN through [`Invoke`]; whether a process, a closure or something else stands behind one
-//! is not known here.
+//! Functions are attached by ARN through [`Invoke`]. This module does not know whether one is a process, a closure or something
+//! else.
 
 use std::fmt;
 use std::future::Future;
@@ -20,9 +20,9 @@ pub(crate) use drive::{drive, step};
 pub(crate) use rotator::Rotator;
 pub(crate) use scheduler::keep_schedules;
 
-/// A rotation function as the service sees it: something that takes an event.
+/// A rotation function as the service sees it: it takes an event.
 pub trait Invoke: Send + Sync {
-    /// Invokes the function and waits for what it returns.
+    /// Invokes the function and waits for its result.
     fn invoke(&self, event: Value) -> Pin<Box<dyn Future<Output = Result<Value, InvokeError>> + Send + '_>>;
 }
 
@@ -40,14 +40,14 @@ where
 /// Why an invocation failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InvokeError {
-    /// The function ran and said so.
+    /// The function ran and reported an error.
     Function {
         /// Lambda's `errorType`.
         error_type: String,
         /// Lambda's `errorMessage`.
         error_message: String,
     },
-    /// The function could not be run, or said nothing.
+    /// The function could not be run, or did not answer.
     NotInvokable(String),
 }
 
@@ -63,7 +63,7 @@ impl fmt::Display for InvokeError {
 impl std::error::Error for InvokeError {}
 
 impl From<Refusal> for InvokeError {
-    /// A function that acts on the lab passes on what it is refused.
+    /// Turns a refusal by the lab into an error of the function that got it.
     fn from(refusal: Refusal) -> Self {
         Self::Function { error_type: refusal.kind, error_message: refusal.message }
     }
@@ -74,7 +74,7 @@ impl From<Refusal> for InvokeError {
 pub enum Step {
     /// Make the new credential and store it.
     CreateSecret,
-    /// Make the target accept it.
+    /// Make the server or service accept it.
     SetSecret,
     /// Log in with it.
     TestSecret,
@@ -103,22 +103,22 @@ impl Step {
 pub struct StepRun {
     /// 1 for the first try; every try begins with createSecret again.
     pub attempt: usize,
-    /// Which step.
+    /// The step.
     pub step: Step,
-    /// When it began, counted from the beginning of the rotation.
+    /// When the invocation began, counted from the beginning of the rotation.
     pub at: Duration,
     /// How long the function took.
     pub duration: Duration,
-    /// What came of it.
+    /// The result.
     pub result: Result<(), InvokeError>,
 }
 
-/// A rotation that has come to its end, good or bad.
+/// A rotation that has ended.
 #[derive(Clone, Debug)]
 pub struct Rotation {
     /// The secret's ARN.
     pub secret: String,
-    /// The version that was to become current.
+    /// The version that the rotation was to make current.
     pub token: String,
     /// Every invocation, in order.
     pub steps: Vec<StepRun>,
@@ -127,7 +127,7 @@ pub struct Rotation {
 }
 
 impl Rotation {
-    /// Did it succeed?
+    /// Whether the rotation succeeded.
     #[must_use]
     pub fn succeeded(&self) -> bool {
         self.end == End::Succeeded
@@ -148,41 +148,41 @@ pub enum End {
 /// An event as the service publishes it.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// When, by the lab's clock.
+    /// The time by the lab's clock.
     pub at: Moment,
-    /// What.
+    /// The kind of event.
     pub kind: EventKind,
     /// The secret's ARN.
     pub secret: String,
-    /// The version that is rotated to.
+    /// The version that the rotation makes current.
     pub token: String,
 }
 
-/// What the service tells of rotations ("Secrets Manager events", CloudTrail log entries).
+/// The events that the service publishes about rotations ("Secrets Manager events", CloudTrail log entries).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
     /// A rotation began.
     RotationStarted,
-    /// It succeeded.
+    /// A rotation succeeded.
     RotationSucceeded,
-    /// It was given up.
+    /// A rotation was given up.
     RotationFailed,
-    /// It was cancelled.
+    /// A rotation was cancelled.
     RotationAbandoned,
     /// A test of the configuration began (`RotateImmediately` false).
     TestRotationStarted,
-    /// It succeeded.
+    /// The test succeeded.
     TestRotationSucceeded,
-    /// It failed.
+    /// The test failed.
     TestRotationFailed,
 }
 
 /// How often a failed rotation is tried, and how long the lab waits between two tries.
 #[derive(Clone, Copy, Debug)]
 pub struct Retries {
-    /// Tries in all; at least one is made.
+    /// The number of tries; at least one is made.
     pub attempts: usize,
-    /// The wait before the second try; it doubles each time.
+    /// The wait before the second try. It doubles each time.
     pub backoff: Duration,
 }
 

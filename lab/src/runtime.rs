@@ -1,9 +1,8 @@
-//! A local Lambda: starts any process that speaks the runtime API, and calls it; knows nothing of what the process does.
+//! A local Lambda: starts any process that speaks the runtime API, and calls it. It does not know what the process does.
 //!
-//! As in Lambda, one process handles one invocation at a time, is used again afterwards, and is joined by a second
-//! one when a call comes while it is busy. A process that died is replaced at the next call, one that is over its
-//! time is killed, and each sees a clean environment with the variables of Lambda's page "Defined runtime
-//! environment variables".
+//! As in Lambda, one process handles one invocation at a time and is reused for the next. A call that finds it busy starts a
+//! second process. A dead process is replaced at the next call, and one that exceeds its time is killed. Each process gets a
+//! clean environment with the variables of Lambda's page "Defined runtime environment variables".
 
 mod api;
 mod build;

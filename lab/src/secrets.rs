@@ -1,9 +1,9 @@
-//! A Secrets Manager on this machine: AWS JSON 1.1 over HTTP, with the rules that rotation rests on.
+//! A Secrets Manager on this machine: AWS JSON 1.1 over HTTP, with the rules on which rotation depends.
 //!
-//! It knows no process and no function. What drives rotations is handed to it (`service::Driver`).
+//! It knows no process and no function. A driver, which it is given, runs the rotations (`service::Driver`).
 //!
-//! Where the service's behaviour is recorded nowhere, the API reference decides; where that is silent too, the comment
-//! beside the code says so.
+//! If the service's behaviour is recorded nowhere, the API reference decides. If that says nothing either, the comment beside the
+//! code says so.
 
 pub(crate) mod call;
 pub(crate) mod caller;

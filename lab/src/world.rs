@@ -1,5 +1,5 @@
 //! One secret under rotation and everything around it: a lab, a function's process, and the steps as the service calls them.
-//! What tests, demos and sweeps of any target begin with.
+//! Tests, demos and sweeps of every target begin here.
 
 use std::io;
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use crate::runtime::{self, Function, RunningFunction};
 use crate::secrets::{Hook, Refusal, Verdict};
 use crate::{Lab, Options};
 
-/// How soon a function has to say what is wrong with a server: in a third of the 30 seconds after which a hosted function is
-/// killed unless told otherwise. The slowest answer is that of a driver that does not tell where it got stuck: a login at its
-/// limit of 5 seconds, then a TCP connection at its limit of 4.
+/// How soon a function has to report what is wrong with a server: in a third of 30 seconds, the default time limit of a hosted
+/// function. The slowest report comes from a driver that does not say where it got stuck: a login at its limit of 5 seconds, then
+/// a TCP connection at its limit of 4.
 const TELLS_WITHIN: Duration = Duration::from_secs(10);
 
 /// A lab with one secret and the function that rotates it.
@@ -28,12 +28,12 @@ pub struct World {
 }
 
 impl World {
-    /// Starts a workspace package's binary as the function of a new secret with this value.
+    /// Creates a secret with this value, and starts a workspace package's binary as its function.
     pub async fn new(package: &str, env: &[(&str, &str)], value: &Value) -> io::Result<World> {
         World::with(Options::default(), package, env, value).await
     }
 
-    /// The same in a lab with options.
+    /// The same, with options for the lab.
     pub async fn with(
         options: Options,
         package: &str,
@@ -47,7 +47,7 @@ impl World {
         World::of(options, function, value).await
     }
 
-    /// Starts any function at all as the one of a new secret with this value.
+    /// Creates a secret with this value, and starts any function for it.
     pub async fn of(options: Options, function: Function, value: &Value) -> io::Result<World> {
         let lab = Lab::start(options).await?;
         let name = function.name().to_owned();
@@ -59,17 +59,17 @@ impl World {
         Ok(World { lab, function, secret })
     }
 
-    /// Rotates once, as the service does, without its retries.
+    /// Rotates once as the service does, but without retries.
     pub async fn rotate(&self) -> Result<String, String> {
         let token = self.begin().map_err(|refusal| refusal.to_string())?;
         self.steps(&token).await.map(|()| token)
     }
 
-    /// Rotates up to the first error, which has to come in time, say what to do and carry each of these texts; nothing may be
-    /// promoted.
+    /// Rotates up to the first error. The error must come in time, say what to do, and contain each of these texts. AWSCURRENT
+    /// must keep its value.
     ///
     /// # Panics
-    /// If anything of that is not so.
+    /// If any of this is not so.
     pub async fn fails(&self, parts: &[&str]) -> String {
         let before = self.current();
         let started = Instant::now();
@@ -83,7 +83,7 @@ impl World {
         error
     }
 
-    /// Rotates as the service does, retries included.
+    /// Rotates as the service does, with retries.
     pub async fn rotate_with_retries(&self) -> Result<Rotation, Refusal> {
         self.lab.rotate(&self.secret).await
     }
@@ -93,7 +93,7 @@ impl World {
         self.lab.secrets().begin_rotation(&self.secret)
     }
 
-    /// Calls the four steps in order until one fails; after the last the service tidies its labels.
+    /// Calls the four steps in order until one fails. After the last step the service tidies its labels.
     pub async fn steps(&self, token: &str) -> Result<(), String> {
         for step in Step::ALL {
             self.step(token, step).await.map_err(|error| format!("{}: {error}", step.name()))?;
@@ -106,31 +106,31 @@ impl World {
         self.lab.step(&self.secret, token, step).await
     }
 
-    /// Puts a value with a label by hand, as whoever may write the secret can.
+    /// Stores a value with a label by hand, as anyone who may write the secret can.
     pub fn put(&self, token: &str, value: &Value, label: &str) -> Result<(), Refusal> {
         self.lab.secrets().put(&self.secret, token, &value.to_string(), &[label])
     }
 
-    /// Takes the label AWSPENDING away, as an operator does who gives a rotation up.
+    /// Removes the label AWSPENDING, as an operator does to give up a rotation.
     pub fn abandon(&self) -> Result<(), Refusal> {
         self.lab.secrets().remove_label(&self.secret, "AWSPENDING")
     }
 
-    /// What setSecret says to a pending value of which somebody changed a field after createSecret had made it.
+    /// Edits a field of the pending value after createSecret, and returns setSecret's answer.
     pub async fn set_edited(&self, field: &str, value: Value) -> Result<(), String> {
         let refused = |refusal: Refusal| refusal.to_string();
         let token = self.begin().map_err(refused)?;
         self.step(&token, Step::CreateSecret).await.map_err(|error| error.to_string())?;
         let mut pending = self.labelled("AWSPENDING").ok_or("nothing is pending")?;
         pending[field] = value;
-        // A version keeps its value, so the edit is a version of its own.
+        // A version's value cannot change, so the edited value gets a version of its own.
         self.abandon().map_err(refused)?;
         let token = self.begin().map_err(refused)?;
         self.put(&token, &pending, "AWSPENDING").map_err(refused)?;
         self.step(&token, Step::SetSecret).await.map_err(|error| error.to_string())
     }
 
-    /// Lets a rotation fall asleep after createSecret and another overtake it; then every step of the first has to be refused.
+    /// Pauses a rotation after createSecret and lets another one overtake it. Then every step of the first must be refused.
     pub async fn refuses_when_overtaken(&self) -> Result<(), String> {
         let slow = self.begin().map_err(|refusal| refusal.to_string())?;
         self.step(&slow, Step::CreateSecret).await.map_err(|error| error.to_string())?;
@@ -154,12 +154,12 @@ impl World {
     /// The value that clients use.
     ///
     /// # Panics
-    /// If there is none, or it is not JSON.
+    /// If there is no current value, or it is not JSON.
     pub fn current(&self) -> Value {
         self.labelled("AWSCURRENT").expect("there is a current value, and it is JSON")
     }
 
-    /// Every value that any version holds.
+    /// The values of all versions.
     pub fn values(&self) -> Vec<Value> {
         let secrets = self.lab.secrets();
         let versions = secrets.versions(&self.secret).unwrap_or_default();
@@ -167,7 +167,7 @@ impl World {
         texts.filter_map(|text| serde_json::from_str(&text).ok()).collect()
     }
 
-    /// Everything that the function has written.
+    /// The function's output so far.
     pub fn output(&self) -> String {
         String::from_utf8_lossy(&self.function.output()).into_owned()
     }

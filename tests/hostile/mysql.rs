@@ -1,4 +1,4 @@
-//! Fakes of MySQL and MariaDB.
+//! Fake servers of MySQL and MariaDB.
 
 use rotation_tests::fake_mysql::{column, greeting, ok, packet, row, switch};
 use rotation_tests::fake_server::Line::{
@@ -11,11 +11,11 @@ const VERSION: &str = "9.7.0";
 const NATIVE: &str = "mysql_native_password";
 const SHA2: &str = "caching_sha2_password";
 
-/// What the client asks for TLS with: a header, and Protocol::SSLRequest.
+/// The length of the client's request for TLS: a header, and Protocol::SSLRequest.
 const TLS_REQUEST: usize = 36;
 
-/// Plays a script behind the client's answer to the greeting: without TLS, and again behind a handshake with a certificate
-/// that is trusted. The script is given the number of its first packet.
+/// Plays a script after the client's answer to the greeting: first without TLS, then over TLS with a trusted certificate. The
+/// script gets the number of its first packet.
 async fn fake(case: &str, plugin: &str, script: impl Fn(u8) -> Vec<Line>, parts: &[&str]) {
     let plain = [vec![Say(greeting(VERSION, plugin, false)), Hear], script(2)].concat();
     meets("mysql", case, false, plain, parts).await;
@@ -26,7 +26,7 @@ fn encrypted(version: &str, plugin: &str) -> Vec<Line> {
     vec![Say(greeting(version, plugin, true)), HearExactly(TLS_REQUEST), Encrypt]
 }
 
-/// Takes whatever it is given, hears the first question, and then says this.
+/// Accepts any login, receives the first query, and then sends this.
 fn accepted(number: u8, then: Vec<Line>) -> Vec<Line> {
     [vec![Say(ok(number)), Hear], then].concat()
 }
@@ -36,7 +36,7 @@ async fn a_server_that_talks_its_way_out_of_tls_hears_no_password() {
     let tls = async |case: &str, script: Vec<Line>, parts: &[&str]| {
         meets("mysql", case, true, script, parts).await;
     };
-    // Nothing is heard before the greeting, so each of these waits for the client to say something or go.
+    // The client sends nothing before the greeting. So each script waits until the client sends something or hangs up.
     let greets = |offers| Say(greeting(VERSION, NATIVE, offers));
     let failed = ["Unreachable", "localhost"];
     tls("hangs up", vec![greets(true), Hear, HangUp], &failed).await;
@@ -53,7 +53,7 @@ async fn a_server_that_asks_for_less_hears_no_password() {
     for (plugin, parts) in [
         ("mysql_clear_password", clear),
         ("dialog", unspoken),
-        // Also what MySQL says to a user that does not exist.
+        // MySQL also gives this answer to a user that does not exist.
         ("sha256_password", &["LockedOut", "sha256_password", "no such user"]),
         ("mysql_old_password", unspoken),
         ("authentication_ldap_sasl_client", unspoken),
@@ -74,7 +74,7 @@ async fn a_server_that_asks_for_less_hears_no_password() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_makes_no_sense_is_no_bug_of_ours() {
-    // The driver takes these for granted, and panics.
+    // The driver assumes that these are well formed, and panics.
     let parts = ["Unreachable", "does not speak MySQL's protocol"];
     let plain = |then: Vec<Line>| {
         let full = packet(2, b"\x01\x04");
@@ -113,7 +113,7 @@ async fn a_server_that_takes_any_answer_hears_no_password_in_what_follows() {
         let then = |number| accepted(number, vec![Say(answer.clone())]);
         fake(&format!("says we are {who:?}"), NATIVE, then, &["NotOurs", "became a session of"]).await;
     }
-    // MySQL's protocol lets a server ask for a file of the client's.
+    // MySQL's protocol lets a server ask for a file of the client.
     let file = |number| accepted(number, vec![Say(packet(1, b"\xfb/proc/self/environ"))]);
     fake("asks for a file", NATIVE, file, &["Unreachable"]).await;
     for version in ["0", "x", "999999999999999999999.0.0-MariaDB"] {

@@ -1,4 +1,4 @@
-//! Fakes of PostgreSQL.
+//! Fake servers of PostgreSQL.
 
 use rotation_tests::fake_postgres::{authentication, message};
 use rotation_tests::fake_server::Line::{self, Encrypt, HangUp, Hear, HearExactly, Say, SayForever};
@@ -6,14 +6,14 @@ use rotation_tests::fake_server::Line::{self, Encrypt, HangUp, Hear, HearExactly
 use super::meets;
 use Where::{Both as BOTH, Plain as PLAIN, Tls as TLS};
 
-/// Where a script is played.
+/// On which kind of connection a script is played.
 #[derive(Clone, Copy, PartialEq)]
 enum Where {
     /// Before TLS.
     Tls,
-    /// Where the secret says that there is none.
+    /// Without TLS, as the secret says.
     Plain,
-    /// There, and again behind a handshake with a certificate that is trusted.
+    /// Without TLS, and then over TLS with a trusted certificate.
     Both,
 }
 
@@ -36,7 +36,7 @@ fn ready() -> Vec<u8> {
     [authentication(0, &[]), message(b'Z', b"I")].concat()
 }
 
-/// A login that asks for MD5 and takes whatever it is given, and then says these.
+/// Asks for an MD5 login, accepts it, and then sends these.
 fn after_md5(then: Vec<Line>) -> Vec<Line> {
     [vec![Hear, Say(authentication(5, b"salt")), Hear, Say(ready())], then].concat()
 }
@@ -48,7 +48,7 @@ async fn a_server_that_talks_its_way_out_of_tls_hears_no_password() {
     fake("an error instead", TLS, vec![Hear, Say(b"E".to_vec())], &["Unreachable", "does not speak"]).await;
     let garbage = vec![Hear, Say(b"S".to_vec()), Hear, Say(b"no TLS at all".to_vec())];
     fake("no TLS after all", TLS, garbage, &["Unreachable", "the TLS handshake with localhost"]).await;
-    // Bytes behind the answer would be read as if they had come encrypted (CVE-2021-23222).
+    // The client would read bytes after the answer as if they had been encrypted (CVE-2021-23222).
     let early = vec![Hear, Say([b"S".to_vec(), ready()].concat())];
     fake("speaks too early", TLS, early, &["Unreachable", "the TLS handshake with localhost"]).await;
 }
@@ -56,7 +56,7 @@ async fn a_server_that_talks_its_way_out_of_tls_hears_no_password() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_asks_for_less_hears_no_password() {
     let clear = vec![Hear, Say(authentication(3, &[]))];
-    // Behind a certificate that is trusted it is the server's own way to log in (`password` in pg_hba.conf).
+    // With a trusted certificate, clear text is a legitimate way to log in (`password` in pg_hba.conf).
     fake("clear text", PLAIN, clear, &["Unreachable", "clear text"]).await;
     fake("nothing", BOTH, vec![Hear, Say(ready())], &["NotOurs", "without asking for the password"]).await;
     let unknown = vec![Hear, Say(authentication(10, b"SCRAM-MD2\0\0"))];

@@ -11,7 +11,7 @@ pub(crate) struct Arrow {
 }
 
 impl Arrow {
-    /// Whether a listed arrow allows one that was found. An arrow for everything allows one for tests only.
+    /// Whether a listed arrow allows a found one. An arrow without "tests only" allows one for tests only, too.
     pub(crate) fn covers(&self, found: &Arrow) -> bool {
         let from = match self.from.strip_suffix("/*") {
             Some(folder) => found.from.rsplit_once('/').is_some_and(|(parent, _)| parent == folder),

@@ -1,4 +1,4 @@
-//! With which features each package builds its dependencies.
+//! The features with which each package builds its dependencies.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -7,15 +7,15 @@ use std::process::Command;
 use super::nothing;
 use super::workspace::{members, top};
 
-/// Packages whose dependencies are their own business: `floor` is measured in release builds alone, `xtask` is there before all
-/// others, and nobody builds `one-build` by itself.
+/// Packages that need not share their dependencies' features: `floor` is only measured in release builds, `xtask` is built before
+/// all others, and nobody builds `one-build` by itself.
 const APART: [&str; 3] = ["bench/floor", "xtask", "xtask/one-build"];
 
 #[test]
 fn every_package_shares_one_build_of_each_dependency() {
     let members = members();
     let folders = members.iter().map(|member| member.folder.as_str());
-    // Dependency and version, then feature sets, then who asks for each.
+    // Dependency with version, its sets of features, the packages that ask for each.
     let mut asked: BTreeMap<String, BTreeMap<String, Vec<&str>>> = BTreeMap::new();
     for folder in folders.filter(|folder| !APART.contains(folder)) {
         for (dependency, features) in features(folder) {

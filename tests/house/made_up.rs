@@ -1,4 +1,4 @@
-//! The check itself, on small trees that are made up: it finds what it has to find, and nothing else.
+//! Tests of the check itself, on small made-up trees: it finds what it should find, and nothing else.
 
 use std::path::Path;
 
@@ -95,7 +95,7 @@ fn a_re_export_that_its_own_file_uses_is_an_arrow() {
 
 #[test]
 fn a_re_export_leads_to_the_file_that_defines() {
-    // `b` takes `C` through `a`, which is no use of `a`.
+    // `b` takes `C` through `a`, which does not count as a use of `a`.
     is_free(&[
         ("lib.rs", "mod a; mod b; mod c;"),
         (

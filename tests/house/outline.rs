@@ -1,4 +1,4 @@
-//! What one source file says of itself: the items it defines, what it imports, the modules it declares, the paths in its code.
+//! The outline of one source file: the items it defines, its imports, the modules it declares, the paths in its code.
 
 use std::collections::BTreeSet;
 
@@ -7,14 +7,14 @@ use crate::pieces::{Piece, pieces};
 /// A path as its segments.
 pub(crate) type Path = Vec<String>;
 
-/// A module as its source text says. What only tests see is left out.
+/// A module as its source text describes it, without the parts for tests.
 #[derive(Debug, Default)]
 pub(crate) struct Outline {
     /// Functions, types, traits, constants and macros.
     pub(crate) items: BTreeSet<String>,
     pub(crate) imports: Vec<Import>,
     pub(crate) modules: Vec<(String, Body)>,
-    /// Every path in the code. A name alone counts if it can be no variable.
+    /// Every path in the code. A single name counts if it cannot be a variable.
     pub(crate) paths: BTreeSet<Path>,
 }
 
@@ -22,7 +22,7 @@ pub(crate) struct Outline {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Import {
     pub(crate) path: Path,
-    /// What the name is here; `*` where the whole module is brought in.
+    /// The name in this module; `*` if the import brings in a whole module.
     pub(crate) name: String,
     /// A `pub use`: the module may pass the name on without using it.
     pub(crate) exported: bool,
@@ -31,20 +31,19 @@ pub(crate) struct Import {
 /// Where a module's text is.
 #[derive(Debug)]
 pub(crate) enum Body {
-    /// In a file of its own, which a `#[path]` may name.
+    /// In another file. A `#[path]` may name it.
     File(Option<String>),
     /// In braces.
     Here(Outline),
 }
 
-/// The outline of a file.
 pub(crate) fn outline(source: &str) -> Outline {
     Reader { pieces: pieces(source), at: 0 }.module()
 }
 
-/// Words in front of the name of an item.
+/// Words before the name of an item.
 const KINDS: [&str; 8] = ["fn", "struct", "enum", "trait", "type", "const", "static", "macro_rules"];
-/// Words that an item can begin with, besides.
+/// Other words with which an item can begin.
 const OPENINGS: [&str; 8] = ["pub", "mod", "use", "impl", "async", "unsafe", "extern", "macro_rules"];
 
 struct Reader {
@@ -92,7 +91,7 @@ impl Reader {
         self.pieces.get(self.at).and_then(Piece::word)
     }
 
-    /// The name after `fn` and its like; none where another such word follows, as in `const fn`.
+    /// The name after `fn` and the like; `None` if another such word follows, as in `const fn`.
     fn item_name(&mut self) -> Option<String> {
         self.at += usize::from(self.next_is('!'));
         let name = self.next_word().filter(|name| !KINDS.contains(name) && *name != "mut")?.to_owned();
@@ -110,7 +109,7 @@ impl Reader {
         outline.modules.push((name, body));
     }
 
-    /// The path that begins with the word just read. Fields and methods are none.
+    /// The path that begins with the word just read. Fields and methods are not paths.
     fn path(&mut self, first: &str) -> Option<Path> {
         let before = |back: usize| self.at.checked_sub(back).map(|at| &self.pieces[at]);
         let dot = before(2).is_some_and(|piece| piece.is('.'));
@@ -121,12 +120,12 @@ impl Reader {
             path.push(word.clone());
             self.at += 2;
         }
-        // A name alone may be a variable; a function's is followed by its arguments.
+        // A single name may be a variable, unless arguments follow, as after a function's name.
         let is_variable = path.len() == 1 && first.starts_with(char::is_lowercase) && !self.next_is('(');
         (!follows && !is_variable).then_some(path)
     }
 
-    /// A `use`, whose names may stand in braces.
+    /// A `use`. Its names may be in braces.
     fn import(&mut self, outline: &mut Outline) {
         let before = self.at.checked_sub(2).map(|at| &self.pieces[at]);
         let exported = before.is_some_and(|piece| piece.word() == Some("pub") || piece.is(')'));
@@ -155,7 +154,7 @@ impl Reader {
             }
             self.at += 1;
         }
-        // `self` in braces is the module in front of them.
+        // `self` in braces is the module before the braces.
         if path.len() > 1 && path.last().is_some_and(|last| last == "self") {
             path.pop();
         }
@@ -193,7 +192,7 @@ impl Reader {
         }
     }
 
-    /// Skips what brackets enclose, from the opening one at this place.
+    /// Skips a group in brackets, whose opening bracket is at this place.
     fn skip_group(&mut self) {
         let mut depth = 0;
         while let Some(piece) = self.pieces.get(self.at) {
@@ -209,7 +208,7 @@ impl Reader {
         }
     }
 
-    /// Skips the item, field or variant that an attribute stands before.
+    /// Skips the item, field or variant after an attribute.
     fn skip_item(&mut self) {
         while self.next_is('#') {
             self.at += 1;

@@ -1,4 +1,4 @@
-//! The modules of one package, and which file takes what from which other.
+//! The modules of one package, and which file uses which other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use crate::outline::{Body, Import, Outline, Path as Segments, outline};
 /// Which file uses which other, and by what names.
 pub(crate) type Arrows = BTreeMap<(PathBuf, PathBuf), BTreeSet<String>>;
 
-/// Where a crate of the package begins: its name and its first file.
+/// The root of a crate of the package: the crate's name and its first file.
 pub(crate) struct Root {
     pub(crate) crate_name: String,
     pub(crate) file: PathBuf,
@@ -35,14 +35,14 @@ struct Module {
     paths: BTreeSet<Segments>,
 }
 
-/// What a path leads to.
+/// The target of a path.
 enum Found {
     Module(usize),
     /// An item of a module, by its name there.
     Item(usize, String),
 }
 
-/// Longer than any chain of imports; a name that is imported from itself ends here.
+/// Longer than any chain of imports. It stops at a name that is imported from itself.
 const MOST_HOPS: usize = 16;
 
 impl Package {
@@ -105,7 +105,7 @@ impl Package {
         self.modules.iter().map(|module| module.file.as_path())
     }
 
-    /// Which file uses which other. A declaration or a bare re-export is no use.
+    /// Which file uses which other. A declaration or a bare re-export does not count.
     pub(crate) fn arrows(&self) -> Arrows {
         let mut arrows = Arrows::new();
         for (here, module) in self.modules.iter().enumerate() {
@@ -121,7 +121,7 @@ impl Package {
         arrows
     }
 
-    /// Follows a path from a module to the module that defines what it names.
+    /// Follows a path from a module to the item or module that it names.
     fn resolve(&self, from: usize, path: &[String], hops: usize) -> Option<Found> {
         let (first, mut rest) = path.split_first()?;
         let mut found = match first.as_str() {
@@ -144,7 +144,7 @@ impl Package {
         self.library.as_ref().filter(|(library, _)| library == name).map(|(_, root)| Found::Module(*root))
     }
 
-    /// What a name means in a module. At the end of a path an item is meant rather than a module of the same name.
+    /// The meaning of a name in a module. At the end of a path, an item comes before a module of the same name.
     fn look_up(&self, module: usize, name: &str, is_last: bool, hops: usize) -> Option<Found> {
         let hops = hops.checked_sub(1)?;
         let here = &self.modules[module];
@@ -165,7 +165,7 @@ impl Package {
     }
 }
 
-/// A file, the folder of its modules, and its text, if it is there.
+/// A file, the folder of its modules, and its text, if the file exists.
 fn found(file: PathBuf, below: PathBuf, files: Files<'_>) -> Option<(PathBuf, PathBuf, String)> {
     files(&file).map(|text| (file, below, text))
 }

@@ -5,7 +5,7 @@
 pub(crate) enum Piece {
     /// An identifier, a keyword or a number.
     Word(String),
-    /// What a string literal holds, escapes left as they stand.
+    /// The content of a string literal, with its escapes as written.
     Text(String),
     /// `::`
     Colons,
@@ -37,7 +37,7 @@ pub(crate) fn pieces(source: &str) -> Vec<Piece> {
     pieces
 }
 
-/// The piece at the start of a text, if there is one, and how many bytes are done with.
+/// The piece at the start of a text, if there is one, and the number of bytes to skip.
 fn piece(rest: &str, first: char) -> (Option<Piece>, usize) {
     if rest.starts_with("//") {
         return (None, rest.find('\n').unwrap_or(rest.len()));
@@ -105,7 +105,7 @@ fn quoted(rest: &str) -> usize {
     }
 }
 
-/// A word, or the string literal whose prefix the word is.
+/// A word, or the string literal of which the word is the prefix.
 fn word(rest: &str) -> (Option<Piece>, usize) {
     let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
     let (word, after) = rest.split_at(end);

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::arrows::Arrow;
 use crate::package::Root;
 
-/// A package: its folder, where its crates begin, and the packages of this workspace that it depends on.
+/// A package: its folder, the roots of its crates, and the packages of this workspace that it depends on.
 pub(crate) struct Member {
     /// As written in the workspace's manifest, for example `functions/postgres`.
     pub(crate) folder: String,
@@ -64,7 +64,7 @@ fn root(target: &Value) -> Root {
     }
 }
 
-/// A dependency that has a path is one on this workspace.
+/// A dependency with a path is on a package of this workspace.
 fn need(dependency: &Value) -> Option<Need> {
     let folder = shown(Path::new(dependency["path"].as_str()?));
     Some(Need { folder, tests_only: dependency["kind"] == "dev" })

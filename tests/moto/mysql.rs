@@ -27,7 +27,7 @@ async fn every_strategy_rotates_three_times_on_every_mysql_and_mariadb() {
 async fn case(server: &Arc<MySql>, release: Release, strategy: &'static str) -> Case {
     let Release { flavor, version: (major, minor) } = release;
     let kind = strategy.split('-').next().unwrap_or_default();
-    // MySQL's longest name has 32 characters, with the other user's ending.
+    // MySQL's longest user name has 32 characters, and the second user's name has an ending.
     let user = format!("m{major}{minor}_{}_{kind}", std::process::id());
     server.execute(&format!("CREATE USER '{user}'@'%' IDENTIFIED BY '{FIRST}'")).await.unwrap();
     let engine = if flavor == Flavor::MariaDb { "mariadb" } else { "mysql" };

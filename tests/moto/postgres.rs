@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::FIRST;
 
-/// A case's name, its strategy, what the secret says beyond that, and what is made for it; `{}` is the user.
+/// A case's name, its strategy, further fields of the secret, and SQL that prepares it; `{}` stands for the user.
 type Shape = (&'static str, &'static str, Value, &'static str);
 
 fn shapes() -> [Shape; 5] {
@@ -65,7 +65,7 @@ async fn case(server: &Arc<Postgres>, version: u32, (name, strategy, more, made)
     }
     let mut values = vec![current.clone()];
     if let Some(other) = current["alternate_username"].as_str() {
-        // A version that opens the second user proves that it belongs to this secret.
+        // A version that logs in as the second user proves that the user belongs to this secret.
         let mut older = current.clone();
         older["username"] = other.into();
         older["original_username"] = user.as_str().into();

@@ -1,4 +1,4 @@
-//! MySQL's packets as a fake says them (MySQL source documentation, "Client/Server Protocol").
+//! MySQL's packets as a fake server sends them (MySQL source documentation, "Client/Server Protocol").
 
 /// A packet: its number, which both sides count, and its content.
 pub fn packet(number: u8, content: &[u8]) -> Vec<u8> {
@@ -6,7 +6,7 @@ pub fn packet(number: u8, content: &[u8]) -> Vec<u8> {
     [&length[..3], &[number], content].concat()
 }
 
-/// What a server begins with (Protocol::HandshakeV10): its version, its way to log in, and whether it offers TLS.
+/// A server's first packet (Protocol::HandshakeV10): its version, its authentication plugin, and whether it offers TLS.
 pub fn greeting(version: &str, plugin: &str, tls: bool) -> Vec<u8> {
     // CLIENT_LONG_PASSWORD, CONNECT_WITH_DB, PROTOCOL_41, TRANSACTIONS, RESERVED2, MULTI_STATEMENTS, MULTI_RESULTS, PLUGIN_AUTH;
     // CLIENT_SSL is 0x800.
@@ -25,12 +25,12 @@ pub fn greeting(version: &str, plugin: &str, tls: bool) -> Vec<u8> {
     packet(0, &content.concat())
 }
 
-/// The server wants another way to log in, with this salt (Protocol::AuthSwitchRequest).
+/// The server asks for another authentication plugin, with this salt (Protocol::AuthSwitchRequest).
 pub fn switch(number: u8, plugin: &str, salt: &[u8]) -> Vec<u8> {
     packet(number, &[b"\xfe", plugin.as_bytes(), b"\0", salt].concat())
 }
 
-/// Everything is well.
+/// The packet for success.
 pub fn ok(number: u8) -> Vec<u8> {
     packet(number, &[0, 0, 0, 2, 0, 0, 0])
 }
@@ -53,7 +53,7 @@ pub fn row(texts: &[&str]) -> Vec<u8> {
     answer
 }
 
-/// What precedes the rows, once for each column.
+/// The packet that describes a column, before the rows.
 pub fn column(number: u8) -> Vec<u8> {
     packet(number, b"\x03def\0\0\0\x01x\0\x0c\x2d\0\0\x01\0\0\xfd\0\0\0\0\0")
 }

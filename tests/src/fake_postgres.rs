@@ -1,4 +1,4 @@
-//! PostgreSQL's messages as a fake says them (its manual, "Message Formats").
+//! PostgreSQL's messages as a fake server sends them (its manual, "Message Formats").
 
 /// A message: its type, and its content.
 pub fn message(kind: u8, content: &[u8]) -> Vec<u8> {
@@ -6,7 +6,7 @@ pub fn message(kind: u8, content: &[u8]) -> Vec<u8> {
     [&[kind], &length.to_be_bytes()[..], content].concat()
 }
 
-/// An authentication message: its code, and what belongs to it.
+/// An authentication message: its code, and the content that belongs to the code.
 pub fn authentication(code: u32, content: &[u8]) -> Vec<u8> {
     message(b'R', &[&code.to_be_bytes()[..], content].concat())
 }

@@ -1,4 +1,4 @@
-//! A server that pretends to be another and means harm. What it says is a script; what it hears is kept.
+//! A malicious server that pretends to be another. It follows a script, and keeps all that it receives.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,29 +10,30 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
-/// The client hangs up in the end; this is for one that never does.
+/// The limit for sending forever. A client hangs up before that.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What it does, in order, on every connection; then it says nothing more and keeps the connection.
+/// One action of the script, which the server plays on every connection. At the end it sends nothing more and keeps the
+/// connection.
 #[derive(Clone, Debug)]
 pub enum Line {
-    /// Waits until the client has said something.
+    /// Waits until the client has sent something.
     Hear,
-    /// Waits for so many bytes, and leaves those behind them.
+    /// Waits for this number of bytes, and reads no further.
     HearExactly(usize),
-    /// Says these bytes.
+    /// Sends these bytes.
     Say(Vec<u8>),
-    /// Says these bytes again and again, for as long as the client listens.
+    /// Sends these bytes again and again, as long as the client reads.
     SayForever(Vec<u8>),
-    /// Says packets again and again that are numbered in their fourth byte, beginning with this one.
+    /// Sends this packet again and again, and counts its fourth byte up.
     CountForever(Vec<u8>),
-    /// Does a TLS handshake, with a certificate of its own authority; from now on it hears what was encrypted.
+    /// Does a TLS handshake, with a certificate of its own authority. Later lines use the encrypted connection.
     Encrypt,
     /// Ends the connection.
     HangUp,
 }
 
-/// The server. Dropping it ends it.
+/// The server. It stops when this value is dropped.
 pub struct FakeServer {
     port: u16,
     authority: String,
@@ -41,7 +42,7 @@ pub struct FakeServer {
 }
 
 impl FakeServer {
-    /// Listens on a free port and plays the script on each connection.
+    /// Listens on a free port, and plays the script on each connection.
     pub async fn start(script: Vec<Line>) -> io::Result<FakeServer> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
@@ -53,7 +54,7 @@ impl FakeServer {
             while let Ok((stream, _)) = listener.accept().await {
                 let (script, ear, tls) = (script.clone(), Arc::clone(&ear), tls.clone());
                 tokio::spawn(async move {
-                    // How a connection ends is the client's affair; what it said is kept.
+                    // The client decides how a connection ends. Only the received bytes matter.
                     let _ = welcome(stream, &script, &ear, &tls).await;
                 });
             }
@@ -61,17 +62,17 @@ impl FakeServer {
         Ok(FakeServer { port, authority: authority.pem(), heard, door })
     }
 
-    /// The port it listens on.
+    /// The server's port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The authority of its certificate, for those who are to trust it.
+    /// The authority of its certificate, for secrets that should trust it.
     pub fn authority(&self) -> &str {
         &self.authority
     }
 
-    /// Everything that any client said.
+    /// All bytes that any client has sent.
     pub fn heard(&self) -> Vec<u8> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -83,7 +84,7 @@ impl Drop for FakeServer {
     }
 }
 
-/// Plays the lines before and behind the handshake, if there is one.
+/// Plays the lines before and after the handshake, if there is one.
 async fn welcome(
     mut stream: TcpStream,
     script: &[Line],
@@ -136,7 +137,7 @@ where
     Ok(())
 }
 
-/// Says nothing more, and keeps the connection until the client ends it.
+/// Sends nothing more, and keeps the connection until the client closes it.
 async fn linger<S: AsyncRead + Unpin>(stream: &mut S, ear: &Mutex<Vec<u8>>) -> io::Result<()> {
     loop {
         hear(stream, ear).await?;

@@ -1,4 +1,4 @@
-//! What must hold for every target, against real servers and against other people's emulators.
+//! Tools for the tests that hold for every target, against real servers and other people's emulators.
 
 pub mod fake_mysql;
 pub mod fake_postgres;

@@ -1,7 +1,7 @@
 //! The rotation protocol as a model: versions and labels in Secrets Manager, passwords in the server, the lock, and up to two
-//! steps that run at once. Each move is one external effect, and any protection can be taken away to see what it is for.
+//! steps that run at once. Each move is one external effect. Any protection can be taken away, to see why it is needed.
 //!
-//! Not modelled, as the promises except them: a lock session that is lost while the label moves, targets without locks,
+//! The model leaves out what the promises exclude: a lock session that is lost while the label moves, targets without locks,
 //! passwords that the server's policy refuses.
 
 mod protocol;

@@ -1,4 +1,4 @@
-//! moto, the AWS emulator that most Python projects test with: a second opinion on what Secrets Manager answers.
+//! moto, the AWS emulator in which most Python projects test: a second opinion on Secrets Manager's answers.
 
 use std::io;
 use std::path::Path;
@@ -14,10 +14,10 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
-/// What a zip file ends with, and all that an empty one has.
+/// An empty zip file, base64.
 const EMPTY_ZIP: &str = "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==";
 
-/// moto looks at the service's name in the signature, and not at the signature.
+/// A header for moto, which reads the service's name from the signature and does not check the signature.
 fn signed_for(service: &str) -> String {
     format!(
         "Authorization: AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, \
@@ -25,7 +25,7 @@ fn signed_for(service: &str) -> String {
     )
 }
 
-/// A database server, as secrets name it.
+/// A database server, as a secret describes it.
 pub struct Place<'a> {
     /// Its `engine`.
     pub engine: &'static str,
@@ -48,21 +48,21 @@ impl Place<'_> {
     }
 }
 
-/// Rotations that are to go through on moto.
+/// A case to rotate on moto.
 pub struct Case {
-    /// What it is, for errors.
+    /// The case's name in errors.
     pub name: String,
-    /// The user whose secret is rotated: also the secret's name.
+    /// The user whose secret is rotated. It is also the secret's name.
     pub user: String,
     strategy: &'static str,
-    /// What is in Secrets Manager: names, and each one's values, of which the last is current. The first is rotated.
+    /// The secrets to create: a name and its values, of which the last becomes current. The first secret is rotated.
     secrets: Vec<(String, Vec<Value>)>,
-    /// What logs in.
+    /// Tells whether a value logs in.
     accepts: Accepts,
 }
 
 impl Case {
-    /// A case of this strategy: a user's secret with these values, of which the last is current, and its admin's.
+    /// A case of this strategy: a user's secret with these values, the last of which is current, and the admin's secret.
     pub fn new<Login>(
         user: String,
         strategy: &'static str,
@@ -89,7 +89,7 @@ impl Case {
         Case { name: strategy.to_owned(), user, strategy, secrets, accepts }
     }
 
-    /// The same under a name of its own.
+    /// The same case under another name.
     pub fn named(self, name: &str) -> Case {
         Case { name: name.to_owned(), ..self }
     }
@@ -100,7 +100,7 @@ impl Case {
     }
 }
 
-/// A running moto; it ends with its value.
+/// A running moto. It stops when this value is dropped.
 pub struct Moto {
     port: u16,
     _process: Child,
@@ -112,7 +112,7 @@ impl Moto {
         let packages = &["moto[server]==5.2.5", "boto3==1.44.5"];
         let python = tokio::task::spawn_blocking(|| lab::servers::python("moto", packages)).await??;
         let moto = loop {
-            // The port is free now; moto cannot be given the socket itself, so another process may be faster.
+            // The port is free now. Another process may still take it first, because moto cannot be given the socket itself.
             let port = TcpListener::bind("127.0.0.1:0").await?.local_addr()?.port();
             let started = tokio::time::timeout(Duration::from_secs(120), Moto::start_on(&python, port)).await;
             match started.map_err(io::Error::other)? {
@@ -134,7 +134,7 @@ impl Moto {
             .spawn()?;
         let mut lines = BufReader::new(process.stderr.take().expect("it is piped")).lines();
         let mut printed = String::new();
-        // It says so itself: whoever takes connections on this port might be another process.
+        // Waits for moto's own message, because another process might be listening on this port.
         while !printed.contains("Running on") {
             let Some(line) = lines.next_line().await? else {
                 let kind = match printed.contains("Address already in use") {
@@ -145,12 +145,12 @@ impl Moto {
             };
             printed += &format!("{line}\n");
         }
-        // Nobody may fill its pipe.
+        // Reads on, so that the pipe never fills.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Ok(Moto { port, _process: process })
     }
 
-    /// For `SECRETS_MANAGER_ENDPOINT`.
+    /// The value for `SECRETS_MANAGER_ENDPOINT`.
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
@@ -165,8 +165,8 @@ impl Moto {
         serde_json::from_str(&body).map_err(io::Error::other)
     }
 
-    /// A function that moto can call without doing anything: the events are the test's business. Without a function moto
-    /// promotes the empty version that a rotation begins with.
+    /// Makes a function that does nothing when moto calls it; the test sends the events itself. Without a function, moto promotes
+    /// the empty version with which a rotation begins.
     async fn make_function(&self) -> io::Result<()> {
         self.post("/moto-api/config", "", r#"{"lambda": {"use_docker": false}}"#).await?;
         let form = format!("Content-Type: application/x-www-form-urlencoded\r\n{}", signed_for("iam"));
@@ -199,14 +199,14 @@ impl Moto {
         }
     }
 
-    /// Starts a function that finds its secrets here.
+    /// Starts a function that uses this moto as its Secrets Manager.
     pub async fn function(&self, package: &str) -> io::Result<RunningFunction> {
         let function = Function::new(package, [Function::build(package)?]);
         function.env("SECRETS_MANAGER_ENDPOINT", self.endpoint()).start().await
     }
 
-    /// Makes a case's secrets and rotates the first of them three times; returns who was current after each, or what went
-    /// wrong.
+    /// Creates a case's secrets and rotates the first of them three times. Returns the current user after each rotation, or the
+    /// failure.
     pub async fn rotates_three_times(
         &self,
         function: &RunningFunction,
@@ -246,7 +246,7 @@ impl Moto {
         Ok(())
     }
 
-    /// Rotates once, with the events that Secrets Manager sends.
+    /// Rotates once, with the same events as Secrets Manager.
     async fn rotate(&self, function: &RunningFunction, secret: &str) -> Result<(), String> {
         let token = self.begin(secret).await.map_err(|error| error.to_string())?;
         for step in Step::ALL {
@@ -256,8 +256,8 @@ impl Moto {
         Ok(())
     }
 
-    /// Begins a rotation as RotateSecret does, and returns its token. The service takes AWSPENDING away after a rotation;
-    /// moto leaves that to whoever plays the service.
+    /// Begins a rotation as RotateSecret does, and returns its token. It also removes AWSPENDING after the rotation before, which
+    /// the service does and moto does not.
     pub async fn begin(&self, secret: &str) -> io::Result<String> {
         let described = self.call("DescribeSecret", json!({"SecretId": secret})).await?;
         for (version, labels) in described["VersionIdsToStages"].as_object().into_iter().flatten() {

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`, `scale` and `continuity`: builds the functions as they are deployed, one by one, and measures them.
+//! `cargo xtask bench`, `scale` and `continuity`: builds the functions one by one, as they are deployed, and measures them.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,19 +10,19 @@ use crate::parts::Parts;
 use crate::setup::remove;
 use crate::test::functions;
 
-/// Measures every function, and AWS's and the floor where asked to; writes docs/benchmarks.md.
+/// Measures every function, and on request AWS's and the floor. Writes docs/benchmarks.md.
 pub(crate) fn run_all(arguments: &[&str]) -> ExitCode {
     let mut parts = Parts::default();
     build(&mut parts);
     let (floor, arguments): (Vec<&str>, Vec<&str>) =
         arguments.iter().partition(|argument| **argument == "--floor");
-    // One of an earlier run is not measured unless asked for.
+    // Removes the floor of an earlier run, which is measured only on request.
     parts.part("floor", || if floor.is_empty() { remove(&folder().join("floor")) } else { keep("floor") });
     parts.part("measure", || drive(&[], &arguments));
     parts.end()
 }
 
-/// Many secrets, measured and simulated; prints what docs/scale.md shows.
+/// Measures and simulates many secrets. Prints the figures of docs/scale.md.
 pub(crate) fn scale() -> ExitCode {
     let mut parts = Parts::default();
     parts.part("build rotate-postgres", || keep("rotate-postgres"));
@@ -30,7 +30,7 @@ pub(crate) fn scale() -> ExitCode {
     parts.end()
 }
 
-/// What clients notice while every function rotates and is killed in the middle of it; writes docs/benchmarks.md, too.
+/// Measures what clients notice while every function rotates and is killed in the middle. Writes docs/benchmarks.md, too.
 pub(crate) fn continuity() -> ExitCode {
     let mut parts = Parts::default();
     build(&mut parts);
@@ -44,7 +44,7 @@ fn build(parts: &mut Parts) {
     }
 }
 
-/// Where the functions wait to be measured.
+/// The folder of the functions to measure.
 fn folder() -> PathBuf {
     target().join("bench")
 }
@@ -55,14 +55,14 @@ fn keep(name: &str) -> Result<(), String> {
     let (built, folder) = (target().join("release").join(name), folder());
     let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
     fs::create_dir_all(&folder).map_err(failed)?;
-    // A program that runs cannot be written to; a new file can take its place.
+    // A running program cannot be overwritten, so the copy becomes a new file.
     remove(&folder.join(name))?;
     fs::copy(&built, folder.join(name)).map_err(failed)?;
     let program = fs::read(&built).map_err(|error| format!("{}: {error}", built.display()))?;
     fs::write(folder.join(format!("{name}.zip")), zip(&program)?).map_err(failed)
 }
 
-/// Runs the program that measures, itself optimised.
+/// Runs the measuring program, which is built optimised too.
 fn drive(verb: &[&str], arguments: &[&str]) -> Result<(), String> {
     run(cargo(&["run", "--locked", "--profile", "driver", "--package", "bench", "--"])
         .args(verb)

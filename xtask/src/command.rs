@@ -1,4 +1,4 @@
-//! Commands run to their end; one that fails is an error that names it.
+//! Runs commands to their end. If one fails, the error names it.
 
 use std::env;
 use std::ffi::OsStr;
@@ -7,7 +7,7 @@ use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
-/// A command without standard input: nothing here may wait for a person.
+/// A command without standard input, so that nothing here can wait for a person.
 pub(crate) fn command(program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null());
@@ -19,19 +19,19 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), arguments)
 }
 
-/// The folder that Cargo builds in.
+/// The folder in which Cargo builds.
 pub(crate) fn target() -> PathBuf {
     let top = env::current_dir().expect("main has entered it");
     top.join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 
-/// Runs a command whose output goes where ours goes.
+/// Runs a command with this program's output.
 pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     let status = command.status().map_err(|error| failed(command, &error.to_string()))?;
     succeeded(command, status)
 }
 
-/// Runs a command and returns what it wrote to standard output.
+/// Runs a command and returns its standard output.
 pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     let output =
         command.stderr(Stdio::inherit()).output().map_err(|error| failed(command, &error.to_string()))?;
@@ -39,7 +39,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Runs a command, passes its standard output on line by line and shows each line to `see` as well.
+/// Runs a command, passes its standard output on line by line, and gives each line to `see` as well.
 pub(crate) fn watch(command: &mut Command, mut see: impl FnMut(&str)) -> Result<(), String> {
     let mut child =
         command.stdout(Stdio::piped()).spawn().map_err(|error| failed(command, &error.to_string()))?;
@@ -54,7 +54,7 @@ pub(crate) fn watch(command: &mut Command, mut see: impl FnMut(&str)) -> Result<
     succeeded(command, status)
 }
 
-/// Whether a program can be started and ends well; what it prints is not shown.
+/// Whether a program starts and succeeds. Its output is not shown.
 pub(crate) fn answers(program: &str, arguments: &[&str]) -> bool {
     let status = command(program, arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
@@ -70,7 +70,7 @@ fn failed(command: &Command, why: &str) -> String {
     format!("{}: {why}", words.join(" "))
 }
 
-/// Copies the files of the tree, as they stand here, to another folder.
+/// Copies the files of the tree, with their uncommitted changes, to another folder.
 pub(crate) fn copy_tree(to: &Path) -> Result<(), String> {
     let listed = output(&mut command("git", &["ls-files", "--cached", "--others", "--exclude-standard"]))?;
     for file in listed.lines().filter(|file| Path::new(file).exists()) {

@@ -1,4 +1,4 @@
-//! `cargo xtask deploy-check`: what can be known of a deployment without an account at AWS.
+//! `cargo xtask deploy-check`: the checks of a deployment that need no AWS account.
 
 use std::env;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::setup::{self, remove};
 use crate::template::{TEMPLATE, resource};
 use crate::test::{functions, run_tests};
 
-/// The virtual environments; each tool wants versions of its own of what they have in common.
+/// The virtual environments. Each tool has its own, because the tools need different versions of the same packages.
 const SAM: [&str; 2] = ["aws-sam-cli==1.170.0", "cfn-lint==1.58.0"];
 const CHECKOV: [&str; 1] = ["checkov==3.3.30"];
 const MOTO: [&str; 4] = [
@@ -26,12 +26,12 @@ const MOTO: [&str; 4] = [
 const CDK: [&str; 4] =
     ["aws-cdk-lib@2.276.0", "constructs@10.8.1", "typescript@5.9.3", "@types/node@20.19.43"];
 
-/// Every check, cheap ones first.
+/// Runs every check, cheap ones first.
 pub(crate) fn run_all() -> ExitCode {
     let mut parts = Parts::default();
     parts.part("setup", || {
         setup::packages()?;
-        // Fetching is mostly waiting.
+        // In parallel, because each mostly waits for downloads.
         thread::scope(|scope| {
             let environments = [("sam", &SAM[..]), ("checkov", &CHECKOV), ("moto", &MOTO)];
             let made =
@@ -45,9 +45,9 @@ pub(crate) fn run_all() -> ExitCode {
     parts.part("stack", || check("stack.py", &[TEMPLATE.as_ref()]));
     parts.part("examples", || check("examples.py", &["docs".as_ref()]));
     parts.part("sam build", sam_build);
-    // Three rotations in a row show that a built function is whole; everything else is `cargo xtask test`. Of the providers of API
-    // keys one is enough: they differ in files alone. The whole workspace is named, because then no dependency is built once more
-    // for each function.
+    // Three rotations in a row show that a built function works; `cargo xtask test` covers the rest. One provider of API keys is
+    // enough, because providers are only files. The command names the whole workspace, so that no dependency is built again for
+    // each function.
     parts.part("functions as built", || {
         run_tests(&["--workspace", "--test", "live", "--", "three", "providers::http"], &built_folder())
     });
@@ -57,7 +57,7 @@ pub(crate) fn run_all() -> ExitCode {
         run(with_cargo_lambda(&mut check)?)
     });
     parts.part("the same bytes elsewhere", same_bytes);
-    parts.part("cdk", cdk); // it wants the zip that the part before has made
+    parts.part("cdk", cdk); // it needs the zip of the part before
     parts.end()
 }
 
@@ -65,7 +65,7 @@ fn cfn_lint(files: &[&str]) -> Result<(), String> {
     run(&mut command(setup::python("sam", &SAM)?.join("cfn-lint"), files))
 }
 
-/// SAM, which would otherwise ask for a Region and report on its use.
+/// SAM, without its question for a Region and its reports about usage.
 fn sam(arguments: &[&str]) -> Result<Command, String> {
     let mut sam = command(setup::python("sam", &SAM)?.join("sam"), arguments);
     sam.args(["--template", TEMPLATE]).env("SAM_CLI_TELEMETRY", "0").env("AWS_DEFAULT_REGION", "us-east-1");
@@ -78,7 +78,7 @@ fn checkov() -> Result<(), String> {
     run(&mut command(setup::python("checkov", &CHECKOV)?.join("checkov"), &arguments))
 }
 
-/// A program in tests/deploy, which says what it checks.
+/// A program in tests/deploy. Each says what it checks.
 fn python(name: &str, arguments: &[&Path]) -> Result<Command, String> {
     let mut python = command(setup::python("moto", &MOTO)?.join("python"), &[]);
     python.arg(Path::new("tests/deploy").join(name)).args(arguments).env("PYTHONDONTWRITEBYTECODE", "1");
@@ -89,13 +89,13 @@ fn check(name: &str, arguments: &[&Path]) -> Result<(), String> {
     run(&mut python(name, arguments)?)
 }
 
-/// Builds every function as `sam build` does for this machine's processor, so that what it builds can be run here.
+/// Builds every function as `sam build` does, for this machine's processor, so that the result can run here.
 fn sam_build() -> Result<(), String> {
     let name = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
     let processor =
         PROCESSORS.iter().find(|processor| processor.name == name).ok_or("Lambda has no such processor")?;
-    // SAM builds one function after the other, and linking one keeps one core busy. Built together, as SAM will ask for each, they
-    // are there when it does.
+    // SAM builds one function after another, and linking one uses only one core. So all are built together first, with SAM's
+    // options, and SAM finds them ready.
     run(as_anywhere(&mut cargo(&["lambda", "build", "--release", processor.option]), &top()?)?)?;
     let mut build = sam(&["build", "--parameter-overrides", &format!("architecture={name}")])?;
     build.arg("--build-dir").arg(sam_folder());
@@ -111,7 +111,7 @@ fn sam_build() -> Result<(), String> {
     Ok(())
 }
 
-/// Compiles the CDK example, makes its template and lints that.
+/// Compiles the CDK example, makes its template and lints the template.
 fn cdk() -> Result<(), String> {
     let folder = setup::npm("cdk", &CDK)?;
     for file in ["docs/examples/rotation.ts", "tests/deploy/synth.ts"] {
@@ -120,13 +120,13 @@ fn cdk() -> Result<(), String> {
     }
     let options =
         ["--strict", "--skipLibCheck", "--module", "commonjs", "--target", "es2022", "--types", "node"];
-    // The compiler would look for types beside where it was started.
+    // By default the compiler would look for types where it was started.
     let types = folder.join("node_modules/@types");
     let mut compile = command(folder.join("node_modules/.bin/tsc"), &options);
     run(compile.arg("--typeRoots").arg(types).arg(folder.join("synth.ts")))?;
     let made = folder.join("made");
     run(command("node", &[]).arg(folder.join("synth.js")).arg(&made))?;
-    // The CDK writes down dependencies that follow from references anyhow.
+    // The CDK also writes dependencies that follow from references.
     let template = made.join("Rotation.template.json");
     cfn_lint(&["--ignore-checks", "W3005", "--template", &template.to_string_lossy()])
 }
@@ -152,7 +152,7 @@ fn same_bytes() -> Result<(), String> {
     copy_tree(&tree)?;
     let processor = &PROCESSORS[0];
     let target = elsewhere.join("target");
-    // Two at once would be in each other's way.
+    // Two builds at once would disturb each other here.
     add_target(processor)?;
     let (here, there) = thread::scope(|scope| {
         let there = scope.spawn(|| build(&tree, &target, name, processor));

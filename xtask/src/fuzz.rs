@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: what reads foreign bytes reads random ones, each target for a while.
+//! `cargo xtask fuzz`: gives random bytes to every parser of foreign input, one target after another.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -9,11 +9,11 @@ use crate::command::{cargo, command, output, run, target};
 use crate::parts::Parts;
 use crate::setup;
 
-/// How long a target runs unless told: by hand, and in CI, where it shows that the target still works.
+/// How many seconds a target runs by default. `SMOKE` is for CI, which only checks that the target still works.
 const SECONDS: u32 = 60;
 const SMOKE: u32 = 10;
 
-/// `--smoke`, or `--seconds N`, or nothing; then a target, or all of them.
+/// Arguments: `--smoke`, `--seconds N` or neither; then a target, or none for all of them.
 pub(crate) fn run_all(arguments: &[&str]) -> Option<ExitCode> {
     let (seconds, wanted) = match arguments {
         ["--smoke", rest @ ..] => (SMOKE, rest),
@@ -47,7 +47,7 @@ pub(crate) fn run_all(arguments: &[&str]) -> Option<ExitCode> {
     Some(parts.end())
 }
 
-/// The names of all targets: one for each file.
+/// The names of all targets. Each is one file.
 fn targets() -> Result<Vec<String>, String> {
     let files = fs::read_dir("fuzz/targets").map_err(|error| format!("fuzz/targets: {error}"))?;
     let stem = |path: PathBuf| Some(path.file_stem()?.to_str()?.to_owned());
@@ -60,12 +60,12 @@ fn folder() -> PathBuf {
     target().join("fuzz")
 }
 
-/// Builds every target, with the counters that libFuzzer steers by. Those need no other compiler than the workspace's, only its
-/// permission to use options that are not stable; a sanitizer, which safe code has little use for, would.
+/// Builds every target with the counters that guide libFuzzer. They work with the workspace's own compiler, if unstable options
+/// are allowed. A sanitizer would need another compiler, and safe code has little use for it.
 fn build() -> Result<(), String> {
     let folder = folder();
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    // Servers that were fetched for the tests are taken from there.
+    // Uses the servers that were fetched for the tests.
     let servers = folder.join("servers");
     if !servers.is_symlink() {
         symlink("../servers", &servers).map_err(|error| format!("{}: {error}", servers.display()))?;
@@ -73,12 +73,12 @@ fn build() -> Result<(), String> {
         fs::create_dir_all(&real).map_err(|error| format!("{}: {error}", real.display()))?;
     }
     let options = ["build", "--fuzz-dir", "fuzz", "--sanitizer", "none", "--dev"];
-    // The lock file holds, as everywhere; `cargo fuzz` has no option for that.
+    // Keeps to the lock file; `cargo fuzz` has no option for that.
     run(&mut cargo(&["fetch", "--locked", "--manifest-path", "fuzz/Cargo.toml"]))?;
     run(command(setup::cargo_fuzz()?, &options).env("RUSTC_BOOTSTRAP", "1").env("CARGO_TARGET_DIR", folder))
 }
 
-/// Runs a target from its seeds on. What it finds new stays in a folder of its own, for the next time.
+/// Runs a target, starting with its seeds. New inputs stay in a folder of the target for the next run.
 fn fuzz(name: &str, seconds: u32) -> Result<(), String> {
     let folder = folder();
     let (corpus, log) = (folder.join("corpus").join(name), folder.join(format!("{name}.log")));
@@ -89,7 +89,7 @@ fn fuzz(name: &str, seconds: u32) -> Result<(), String> {
         .args([&corpus, &seeds])
         .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-artifact_prefix={}/{name}-", folder.display()))
-        .arg("-timeout=600") // the first input waits for a server, which may have to be fetched
+        .arg("-timeout=600") // the first input waits for a server, which may be fetched first
         .stderr(file));
     let told = fs::read_to_string(&log).unwrap_or_default();
     match ended {

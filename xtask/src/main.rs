@@ -1,4 +1,4 @@
-//! What a developer or CI types: `cargo xtask VERB`.
+//! The commands for developers and CI: `cargo xtask VERB`.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 
@@ -36,7 +36,7 @@ usage: cargo xtask VERB
 ";
 
 fn main() -> ExitCode {
-    // Cargo says where this package is; everything here works from the top of the workspace.
+    // Cargo passes this package's folder. Everything here works from the top of the workspace.
     let Some(package) = env::var_os("CARGO_MANIFEST_DIR") else {
         eprintln!("xtask is started by `cargo xtask`");
         return ExitCode::FAILURE;
@@ -69,8 +69,8 @@ fn misunderstood() -> ExitCode {
     ExitCode::from(2)
 }
 
-/// The tool's own demo. It and what it rotates with are built in one go, because then they have the same dependencies: all that other
-/// verbs use, but the MySQL driver.
+/// Runs `turnlock demo`. The tool and its function are built together, so that they share their dependencies: those of the other
+/// verbs, without the MySQL driver.
 fn demo() -> ExitCode {
     let built = command::run(&mut command::cargo(&[
         "build",

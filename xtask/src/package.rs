@@ -1,4 +1,4 @@
-//! `cargo xtask package`: what is uploaded to Lambda, the same to the byte wherever it is built.
+//! `cargo xtask package`: builds the zips for Lambda. They are the same to the byte wherever they are built.
 
 use std::env;
 use std::fs;
@@ -14,10 +14,10 @@ use crate::parts::Parts;
 use crate::setup;
 use crate::test::functions;
 
-/// `cargo lambda`, and zig, which links against the glibc that Lambda has instead of this machine's.
+/// `cargo lambda`, and zig, which links against Lambda's glibc instead of this machine's.
 const CARGO_LAMBDA: [&str; 2] = ["cargo-lambda==1.9.2", "ziglang==0.17.0"];
 
-/// A processor that Lambda offers: its name there, `cargo lambda`'s option, the compiler's target.
+/// A processor that Lambda offers: Lambda's name, `cargo lambda`'s option, the compiler's target.
 pub(crate) struct Processor {
     pub(crate) name: &'static str,
     pub(crate) option: &'static str,
@@ -29,10 +29,9 @@ pub(crate) const PROCESSORS: [Processor; 2] = [
     Processor { name: "x86_64", option: "--x86-64", triple: "x86_64-unknown-linux-gnu" },
 ];
 
-/// A zip as Lambda takes it stays below this.
+/// No zip may be larger than this.
 const LARGEST_ZIP: u64 = 4_000_000;
 
-/// Packs every function for every processor.
 pub(crate) fn run_all() -> ExitCode {
     let mut parts = Parts::default();
     parts.part("setup", setup::packages);
@@ -46,7 +45,7 @@ pub(crate) fn run_all() -> ExitCode {
     parts.end()
 }
 
-/// Builds a function and packs it, with its list of parts beside it. Returns the zip.
+/// Builds a function, and writes its zip and its bill of materials. Returns the zip's path.
 pub(crate) fn pack(name: &str, processor: &Processor) -> Result<PathBuf, String> {
     let top = env::current_dir().map_err(|error| error.to_string())?;
     let program = build(&top, &target(), name, processor)?;
@@ -78,7 +77,7 @@ pub(crate) fn build(top: &Path, target: &Path, name: &str, processor: &Processor
     Ok(program)
 }
 
-/// The standard library for another processor comes with rustup; here it may be there already.
+/// Adds the standard library for another processor with rustup, unless it is installed already.
 pub(crate) fn add_target(processor: &Processor) -> Result<(), String> {
     let libraries =
         output(Command::new("rustc").args(["--print", "target-libdir", "--target", processor.triple]))?;
@@ -88,7 +87,7 @@ pub(crate) fn add_target(processor: &Processor) -> Result<(), String> {
     Err(format!("the toolchain has no standard library for {0}: rustup target add {0}", processor.triple))
 }
 
-/// Gives a build `cargo lambda`, and takes the folders of this machine out of what it makes.
+/// Lets a build find `cargo lambda`, and keeps this machine's folders out of the result.
 pub(crate) fn as_anywhere<'a>(command: &'a mut Command, top: &Path) -> Result<&'a mut Command, String> {
     let places = places(top)?;
     let map = |option: &str| {
@@ -96,7 +95,7 @@ pub(crate) fn as_anywhere<'a>(command: &'a mut Command, top: &Path) -> Result<&'
         options.collect::<Vec<_>>().join(" ")
     };
     with_cargo_lambda(command)?.env("RUSTFLAGS", map("--remap-path-prefix"));
-    // aws-lc is C, and its error messages name files.
+    // aws-lc is written in C, and its error messages name files.
     Ok(command.env("CFLAGS", map("-ffile-prefix-map")))
 }
 
@@ -110,7 +109,7 @@ fn cargo_lambda() -> Result<PathBuf, String> {
     setup::python("cargo-lambda", &CARGO_LAMBDA)
 }
 
-/// The folders that a build could name, and what it is to call them.
+/// The folders whose names could get into a program, and the names that replace them.
 fn places(top: &Path) -> Result<[(PathBuf, &'static str); 3], String> {
     let home = PathBuf::from(env::var_os("HOME").ok_or("HOME is not set")?);
     let cargo_home = env::var_os("CARGO_HOME").map_or_else(|| home.join(".cargo"), PathBuf::from);
@@ -128,7 +127,7 @@ fn names_no_place(program: &[u8], top: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// One file, called as Lambda wants it, always of the same date.
+/// A zip of one file, with the name that Lambda expects and a fixed date.
 pub(crate) fn zip(program: &[u8]) -> Result<Vec<u8>, String> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
@@ -141,7 +140,7 @@ pub(crate) fn zip(program: &[u8]) -> Result<Vec<u8>, String> {
     writer.finish().map(std::io::Cursor::into_inner).map_err(|error| error.to_string())
 }
 
-/// Everything that is linked into a function, with its licence, as CycloneDX 1.5.
+/// The crates linked into a function, with their licences, as CycloneDX 1.5.
 fn sbom(name: &str, processor: &Processor) -> Result<String, String> {
     let arguments =
         ["tree", "--locked", "--edges", "normal,no-proc-macro", "--prefix", "none", "--no-dedupe"];

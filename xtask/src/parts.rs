@@ -1,4 +1,4 @@
-//! The parts of a long run: each is timed, none hides the failure of another, and the last line counts them all.
+//! The parts of a long run. Each is timed, a failure does not stop the others, and the last line counts all checks.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -10,14 +10,14 @@ pub(crate) struct Tally {
     pub(crate) failed: u32,
 }
 
-/// Work that counts nothing of its own is one check.
+/// A part that does not count its checks is one check.
 impl From<()> for Tally {
     fn from((): ()) -> Tally {
         Tally { passed: 1, failed: 0 }
     }
 }
 
-/// A run in parts.
+/// A run of several parts.
 #[derive(Default)]
 pub(crate) struct Parts {
     done: Vec<Part>,
@@ -30,7 +30,7 @@ struct Part {
 }
 
 impl Parts {
-    /// Does a part; if it fails, says why and goes on.
+    /// Runs a part. If it fails, prints why and continues.
     pub(crate) fn part<T: Into<Tally>>(
         &mut self,
         name: impl Into<String>,
@@ -49,7 +49,7 @@ impl Parts {
         self.done.push(Part { name, took: started.elapsed(), tally });
     }
 
-    /// Prints what each part took, and as the last line the sum.
+    /// Prints the time of each part, and the sum as the last line.
     pub(crate) fn end(self) -> ExitCode {
         println!();
         let mut sum = Tally::default();

@@ -1,4 +1,4 @@
-//! Installs what a Debian machine with nothing but a Rust toolchain lacks.
+//! Installs the packages that a Debian machine with only a Rust toolchain lacks.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ const CARGO_DENY: &str = "cargo-deny@0.20.2";
 /// Builds fuzz targets.
 const CARGO_FUZZ: &str = "cargo-fuzz@0.13.2";
 
-/// Breaks the code in small ways, to see whether a test notices.
+/// Breaks the code in small ways, to check whether a test notices.
 const CARGO_MUTANTS: &str = "cargo-mutants@27.1.0";
 
-/// A program, how to see that it is there, the Debian package that has it, and what wants it.
+/// A program, the arguments that show whether it is installed, its Debian package, and its purpose.
 struct Need {
     program: &'static str,
     asked: &'static [&'static str],
@@ -51,7 +51,7 @@ const NEEDS: [Need; 6] = [
     Need { program: "git", asked: &["--version"], package: "git", for_what: "lists the files of the tree" },
 ];
 
-/// Installs what the tests need and what is not there yet.
+/// Installs the missing packages that the tests need.
 pub(crate) fn packages() -> Result<(), String> {
     let missing: Vec<&Need> = NEEDS.iter().filter(|need| !answers(need.program, need.asked)).collect();
     if missing.is_empty() {
@@ -81,32 +81,32 @@ fn install(packages: &[&str]) -> Result<(), String> {
     apt_get(&[&["install", "--yes", "--no-install-recommends"], packages].concat())
 }
 
-/// The folder of tools that are built or fetched for this workspace alone.
+/// The folder of tools for this workspace alone.
 pub(crate) fn tools() -> PathBuf {
     target().join("tools")
 }
 
-/// `cargo-deny`, built on first use; it takes some minutes.
+/// `cargo-deny`, built on first use. That takes some minutes.
 pub(crate) fn cargo_deny() -> Result<PathBuf, String> {
     tool(CARGO_DENY, &["--no-default-features"])
 }
 
-/// `cargo-fuzz`, likewise.
+/// `cargo-fuzz`, built on first use.
 pub(crate) fn cargo_fuzz() -> Result<PathBuf, String> {
     tool(CARGO_FUZZ, &[])
 }
 
-/// Where `cargo-mutants` is.
+/// `cargo-mutants`, built on first use.
 pub(crate) fn cargo_mutants() -> Result<PathBuf, String> {
     tool(CARGO_MUTANTS, &[])
 }
 
-/// A C++ compiler, which libFuzzer is built with.
+/// A C++ compiler, which builds libFuzzer.
 pub(crate) fn cplusplus() -> Result<(), String> {
     if answers("c++", &["--version"]) { Ok(()) } else { install(&["g++"]) }
 }
 
-/// A program of this version, built where it is not there yet.
+/// A program of this version, built on first use.
 fn tool(package: &str, arguments: &[&str]) -> Result<PathBuf, String> {
     let program = tools().join("bin").join(package.split('@').next().unwrap_or(package));
     if !program.exists() {
@@ -115,7 +115,7 @@ fn tool(package: &str, arguments: &[&str]) -> Result<PathBuf, String> {
     Ok(program)
 }
 
-/// Installs a tool from crates.io, unoptimised: it is built in half the time, and runs for a second.
+/// Installs a tool from crates.io without optimisation. It builds in half the time, and each run only takes a second.
 fn cargo_install(package: &str, arguments: &[&str]) -> Result<(), String> {
     println!("building {package} once, for target/tools");
     let root = tools();
@@ -131,7 +131,7 @@ fn cargo_install(package: &str, arguments: &[&str]) -> Result<(), String> {
     done
 }
 
-/// The programs of a virtual environment of its own with these packages from PyPI, made on first use.
+/// The programs of a virtual environment with these packages from PyPI, made on first use.
 pub(crate) fn python(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
     let folder = tools().join("python").join(name);
     once(&folder, packages, || {
@@ -152,7 +152,7 @@ pub(crate) fn npm(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-/// Fills a folder with packages, unless it holds just these already.
+/// Fills a folder with packages, unless it holds exactly these already.
 fn once(
     folder: &Path,
     packages: &[&str],
@@ -171,7 +171,7 @@ fn once(
     fs::write(&made, wanted).map_err(failed)
 }
 
-/// Removes a file, or a folder and what is in it, if it is there.
+/// Removes a file, or a folder with its contents, if it exists.
 pub(crate) fn remove(path: &Path) -> Result<(), String> {
     let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     match removed {

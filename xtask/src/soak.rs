@@ -1,4 +1,4 @@
-//! `cargo xtask soak`: rotations by the thousand, and what they leave behind.
+//! `cargo xtask soak`: rotates thousands of times, and checks that nothing grows or slows down.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use crate::parts::{Parts, Tally};
 use crate::setup;
 use crate::test::number_before;
 
-/// Runs so many rotations.
+/// Runs the soak with 10,000 rotations, or as many as the arguments say.
 pub(crate) fn run_all(arguments: &[&str]) -> Option<ExitCode> {
     let rotations = match arguments {
         [] => 10_000,
@@ -26,7 +26,7 @@ fn soak(rotations: u32) -> Result<Tally, String> {
         cargo(&["test", "--locked", "--package", "rotation-tests", "--test", "soak", "--", "--nocapture"])
             .env("TURNLOCK_ROTATIONS", rotations.to_string()),
         |line| {
-            // The line that says how many there will be.
+            // This line announces the number of rotations.
             if line.contains(" rotations of ") {
                 tally.passed = number_before(line, " rotations of ");
             }

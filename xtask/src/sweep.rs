@@ -1,4 +1,4 @@
-//! `cargo xtask sweep`: every function's rotation, cut everywhere, with everything that may happen afterwards.
+//! `cargo xtask sweep`: cuts every function's rotation at every point, with every possible aftermath.
 
 use std::env;
 use std::path::{self, Path};
@@ -8,11 +8,11 @@ use crate::command::{cargo, output, watch};
 use crate::parts::{Parts, Tally};
 use crate::test;
 
-/// How many tests run at once. Much of a case is waiting: for a process to start, for a lock, for a server.
+/// How many tests run at once. A case spends much of its time waiting: for a process to start, for a lock, for a server.
 const AT_ONCE: usize = 8;
 
-/// Runs the sweep of every function: those that stand in `TURNLOCK_BIN_DIR`, if it is set. `--minutes N` runs as much of it as fits
-/// in about that time, in an order that differs from run to run.
+/// Runs the sweep of every function: of those in `TURNLOCK_BIN_DIR`, if it is set. `--minutes N` runs the part of it that fits in
+/// about that time, in an order that differs from run to run.
 pub(crate) fn run_all(options: &[&str]) -> Option<ExitCode> {
     let minutes = match *options {
         [] => None,
@@ -35,8 +35,8 @@ pub(crate) fn run_all(options: &[&str]) -> Option<ExitCode> {
     Some(parts.end())
 }
 
-/// The seconds that each sweep may take, so that all of them take some minutes. The test programs run one after the other, and each
-/// runs its tests in rounds of `AT_ONCE`.
+/// The seconds for each sweep, so that all of them take `minutes`. The test programs run one after another, and each runs its
+/// tests in rounds of `AT_ONCE`.
 fn seconds_for_each(minutes: u32) -> Result<String, String> {
     let listed = output(cargo(&TESTS).args(["--", "sweep", "--list"]))?;
     let programs = listed.split("benchmarks\n").map(|tests| tests.matches(": test\n").count());
@@ -44,10 +44,11 @@ fn seconds_for_each(minutes: u32) -> Result<String, String> {
     Ok((minutes as usize * 60 / rounds.max(1)).to_string())
 }
 
-/// The programs that have sweeps. The whole workspace is named, because then nothing is built but what the tests have built already.
+/// The programs that have sweeps. The command names the whole workspace, so that it uses the build of the tests.
 const TESTS: [&str; 6] = ["test", "--locked", "--no-fail-fast", "--workspace", "--test", "live"];
 
-/// Counts cases, not tests: each is a rotation that was cut somewhere else. What each sweep came to is repeated at the end.
+/// Counts cases, not tests. Each case is a rotation that was cut at another point. `run_all` prints the result of each sweep
+/// again at the end.
 fn sweep(functions: &Path, extent: &str, swept: &mut Vec<String>) -> Result<Tally, String> {
     let mut tally = Tally::default();
     let done = watch(

@@ -7,12 +7,12 @@ use std::process::ExitCode;
 
 use crate::test::functions_in;
 
-/// What people deploy.
+/// The template that people deploy.
 pub(crate) const TEMPLATE: &str = "template.yaml";
 
-/// What all functions share. The file explains the placeholders in it.
+/// The text that all functions share. The file explains its placeholders.
 const STACK: &str = include_str!("../template/stack.yaml");
-/// What the template has for each function.
+/// The part of the template for each function.
 const FUNCTION: &str = include_str!("../template/function.yaml");
 
 /// The keys of a target's description, each with its default. A description must have a key that has no default.
@@ -28,7 +28,6 @@ const KEYS: [(&str, Option<&str>); 8] = [
     ("AnyResource", Some("[]")),
 ];
 
-/// Writes the template.
 pub(crate) fn write() -> ExitCode {
     let written = generated(Path::new("")).and_then(|text| {
         fs::write(TEMPLATE, &text).map_err(|error| format!("{TEMPLATE}: {error}"))?;
@@ -70,7 +69,7 @@ fn stack(targets: &[Target]) -> String {
     text
 }
 
-/// Appends a line, unless the line explains xtask/template to its readers.
+/// Appends a line, unless it is one that explains xtask/template to its readers.
 fn put(line: &str, text: &mut String) {
     if !line.starts_with("##") {
         text.push_str(line);
@@ -78,7 +77,7 @@ fn put(line: &str, text: &mut String) {
     }
 }
 
-/// The name that resources have, of a folder or a program: `api-key` is `ApiKey`.
+/// The name of a target's resources, from the name of its folder or program: `api-key` is `ApiKey`.
 pub(crate) fn resource(name: &str) -> String {
     name.split('-').map(capital).collect()
 }
@@ -104,7 +103,7 @@ impl Target {
         described(&text).map(|values| Target::new(name, values)).map_err(|why| failed(&why))
     }
 
-    /// Adds what follows from a target's name and its description.
+    /// Adds the values that follow from a target's name and its description.
     fn new(name: &str, mut values: BTreeMap<&'static str, String>) -> Target {
         let title = values["Title"].clone();
         values.insert("name", name.to_owned());

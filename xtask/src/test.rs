@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything that a change has to pass, each part with its time.
+//! `cargo xtask test`: all checks that a change has to pass, with the time of each part.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,13 @@ use crate::command::{cargo, command, run, target, watch};
 use crate::parts::{Parts, Tally};
 use crate::setup::{self, remove};
 
-/// Runs every part, whatever became of those before it.
+/// Runs every part, even after a failure.
 pub(crate) fn run_all() -> ExitCode {
     let mut parts = Parts::default();
     parts.part("setup", setup::packages);
     parts.part("format", || run(&mut cargo(&["fmt", "--all", "--check"])));
-    // Also of the fuzzers, whose workspace nothing else here looks at: its lock file has to follow this one's packages.
+    // Fetches for the fuzzers too. No other part here uses their workspace, and its lock file has to follow the packages of this
+    // one.
     parts.part("fetch", || {
         run(&mut cargo(&["fetch", "--locked"]))?;
         run(&mut cargo(&["fetch", "--locked", "--manifest-path", "fuzz/Cargo.toml"]))
@@ -32,13 +33,13 @@ pub(crate) fn run_all() -> ExitCode {
     parts.end()
 }
 
-/// Licences, duplicate versions, forbidden crates, sources. Advisories need a network that not every machine has.
+/// Checks licences, duplicate versions, forbidden crates and sources. Advisories need a network that not every machine has.
 fn deny() -> Result<(), String> {
     let program = setup::cargo_deny()?;
     run(&mut command(program, &["--offline", "check", "licenses", "bans", "sources"]))
 }
 
-/// The names of the functions' packages, which are those of their binaries: one for each folder.
+/// The names of the functions' packages, and of their binaries. Each folder has one.
 pub(crate) fn functions() -> Result<Vec<String>, String> {
     functions_in(Path::new(""))
 }
@@ -53,16 +54,16 @@ pub(crate) fn functions_in(top: &Path) -> Result<Vec<String>, String> {
     Ok(names)
 }
 
-/// Builds the functions with the rest of the workspace, so that the tests' own build has the same dependencies, and keeps
-/// them in a folder of their own. What is deployed is built one by one, by `cargo xtask package`, and checked there; `shared`
-/// has no features, so the two differ in nothing that a rotation can see.
+/// Builds the functions with the rest of the workspace, so that the build of the tests uses the same dependencies, and copies
+/// them to a separate folder. `cargo xtask package` builds the deployed functions one by one, and checks them there. `shared` has
+/// no features, so a rotation is the same in both builds.
 pub(crate) fn build_functions() -> Result<PathBuf, String> {
     let folder = target().join("functions");
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     run(&mut cargo(&["build", "--locked", "--workspace"]))?;
     for name in functions()? {
         let (from, to) = (target().join("debug").join(&name), folder.join(&name));
-        // A program that runs cannot be written to; a new file can take its place.
+        // A running program cannot be overwritten, so the copy becomes a new file.
         remove(&to)?;
         fs::copy(&from, &to).map_err(|error| format!("{}: {error}", from.display()))?;
     }
@@ -71,15 +72,15 @@ pub(crate) fn build_functions() -> Result<PathBuf, String> {
 
 /// Runs the tests of some packages against the functions in a folder.
 ///
-/// With Cargo's own test runner, not nextest: a test binary starts each server once and its tests share it, which a
-/// process for each test would undo.
+/// This uses Cargo's own test runner and not nextest: the tests of a binary share each server, which nextest would start again
+/// for each test.
 pub(crate) fn run_tests(packages: &[&str], functions: &Path) -> Result<Tally, String> {
     let mut tally = Tally::default();
     let done = watch(
         cargo(&["test", "--locked", "--no-fail-fast"])
             .args(packages)
             .env("TURNLOCK_BIN_DIR", functions)
-            // Here a server that cannot be had is a failure.
+            // Without it, a missing server is a failure.
             .env_remove("ALLOW_SKIP"),
         |line| {
             if let Some(result) = line.strip_prefix("test result: ") {
@@ -89,15 +90,15 @@ pub(crate) fn run_tests(packages: &[&str], functions: &Path) -> Result<Tally, St
         },
     );
     match done {
-        // A test binary that crashed has no result line.
+        // A test binary that crashed prints no result line.
         Err(why) if tally.failed == 0 => Err(why),
-        // A filter that nothing answers to any more.
+        // The filter matches no test any more.
         Ok(()) if tally.passed == 0 => Err("no test was run".to_owned()),
         _ => Ok(tally),
     }
 }
 
-/// The number that stands before a word, as in `ok. 12 passed; 0 failed`.
+/// The number before a word, as in `ok. 12 passed; 0 failed`.
 pub(crate) fn number_before(text: &str, word: &str) -> u32 {
     let before = text.split(word).next().unwrap_or_default();
     before.rsplit(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0)

@@ -1,4 +1,5 @@
-//! What a secret holds: a provider's fields, or just the key; and what authorises the calls that make and end keys.
+//! What a secret holds: a provider's fields, or just the key. Also finds the fields that authorise the calls that make and end
+//! keys.
 
 use std::rc::Rc;
 
@@ -14,22 +15,22 @@ use serde_json::Value;
 
 use crate::provider::{Provider, Providers};
 
-/// The keys every secret of this function can have, none of them secret.
+/// The fields that every secret of this function can have. None of them is secret.
 const COMMON: &[&str] = &["engine", "provider", "site", "masterarn", "strategy"];
 
 /// One version of the secret.
 pub struct Account {
-    /// Which service.
+    /// The service.
     pub provider: Rc<Provider>,
-    /// Every field; of a plain text the key alone.
+    /// Every field. A plain-text secret has only the key.
     pub fields: Fields,
     /// The key.
     pub key: Secret,
-    /// What the service calls the key, as far as the secret says; never a proof of anything.
+    /// The service's id of the key, as the secret stores it. It proves nothing.
     pub id: Option<String>,
-    /// Which of the service's sites.
+    /// The service's site.
     pub site: Option<String>,
-    /// The admin's secret.
+    /// The ARN of the admin's secret.
     pub admin: Option<String>,
     plain: bool,
 }
@@ -81,7 +82,7 @@ impl Account {
         Ok(Account { fields, key, id, site, admin, plain, provider })
     }
 
-    /// The value that follows this one: these fields are new, everything else is as it was.
+    /// The next value of the secret: the new fields, and everything else unchanged.
     pub fn renewed(&self, new: &[(String, Secret)]) -> Document {
         #[expect(
             clippy::disallowed_methods,
@@ -109,7 +110,7 @@ impl Account {
         Account { provider: Rc::clone(&self.provider), fields, key, id, site, admin, plain: self.plain }
     }
 
-    /// Whether another version holds the same key, by value or by the service's name for it.
+    /// Whether another version holds the same key: the same value, or the same id at the service.
     pub fn same_key(&self, other: &Account) -> bool {
         self.key.same_as(&other.key) || (self.id.is_some() && self.id == other.id)
     }
@@ -120,7 +121,7 @@ impl Credential for Account {
         Strategy::TwoKeys
     }
 
-    /// Compares every field that a new key does not bring along.
+    /// Compares every field that does not come with a new key.
     fn agree(&self, other: &Account) -> Result<()> {
         let same = |what: &str, a: Option<&str>, b: Option<&str>| {
             if a == b { Ok(()) } else { Err(differing(what)) }
@@ -155,7 +156,7 @@ fn differing(name: &str) -> Error {
     )
 }
 
-/// The secret texts of a value: all that the provider does not declare public. Without a provider, all.
+/// The secret texts of a value: every field that the provider does not declare public. Without a provider, every field.
 pub(crate) fn secrets(document: &Document, providers: &Providers) -> Vec<Secret> {
     let fields = match document {
         Document::Plain(secret) => return vec![secret.share()],
@@ -169,7 +170,7 @@ pub(crate) fn secrets(document: &Document, providers: &Providers) -> Vec<Secret>
     fields.secrets(&public)
 }
 
-/// What authorises calls: the admin's secret where the secret names one, else the secret itself.
+/// The fields that authorise calls: the admin secret's if the secret names one, else the secret's own.
 pub(crate) async fn authority(job: &Job<'_>, account: &Account) -> Result<Fields> {
     let shape = &account.provider.secret;
     let (Some(arn), false) = (&account.admin, shape.admin.is_empty()) else {
@@ -198,7 +199,7 @@ pub(crate) async fn authority(job: &Job<'_>, account: &Account) -> Result<Fields
     Ok(fields)
 }
 
-/// What the admin secret insists on: `"only": {"project_id": ["42"]}`.
+/// Checks the limits in the admin secret: `"only": {"project_id": ["42"]}`.
 fn pinned(admin: &Fields, account: &Account) -> Result<()> {
     let refused = |what: String| {
         Err(Error::new(Kind::NotOurs, what)

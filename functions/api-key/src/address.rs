@@ -1,9 +1,9 @@
-//! Which addresses may be called. A name in a provider file can resolve to anything, today or tomorrow; what it must not
-//! reach is the inside: this machine, where the Lambda runtime API listens, the instance's metadata, the VPC.
+//! Which addresses may be called. A name in a provider file can resolve to any address, today or tomorrow. It must not reach this
+//! machine, where the Lambda runtime API listens, the instance's metadata or the VPC.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Why an address is inside, if it is (IANA special-purpose address registries).
+/// Why an address counts as inside, if it does (IANA special-purpose address registries).
 pub fn inside(address: IpAddr) -> Option<&'static str> {
     match address {
         IpAddr::V4(v4) => inside_v4(v4),
@@ -35,7 +35,7 @@ fn inside_v6(address: Ipv6Addr) -> Option<&'static str> {
     if address.is_unspecified() {
         return Some("unspecified");
     }
-    // An IPv4 address in disguise is judged as what it is: mapped, compatible, translated (NAT64), 6to4.
+    // An IPv6 address that embeds an IPv4 address (mapped, compatible, NAT64, 6to4) is judged by the IPv4 address.
     let last = u32::from(segments[6]) << 16 | u32::from(segments[7]);
     let disguised = match segments {
         [0, 0, 0, 0, 0, 0xffff | 0, _, _] | [0x64, 0xff9b, 0, 0, 0, 0, _, _] => Some(last),
@@ -53,7 +53,7 @@ fn inside_v6(address: Ipv6Addr) -> Option<&'static str> {
         0x64 => "a translator's",
         0x100 => "discard-only",
         0x2001 if segments[1] < 0x200 || segments[1] == 0xdb8 => "reserved",
-        // Only 2000::/3 is handed out to anyone.
+        // IANA allocates only 2000::/3.
         0x2000..=0x3fff => return None,
         _ => "reserved",
     })

@@ -1,5 +1,5 @@
-//! One HTTP request over one connection: the name is resolved once, every address is judged, and exactly a judged address is
-//! connected to. Answers are bounded in size and time; redirects are answers like any other.
+//! One HTTP request over one connection. The name is resolved once, every address is checked, and only a checked address is
+//! connected to. Answers are limited in size and time. A redirect is not followed.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -18,11 +18,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::address;
 use crate::provider::schema::Origin;
 
-/// For an answer, body included, from the moment the request is sent.
+/// The limit for an answer with its body, from the moment the request is sent.
 const ANSWER: Duration = Duration::from_secs(15);
-/// Lists of keys are the longest answers there are; a page of a hundred has some fifty kilobytes.
+/// The longest answers are lists of keys. A page of a hundred keys has some fifty kilobytes.
 const LARGEST: usize = 1 << 20;
-/// For the head of an answer.
+/// The limit for the head of an answer.
 const LARGEST_HEAD: usize = 64 << 10;
 
 /// An answer, whatever it says.
@@ -31,15 +31,15 @@ pub(crate) struct Raw {
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body, whole.
+    /// The whole body.
     pub body: Bytes,
 }
 
 /// Why there is no answer.
 pub(crate) enum Failure {
-    /// The request never left: nothing was done.
+    /// The request was not sent, so nothing was done.
     NotSent(Error),
-    /// The request left, and what became of it is not known.
+    /// The request was sent, and its outcome is unknown.
     Lost(Error),
 }
 
@@ -62,7 +62,7 @@ pub(crate) async fn send(
     converse(job, origin, stream, request).await
 }
 
-/// The host's addresses, or the reason why none of them may be called: one bad address condemns the name.
+/// The host's addresses. If one of them may not be called, none is.
 async fn addresses(job: &Job<'_>, origin: &Origin) -> Result<Vec<SocketAddr>> {
     let addresses = net::resolve(job.deadline, bare(&origin.host), origin.port).await?;
     for address in &addresses {
@@ -112,7 +112,7 @@ where
     let (mut sender, connection) =
         builder.handshake(TokioIo::new(stream)).await.map_err(|error| lost(&error))?;
     job.ends_with(tokio::spawn(async move {
-        // How the connection ends is seen by the request that needs it.
+        // The request that uses the connection reports its error.
         let _ = connection.await;
     }));
     let answer = async {

@@ -1,5 +1,5 @@
-//! A call with all its tries, and what its answer means. What a service says is never quoted but for its status and a short
-//! reason, because services echo what they were sent.
+//! A call with all its tries, and the meaning of its answer. Messages quote only an answer's status and a short reason, because
+//! services echo what they were sent.
 
 use std::time::{Duration, SystemTime};
 
@@ -17,24 +17,24 @@ use crate::provider::Provider;
 use crate::provider::pointer::Pointer;
 use crate::provider::schema::{Call, Origin};
 
-/// How often a call is tried; with the pauses below this is about ten seconds of trouble.
+/// How often a call is tried. With the pauses below, the tries cover about ten seconds of trouble.
 const TRIES: u32 = 6;
-/// The first pause; each further one is twice as long.
+/// The first pause. Each pause is twice as long as the one before.
 const PAUSE: Duration = Duration::from_millis(300);
-/// What has to be left of the invocation for another try to make sense.
+/// The time that must be left of the invocation for another try.
 const LEAST: Duration = Duration::from_secs(2);
-/// How much of a reason is shown.
+/// How many characters of a reason are shown.
 const REASON: usize = 200;
 
-/// What a service answered.
+/// What an answer means.
 pub(crate) enum Meaning {
     /// Yes.
     Yes(Answer),
-    /// The credential is refused; in few words.
+    /// The service refuses the credential; the text says how.
     Rejected(String),
 }
 
-/// An answer that is a yes.
+/// A successful answer.
 pub(crate) struct Answer {
     /// Its headers.
     pub headers: HeaderMap,
@@ -50,18 +50,18 @@ impl Answer {
     /// The body as JSON.
     pub(crate) fn json(&self) -> Result<Value> {
         serde_json::from_slice(&self.body).map_err(|_| {
-            // The reader's own words could quote the body.
+            // The parser's own message could quote the body.
             misunderstood(&self.place, "the answer is not JSON")
         })
     }
 
-    /// What time it is, by the service's own clock.
+    /// The time by the service's clock.
     pub(crate) fn date(&self) -> Option<SystemTime> {
         let text = self.headers.get(DATE)?.to_str().ok()?;
         SystemTime::try_from(DateTime::from_str(text, Format::HttpDate).ok()?).ok()
     }
 
-    /// The error for an answer that lacks something or has something else in its place.
+    /// The error for an answer that lacks something or has the wrong type in its place.
     pub(crate) fn misunderstood(&self, what: &str) -> Error {
         misunderstood(&self.place, what)
     }
@@ -72,16 +72,16 @@ fn misunderstood(place: &str, what: &str) -> Error {
         .remedy("compare the provider file with the service's documentation")
 }
 
-/// What one answer asks for.
+/// What the caller does with one answer.
 enum Verdict {
     Means(Meaning),
-    /// Nothing was done, and it may be tried again, after so long.
+    /// The service did nothing. Try again, after this time if it is given.
     Later(Option<Duration>, u16),
-    /// What was done is not known.
+    /// Nobody knows what the service did.
     Broken(Option<Duration>, u16),
 }
 
-/// Sends a call until it has an answer that means something, within the deadline. `request` makes it anew for each try.
+/// Sends a call until an answer means something, within the deadline. `request` makes the request anew for each try.
 pub(crate) async fn exchange(
     job: &Job<'_>,
     provider: &Provider,
@@ -128,7 +128,7 @@ fn busy(place: &str, kind: &str, status: u16) -> Error {
         .remedy("Secrets Manager tries again by itself; spread rotation schedules if this repeats")
 }
 
-/// An outcome that nobody knows; for a call that may not be repeated the remedy says who cleans up.
+/// The error for an unknown outcome. If the call may not be repeated, the remedy says who cleans up.
 fn unknown(error: Error, provider: &Provider, kind: &str, call: &Call) -> Error {
     if call.repeatable() {
         return error.remedy("the service fails or does not answer; Secrets Manager tries again by itself");
@@ -186,7 +186,7 @@ fn judge(job: &Job<'_>, kind: &str, call: &Call, place: &str, raw: Raw) -> Resul
     })
 }
 
-/// An answer whose status is a yes; its body can still say no.
+/// Reads an answer whose status means success. Its body can still mean failure.
 fn affirmed(job: &Job<'_>, kind: &str, call: &Call, place: &str, raw: Raw) -> Result<Meaning> {
     let answer = Answer::new(raw, place);
     if call.failure.is_empty() && call.expect.is_empty() && call.gone_if.is_empty() {
@@ -215,8 +215,8 @@ fn affirmed(job: &Job<'_>, kind: &str, call: &Call, place: &str, raw: Raw) -> Re
     Ok(Meaning::Yes(answer))
 }
 
-/// The service's own reason, if the file says where it is: short, without control characters, without anything that could
-/// be a key, known or not.
+/// The service's own reason, if the file says where it is. It is cut short, and loses control characters and every word long
+/// enough to be a key.
 fn reason(job: &Job<'_>, call: &Call, body: &[u8]) -> Option<String> {
     let json: Value = serde_json::from_slice(body).ok()?;
     let text = call.reason.iter().find_map(|reason| reason.text(&json).ok()?)?;
@@ -249,7 +249,7 @@ mod tests {
             retry_after(&headers)
         };
         assert_eq!(wait("7"), Some(Duration::from_secs(7)));
-        // Longer than anything can wait; whoever adds to it must not overflow.
+        // No wait is that long. Code that adds to it must not overflow.
         assert_eq!(wait("18446744073709551615"), Some(Duration::from_secs(u64::MAX)));
         assert_eq!(wait("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
         for text in ["soon", "-1", "", "99999999999999999999999"] {

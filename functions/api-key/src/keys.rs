@@ -1,4 +1,5 @@
-//! Which keys are ours, and which of them may go: docs/decisions/0005-api-keys.md is the reasoning behind every line here.
+//! Which keys belong to this secret, and which of them may be revoked. docs/decisions/0005-api-keys.md gives the reasons for
+//! every line here.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -21,10 +22,10 @@ use crate::provider::schema::{Call, Revoke};
 use crate::service::{Access, Service};
 use crate::target::ApiKey;
 
-/// No invocation lives longer than 15 minutes (Lambda quotas, "Function timeout"); the rest is for clocks.
+/// No invocation lives longer than 15 minutes (Lambda quotas, "Function timeout"). The rest allows for clocks that differ.
 const NOBODY_WAITS: Duration = Duration::from_secs(20 * 60);
 
-/// The keys as they were listed before the labels were looked at, and what has been learnt and done since.
+/// The keys as listed before the labels were read again, and what this step has read and revoked since.
 pub(crate) struct Survey {
     listing: Listing,
     read: RefCell<BTreeMap<VersionId, Rc<Account>>>,
@@ -36,30 +37,30 @@ impl Survey {
         Survey { listing, read: RefCell::default(), revoked: RefCell::default() }
     }
 
-    /// The keys that have not been revoked since.
+    /// The keys that this step has not revoked since.
     fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.listing.entries.iter().filter(|entry| !self.revoked.borrow().contains(&entry.id))
     }
 }
 
-/// The keys of a secret, and a version that acts on them.
+/// The keys of a secret, and the version on whose behalf they are changed.
 pub(crate) struct Keys<'a> {
-    /// This target, to understand other versions.
+    /// This target, which reads the values of other versions.
     pub target: &'a ApiKey,
     /// The invocation.
     pub job: &'a Job<'a>,
-    /// What the keys are called.
+    /// The names of the keys.
     pub names: &'a Names,
-    /// Which version acts.
+    /// The acting version.
     pub account: &'a Account,
-    /// What authorises it.
+    /// The fields that authorise its calls.
     pub admin: &'a Fields,
-    /// The access token that it gets with that.
+    /// The access token that its calls share.
     pub access: Access,
 }
 
 impl<'a> Keys<'a> {
-    /// The service, as the version sees it that acts.
+    /// The service, called on behalf of the acting version.
     pub(crate) fn service(&self) -> Service<'a> {
         Service::new(self.job, self.names, self.account, self.admin).sharing(&self.access)
     }
@@ -71,13 +72,14 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// Rule 4, before a key is issued: those of earlier tries for this token that nobody can still be about to store.
+    /// Rule 4, before a key is issued: revokes the keys that earlier tries for this token issued, once these tries are too old to
+    /// still store one.
     pub(crate) async fn sweep_old(&self) -> Result<()> {
         let provider = &self.account.provider;
         let (Some(list), Some(revoke)) = (&provider.calls.list, &provider.calls.revoke) else {
             return Ok(());
         };
-        // What an idempotent service issued is issued again now, so it is no leftover.
+        // An idempotent service now issues the same key again, so its key is no leftover.
         let same_again = provider.calls.issue.as_ref().is_some_and(Call::is_idempotent);
         if list.created.is_none() || !provider.sweeps() || same_again {
             return Ok(());
@@ -94,7 +96,7 @@ impl<'a> Keys<'a> {
         Ok(())
     }
 
-    /// For services that allow one key: the current one and whatever else is ours go before a new one can be made.
+    /// For services that allow one key: revokes the current key and all other keys of this secret, so that a new one can be made.
     pub(crate) async fn make_room(&self, current: &VersionId) -> Result<()> {
         let Some(revoke) = &self.account.provider.calls.revoke else { return Ok(()) };
         let acting = Acting { service: self.service(), revoke, survey: &self.survey().await? };
@@ -104,14 +106,14 @@ impl<'a> Keys<'a> {
         self.end_version(&acting, current, Some(self.account), &[]).await
     }
 
-    /// The keys that there are, seen before the labels are looked at again: a version has its label before it has a key, so
-    /// what is listed here and has no label then belongs to a rotation that was given up.
+    /// Lists the keys, before the labels are read again. A version gets its label before its key. So a listed key whose version
+    /// has no label afterwards belongs to a rotation that was given up.
     pub(crate) async fn survey(&self) -> Result<Survey> {
         self.listing(&self.service()).await.map(Survey::new)
     }
 
-    /// Rules 1 and 3, before the labels move: leftovers of this token, and the key of AWSPREVIOUS. Nothing is read that the
-    /// listing makes unnecessary: the value of AWSPREVIOUS only where no listed key carries its label.
+    /// Rules 1 and 3, before the labels move: revokes leftovers of this token and the key of AWSPREVIOUS. The value of
+    /// AWSPREVIOUS is read only if no listed key carries its label, or if the listing shows the keys themselves.
     pub(crate) async fn retire(&self, survey: &Survey, labels: &Labels) -> Result<()> {
         let Some(revoke) = &self.account.provider.calls.revoke else { return Ok(()) };
         let previous = unpinned_previous(labels);
@@ -139,8 +141,8 @@ impl<'a> Keys<'a> {
         self.end_version(&acting, previous, held.as_deref(), &kept).await
     }
 
-    /// Rules 1 and 2, after the labels have moved: what belongs to versions that had lost their labels when the second look saw
-    /// them, which was after the keys were listed.
+    /// Rules 1 and 2, after the labels have moved: revokes the keys of versions that had no label at the second look. The keys
+    /// were listed before that look.
     pub(crate) async fn settle(&self, survey: &Survey, labels: &Labels) -> Result<()> {
         let Some(revoke) = &self.account.provider.calls.revoke else { return Ok(()) };
         let alive: Vec<String> = labels.labelled().map(|id| self.names.label(id)).collect();
@@ -156,7 +158,7 @@ impl<'a> Keys<'a> {
         Acting { service: self.service(), revoke, survey }.end_all(&victims, &self.kept(&others)).await
     }
 
-    /// Takes back the key that this very invocation issued and could not store.
+    /// Revokes the key that this very invocation issued and could not store.
     pub(crate) async fn withdraw(&self, proposed: &Account) -> Result<()> {
         let Some(revoke) = &self.account.provider.calls.revoke else { return Ok(()) };
         let id = match &proposed.id {
@@ -176,9 +178,9 @@ impl<'a> Keys<'a> {
         service.revoke(revoke, &self.names.label(&self.job.token), id.as_deref()).await
     }
 
-    /// Rule 2 for the key that this very invocation has put. No lock kept another rotation from coming and going after the second
-    /// look; it did not see this key among those that nobody holds. Only once AWSCURRENT has moved can no other invocation for
-    /// this token promote it any more; and what a twin has promoted by then has a label still, and keeps its key.
+    /// Rule 2 for the key that this very invocation has put. Without a lock, another rotation can run after our second look and
+    /// list the keys before this one exists. Once AWSCURRENT has moved, no other invocation for this token can promote the key
+    /// any more. If a twin of this invocation has promoted it before that, the version has a label, and the key stays.
     pub(crate) async fn still_wanted(&self, current: &VersionId) -> Result<()> {
         let labels = self.job.store.describe().await?;
         let Err(closed) = gate::check(&labels, &self.job.token) else { return Ok(()) };
@@ -191,7 +193,7 @@ impl<'a> Keys<'a> {
         Err(Error::new(Kind::Conflict, "this rotation was overtaken while it put its key").because(&closed))
     }
 
-    /// Ends the key of the version that acts, unless another one holds it too.
+    /// Revokes the acting version's key, unless another version holds it too.
     async fn end_own(&self, labels: &Labels) -> Result<()> {
         let Some(revoke) = &self.account.provider.calls.revoke else { return Ok(()) };
         let acting = Acting { service: self.service(), revoke, survey: &self.survey().await? };
@@ -204,7 +206,8 @@ impl<'a> Keys<'a> {
         entry.is_under(&self.names.prefix)
     }
 
-    /// A key of this token that is not the one that was stored. Where the stored one cannot be told from others, none is.
+    /// Whether a key belongs to this token but is not the stored one. If nothing tells the stored key from others, no key is a
+    /// leftover.
     fn is_leftover(&self, entry: &Entry) -> bool {
         let ours = entry.label.as_deref() == Some(&self.names.label(&self.job.token));
         let stored = match (&self.account.id, &entry.key) {
@@ -215,7 +218,7 @@ impl<'a> Keys<'a> {
         ours && !stored
     }
 
-    /// Ends the key of one version, as far as anything proves it to be that version's.
+    /// Revokes the key of one version, if anything proves that the key is that version's.
     async fn end_version(
         &self,
         acting: &Acting<'_>,
@@ -230,7 +233,7 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// Ends the key of one version, as far as the listing proves it to be that version's; whether it did.
+    /// Revokes the key of one version, if the listing proves that the key is that version's. Returns whether it revoked one.
     async fn end_listed(
         &self,
         acting: &Acting<'_>,
@@ -253,7 +256,7 @@ impl<'a> Keys<'a> {
         Ok(found)
     }
 
-    /// Ends the key of one version that no listing has proven, if the key itself does.
+    /// Revokes the key of one version that no listing has proven, if the key proves itself.
     async fn end_unlisted(
         &self,
         acting: &Acting<'_>,
@@ -280,7 +283,7 @@ impl<'a> Keys<'a> {
         if !held.provider.uses_revoked_id() {
             let own = Service::new(self.job, self.names, held, self.admin);
             let outcome = own.revoke(acting.revoke, &label, None).await;
-            // A key that asks for its own end is refused where it has ended before.
+            // A key that revokes itself is refused if it has been revoked before.
             let refused = outcome.as_ref().is_err_and(|error| error.kind() == Kind::CredentialRejected);
             return match refused && matches!(self.tested(held).await?, Login::Rejected(_)) {
                 true => Ok(()),
@@ -300,8 +303,9 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// Whether a version's key works, and its id where the test shows it; where only that is wanted and no test shows it, none is
-    /// made. Silence is asked again by the next try; any other answer than yes or no proves nothing, and would be no other then.
+    /// Tests whether a version's key works, and reads its id if the test shows one. If the caller needs only the id and no test
+    /// shows it, none is made. Without an answer, the error makes Secrets Manager try again. Any other error proves nothing, and
+    /// a retry would not change that.
     async fn tested(&self, held: &Account) -> Result<Login<Option<String>>> {
         if held.provider.uses_revoked_id() && !held.provider.proves_id() {
             return Ok(Login::Accepted(None));
@@ -317,7 +321,7 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// What every other version with a label holds, but for the one that is to go.
+    /// The accounts of all other labelled versions, except the version whose key is to be revoked.
     async fn labelled(
         &self,
         survey: &Survey,
@@ -331,12 +335,12 @@ impl<'a> Keys<'a> {
         Ok(others)
     }
 
-    /// Those, and the version that acts: none of their keys is ever revoked.
+    /// These accounts, and the acting version's. None of their keys is ever revoked.
     fn kept<'k>(&'k self, others: &'k [Rc<Account>]) -> Vec<&'k Account> {
         others.iter().map(Rc::as_ref).chain([self.account]).collect()
     }
 
-    /// A version's account, read once; none if it has no value, or none that means anything to us.
+    /// A version's account, read once; `None` if the version has no value, or none that this target understands.
     async fn understood(&self, survey: &Survey, id: &VersionId) -> Result<Option<Rc<Account>>> {
         if let Some(known) = survey.read.borrow().get(id) {
             return Ok(Some(Rc::clone(known)));
@@ -357,7 +361,7 @@ impl<'a> Keys<'a> {
     }
 }
 
-/// A service on which keys are ended, and what is known of them.
+/// The service whose keys are revoked, and what this step knows of them.
 struct Acting<'a> {
     service: Service<'a>,
     revoke: &'a Call,
@@ -365,7 +369,7 @@ struct Acting<'a> {
 }
 
 impl Acting<'_> {
-    /// Revokes listed keys of ours, but none that a version in use holds.
+    /// Revokes listed keys of this secret, except those that a version in use holds.
     async fn end_all(&self, victims: &[&Entry], kept: &[&Account]) -> Result<()> {
         for entry in victims.iter().filter(|entry| !kept.iter().any(|account| holds(account, entry))) {
             tracing::warn!(key = entry.id, "revoking a key that no version in use holds");
@@ -381,7 +385,7 @@ impl Acting<'_> {
     }
 }
 
-/// The version whose key is to go: AWSPREVIOUS, unless it carries a label of somebody else's, too.
+/// The version whose key is to be revoked: AWSPREVIOUS, unless somebody else has put a label on it, too.
 fn unpinned_previous(labels: &Labels) -> Option<&VersionId> {
     let previous = labels.holder(Stage::Previous)?;
     if labels.versions.as_ref()?.get(previous)?.len() > 1 {

@@ -1,7 +1,7 @@
 //! Rotates the keys of any service with an HTTP API, described by a provider file. The files: `provider` (what services are
-//! like), `account` (what a secret holds), `service` (issue, put, test, list, revoke), `listing` (what a list says), `keys` (which
-//! keys may go), `names` (theirs), `unstored` (those that cannot be issued again), `statement` (requests and quoting), `exchange`
-//! (tries, and what answers mean), `connect` and `address` (one request).
+//! like), `account` (what a secret holds), `service` (issue, put, test, list, revoke), `listing` (reads lists of keys), `keys`
+//! (which keys may be revoked), `names` (the keys' names), `unstored` (keys that cannot be issued again), `statement` (requests
+//! and quoting), `exchange` (tries, and what answers mean), `connect` and `address` (one request).
 
 mod account;
 pub mod address;
@@ -42,19 +42,19 @@ use crate::unstored::NewFields;
 
 pub use crate::target::ApiKey;
 
-/// Between two looks at a key that is not ready yet.
+/// The pause between two tests of a key that does not work yet.
 const LOOK: Duration = Duration::from_millis(500);
-/// What has to be left of the invocation for another look.
+/// The time that must be left of the invocation for another test.
 const LEAST: Duration = Duration::from_secs(2);
 
-/// An accepted key, or none where the provider has nothing to ask.
+/// An accepted key. It is empty if the provider has no test.
 #[derive(Default)]
 pub struct Session {
-    /// What the service calls the key.
+    /// The service's id of the key.
     id: Option<String>,
 }
 
-/// By whose authority changes are made, and on which keys.
+/// The fields that authorise changes, the access token, and the listed keys.
 pub struct Writer {
     admin: Option<Fields>,
     access: Access,
@@ -93,9 +93,9 @@ impl ApiKey {
         Ok(new)
     }
 
-    /// Whether a key is accepted. It is the key itself that asks, whoever else acts in this step: an admin would be let in with
-    /// any key, and the id that is answered would be the admin's own. So [call.test] may not name the admin's fields, and to
-    /// the [call.token] that it uses they are the secret's own.
+    /// Tests whether the service accepts a key. The call uses this key alone: with an admin's credential the service would accept
+    /// any key, and answer with the admin's id. So [call.test] may not use the admin's fields, and its [call.token] reads them
+    /// from the secret itself.
     async fn accepted(&self, job: &Job<'_>, account: &Account) -> Result<Login<Session>> {
         let Some(test) = &account.provider.calls.test else {
             return Ok(Login::Accepted(Session::default()));
@@ -118,7 +118,8 @@ impl ApiKey {
         Keys { target: self, job, names, account: &parsed.account, admin, access: Rc::clone(&writer.access) }
     }
 
-    /// Waits until a new key is accepted, for services that take a moment. What comes of one that had its moment, testSecret says.
+    /// Waits until a new key is accepted, for services that need a moment. If the key is still refused afterwards, testSecret
+    /// reports it.
     async fn ready(&self, job: &Job<'_>, pending: &Account) -> Result<()> {
         let provider = &pending.provider;
         let (given, left) = (provider.ready_within, job.deadline.left().saturating_sub(LEAST));
@@ -140,12 +141,11 @@ impl ApiKey {
     }
 }
 
-/// What the secret's keys are called.
+/// The names of the secret's keys.
 async fn names(job: &Job<'_>) -> Result<Names> {
     Ok(Names::new(job.store.arn().await?))
 }
 
-/// A key that is made here.
 fn made(asked: &PasswordSettings, account: &Account) -> Result<(String, Secret)> {
     let provider = &account.provider;
     let key = policy(asked, provider.make)?.generate(&mut rand::rngs::SysRng)?;
@@ -182,18 +182,18 @@ impl Target for ApiKey {
         let proposed = self.read(proposed, job.settings)?;
         let provider = &proposed.provider;
         let Some(issue) = provider.calls.issue.as_ref() else { return Ok(()) };
-        // Without overlap this may be the only key that works; it is in memory for the next try.
+        // Without overlap this key may be the only one that works. Memory keeps it for the next try.
         if provider.revoke == Revoke::Never || !provider.overlap {
             return Ok(());
         }
         if let Some(stored) = job.store.version(&job.token).await? {
             let stored = parse::version(self, job, stored)?;
-            // A service that knows idempotency keys has answered both tries with one key.
+            // A service that knows idempotency keys gave both tries the same key.
             if stored.account.same_key(&proposed) {
                 return Ok(());
             }
         } else if issue.is_idempotent() {
-            // The next try is answered with this same key, so it has to live.
+            // The next try will get this same key, so it must stay valid.
             return Ok(());
         }
         let current = parse::current(self, job, job.store.labelled(Stage::Current).await)?;
@@ -214,7 +214,7 @@ impl Target for ApiKey {
         self.accepted(job, account).await
     }
 
-    /// There is no lock. What finishSecret does to keys rests on a list that is seen before the labels are looked at again.
+    /// There is no lock. finishSecret revokes keys from a list that was read before the second look at the labels.
     async fn writer(
         &self,
         job: &Job<'_>,
@@ -273,7 +273,7 @@ impl Target for ApiKey {
         if account.provider.calls.test.as_ref().is_none_or(|test| test.control == Some(false)) {
             return Ok(());
         }
-        // Nobody keeps it, so what the deployment asks of passwords is not asked of it.
+        // Nobody stores this key, so the deployment's password rules do not apply to it.
         let made_up = account.with_key(made(&PasswordSettings::default(), account)?.1);
         match self.accepted(job, &made_up).await {
             Ok(Login::Accepted(_)) => Err(Error::new(

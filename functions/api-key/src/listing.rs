@@ -1,4 +1,4 @@
-//! The keys that a service lists, page by page: what an answer says of them, and where it goes on.
+//! Reads a service's list of keys, page by page: the keys in an answer, and where the next page begins.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
@@ -12,24 +12,24 @@ use crate::provider::schema::Call;
 
 /// A key as the service lists it.
 pub(crate) struct Entry {
-    /// The service's name for it.
+    /// The service's id of the key.
     pub id: String,
-    /// The name it was given.
+    /// The name that the key was given.
     pub label: Option<String>,
-    /// Its value, where the service shows it.
+    /// The key's value, if the service shows it.
     pub key: Option<Secret>,
-    /// When it was made.
+    /// When the key was made.
     pub created: Option<SystemTime>,
 }
 
 impl Entry {
-    /// Whether its name begins like this.
+    /// Whether the key's name begins with this prefix.
     pub(crate) fn is_under(&self, prefix: &str) -> bool {
         self.label.as_ref().is_some_and(|label| label.starts_with(prefix))
     }
 }
 
-/// The keys that there are, and the service's time.
+/// The keys at the service, and the service's time.
 #[derive(Default)]
 pub(crate) struct Listing {
     /// The keys, each once.
@@ -40,7 +40,7 @@ pub(crate) struct Listing {
 }
 
 impl Listing {
-    /// Adds the keys of a page; whether there was one that no page before it had.
+    /// Adds the keys of a page. Returns whether one of them was new.
     pub(crate) fn add(&mut self, page: Vec<Entry>) -> bool {
         let before = self.entries.len();
         let new = page.into_iter().filter(|entry| self.seen.insert(entry.id.clone()));
@@ -49,7 +49,6 @@ impl Listing {
     }
 }
 
-/// The keys in an answer.
 pub(crate) fn entries(call: &Call, json: &Value) -> Result<Vec<Entry>, String> {
     let place = call.entries.as_ref().ok_or("there are no entries")?;
     let list = match place.find(json) {
@@ -69,7 +68,7 @@ pub(crate) fn entries(call: &Call, json: &Value) -> Result<Vec<Entry>, String> {
     list.iter().map(entry).collect()
 }
 
-/// Where the next page begins: what the answer says, or a parameter of the URL that it says.
+/// Where the next page begins: the text in the answer, or a parameter of the URL there.
 pub(crate) fn next(call: &Call, json: &Value) -> Result<Option<String>, String> {
     let Some(place) = &call.next else { return Ok(None) };
     let next = place.text(json)?.filter(|next| !next.is_empty());
@@ -104,7 +103,7 @@ fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// RFC 3339, or seconds since 1970.
+/// Reads RFC 3339, or seconds since 1970.
 fn moment(text: &str) -> Option<SystemTime> {
     if let Ok(seconds) = text.parse::<u32>() {
         return Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.into()));

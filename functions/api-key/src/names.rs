@@ -1,10 +1,10 @@
-//! The names of a secret's keys at the service. A later invocation recognizes the keys by them.
+//! The names that a secret's keys have at the service. A later invocation recognizes the keys by these names.
 
 use aws_lc_rs::digest;
 use rotation::value::encode::hex;
 use rotation::value::version::VersionId;
 
-/// The names that this secret gives its keys. They are empty by default, for calls that name no key.
+/// The names that this secret gives its keys. The default is empty, for calls that name no key.
 #[derive(Default)]
 pub struct Names {
     /// The beginning of every name.
@@ -14,7 +14,7 @@ pub struct Names {
 }
 
 impl Names {
-    /// From the secret's full ARN, so that no two secrets share a name.
+    /// Makes the names from the secret's full ARN, so that no two secrets share a name.
     pub fn new(arn: &str) -> Names {
         let account = arn.split(':').nth(4).unwrap_or_default().to_owned();
         Names { prefix: format!("turnlock-{}-", short(arn)), account }
@@ -26,7 +26,8 @@ impl Names {
     }
 }
 
-/// Sixteen hex digits of a digest: short enough for every service, and nobody can find a second ARN or token with the same ones.
+/// Sixteen hex digits of a digest: short enough for every service, long enough that nobody finds a second ARN or token with the
+/// same digits.
 fn short(text: &str) -> String {
     let hash = digest::digest(&digest::SHA256, text.as_bytes());
     hex(&hash.as_ref()[..8])

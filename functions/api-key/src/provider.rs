@@ -1,5 +1,5 @@
-//! Providers: services described by files. The built-in ones are part of the binary; a deployment's own are read from its
-//! folder, and win over built-in ones of the same name.
+//! Providers: services described by files. The binary holds the built-in ones. A deployment reads its own from its folder; they
+//! take precedence over built-in ones of the same name.
 
 mod check;
 mod definition;
@@ -33,12 +33,12 @@ pub struct Providers {
 }
 
 impl Providers {
-    /// The deployment's folder, and the provider of secrets that name none.
+    /// `folder` has the deployment's own files. `default` is the provider for secrets that name none.
     pub fn new(folder: PathBuf, default: Option<String>) -> Providers {
         Providers { folder, default, read: RefCell::default() }
     }
 
-    /// The provider that a secret names, or the deployment's.
+    /// The provider that a secret names, or else the deployment's default.
     pub fn named(&self, name: Option<&str>) -> Result<Rc<Provider>> {
         let name = name.or(self.default.as_deref()).ok_or_else(|| {
             Error::new(Kind::BadSecret, "the secret names no \"provider\", and PROVIDER is not set").remedy(

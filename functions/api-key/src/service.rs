@@ -1,4 +1,4 @@
-//! What can be asked of a service on behalf of one version of the secret: issue, put, test, list, revoke.
+//! The calls to a service on behalf of one version of the secret: issue, put, test, list, revoke.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -20,15 +20,15 @@ use crate::provider::template::Variable;
 use crate::statement::{self, Values};
 use crate::unstored::NewFields;
 
-/// A listing that has more pages than this is going round in circles.
+/// A listing with more pages than this runs in circles.
 const PAGES: u32 = 100;
-/// No key is longer; Secrets Manager holds 64 KiB.
+/// No key is longer: Secrets Manager stores at most 64 KiB.
 const LONGEST: usize = 16 << 10;
 
-/// The access token of whoever acts, once it has been asked for: services limit how many they give.
+/// The acting version's access token, once it was asked for. It is shared, because services limit how many tokens they give.
 pub(crate) type Access = Rc<RefCell<Option<Secret>>>;
 
-/// A service, seen by one version of the secret.
+/// A service, called on behalf of one version of the secret.
 pub(crate) struct Service<'a> {
     job: &'a Job<'a>,
     names: &'a Names,
@@ -37,13 +37,12 @@ pub(crate) struct Service<'a> {
     access: Access,
 }
 
-/// An accepted key.
 pub(crate) struct Accepted {
-    /// Its id, where the answer names it: then the id is proven to be this key's.
+    /// The key's id, if the answer names it. Such an id is proven to be this key's.
     pub id: Option<String>,
 }
 
-/// What a call is about, beside the account.
+/// The parameters of a call, besides the account.
 struct About<'a> {
     label: &'a str,
     id: Option<&'a str>,
@@ -52,7 +51,7 @@ struct About<'a> {
 }
 
 impl<'a> Service<'a> {
-    /// The service of an account, with what authorises calls.
+    /// The service of an account, and the fields that authorise calls.
     pub(crate) fn new(
         job: &'a Job<'a>,
         names: &'a Names,
@@ -62,13 +61,13 @@ impl<'a> Service<'a> {
         Service { job, names, account, admin, access: Access::default() }
     }
 
-    /// The same with the access token of another service of this account and admin.
+    /// The same service with the access token of another `Service` of this account and admin.
     #[must_use]
     pub(crate) fn sharing(self, access: &Access) -> Service<'a> {
         Service { access: Rc::clone(access), ..self }
     }
 
-    /// Makes a key under a label. The new fields of the secret, each known to be secret from here on.
+    /// Makes a key under a label. Returns the new fields of the secret. The scrubber masks the hidden ones from here on.
     pub(crate) async fn issue(&self, call: &Call, label: &str) -> Result<NewFields> {
         let answer = self.yes("issue", call, &about(label)).await?;
         let from_body = call.store.values().any(|source| matches!(source.get_ref(), Source::Body(_)));
@@ -110,12 +109,12 @@ impl<'a> Service<'a> {
         self.yes("put", call, &about(label)).await.map(drop)
     }
 
-    /// Whether this account's key is accepted.
+    /// Tests whether the service accepts this account's key.
     pub(crate) async fn test(&self, call: &Call) -> Result<Result<Accepted, String>> {
         let answer = match self.call("test", call, &about("")).await {
             Ok(Meaning::Yes(answer)) => answer,
             Ok(Meaning::Rejected(words)) => return Ok(Err(words)),
-            // [call.token] has logged in with the key itself, so it is the key that was refused.
+            // [call.token] has logged in with the key itself, so the service refused the key.
             Err(error) if error.kind() == Kind::CredentialRejected => return Ok(Err(error.story())),
             Err(error) => return Err(error),
         };
@@ -139,8 +138,8 @@ impl<'a> Service<'a> {
             let entries = listing::entries(call, &json).map_err(|what| answer.misunderstood(&what))?;
             let ours = entries.iter().filter(|entry| entry.is_under(&self.names.prefix));
             ours.filter_map(|entry| entry.key.as_ref()).for_each(|key| self.job.scrub.learn(key));
-            // A service decides itself how long its pages are, so a short one need not be the last; and one without pages
-            // answers each number with the same list.
+            // The service decides how long a page is, so a short page need not be the last. A service without pages answers every
+            // number with the same list.
             let has_news = listing.add(entries);
             listing.date = answer.date();
             let next = listing::next(call, &json).map_err(|what| answer.misunderstood(&what))?;
@@ -156,12 +155,12 @@ impl<'a> Service<'a> {
             .remedy("narrow the list in the provider file (by name, owner or project)"))
     }
 
-    /// Ends a key. One that is gone already is no failure.
+    /// Revokes a key. A key that is gone already is no failure.
     pub(crate) async fn revoke(&self, call: &Call, label: &str, id: Option<&str>) -> Result<()> {
         self.yes("revoke", call, &About { id, ..about(label) }).await.map(drop)
     }
 
-    /// A call to which a no is an error: what it refuses is not the key, but what authorises the call.
+    /// A call that must succeed. A refusal is an error: the service refuses the authorisation, not the key.
     async fn yes(&self, kind: &str, call: &Call, about: &About<'_>) -> Result<Answer> {
         match self.call(kind, call, about).await? {
             Meaning::Yes(answer) => Ok(answer),
@@ -207,7 +206,7 @@ impl<'a> Service<'a> {
         exchange(self.job, provider, kind, call, origin, request).await
     }
 
-    /// The access token, asked for once.
+    /// The access token. It is requested only once.
     async fn access(&self) -> Result<Secret> {
         if let Some(known) = &*self.access.borrow() {
             return Ok(known.share());
@@ -222,7 +221,7 @@ impl<'a> Service<'a> {
         Ok(token)
     }
 
-    /// Carries out `[call.token]`.
+    /// Makes the call `[call.token]`.
     async fn token(&self) -> Result<(&Call, Answer)> {
         let call = self.account.provider.calls.token.as_ref().ok_or_else(no_token)?;
         match self.send("token", call, &about(""), None).await? {

@@ -1,4 +1,4 @@
-//! Every request this target sends, and the quoting of what goes into it: path segments, queries, forms, JSON and headers.
+//! Builds every request of this target, and quotes the values in it: path segments, queries, forms, JSON and headers.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,31 +16,31 @@ use crate::provider::Provider;
 use crate::provider::schema::{Auth, Call, Origin};
 use crate::provider::template::{Form, Json, Part, Template, Variable};
 
-/// What the variables of one call mean. No `Debug`: most of it is secret.
+/// The values of the variables of one call. No `Debug`, because most of them are secret.
 pub struct Values<'a> {
     /// The fields of the version that the call is made for.
     pub fields: &'a Fields,
-    /// Its key.
+    /// The key of that version.
     pub key: &'a Secret,
     /// The admin's fields.
     pub admin: &'a Fields,
-    /// The access token, where the call uses one.
+    /// The access token, if the call uses one.
     pub access: Option<&'a Secret>,
     /// The service's id of the key to revoke.
     pub id: Option<&'a str>,
     /// The name of the version's key at the service.
     pub label: &'a str,
-    /// What the names of all keys of this secret begin with.
+    /// The text with which the names of all keys of this secret begin.
     pub prefix: &'a str,
-    /// The version that is being made.
+    /// The version that this rotation makes.
     pub token: &'a str,
     /// The AWS account of the secret.
     pub account: &'a str,
-    /// The page that is listed.
+    /// The number of the page to list.
     pub page: u32,
-    /// Where the listing goes on.
+    /// The place where the next page begins.
     pub cursor: &'a str,
-    /// The time that it is.
+    /// The current time.
     pub now: SystemTime,
 }
 
@@ -70,11 +70,11 @@ impl Values<'_> {
             Variable::Label => self.label.into(),
             Variable::Prefix => self.prefix.into(),
             Variable::Token => self.token.into(),
-            // The label is made of the secret and the token, and of nothing that a second try changes.
+            // The label is made from the secret and the token, so a second try has the same one.
             Variable::Idempotency => self.label.into(),
             Variable::Account => self.account.into(),
             Variable::Page => self.page.into(),
-            // With |json the first page has null, because to some services an empty text is a place, too.
+            // With |json the first page sends null, because some services take an empty text for a cursor.
             Variable::Cursor if self.cursor.is_empty() => Value::Null,
             Variable::Cursor => self.cursor.into(),
             Variable::Time(days) => self.moment(*days)?.into(),
@@ -91,7 +91,7 @@ impl Values<'_> {
             .map_err(|error| Error::new(Kind::Bug, "a time cannot be written").because(&error))
     }
 
-    /// A template's text, each value made fit for its place.
+    /// A template's text. `fit` escapes each value for its place.
     fn text(&self, template: &Template, fit: fn(&str) -> Result<String>) -> Result<String> {
         let mut text = String::new();
         for part in template.parts() {
@@ -124,7 +124,7 @@ impl Values<'_> {
     }
 }
 
-/// Makes a call's request. Nothing that a value contains can change where it goes or what it is.
+/// Makes a call's request. No value can change the request's target or kind.
 pub fn request(
     provider: &Provider,
     call: &Call,
@@ -150,7 +150,7 @@ pub fn request(
     for (name, template) in call.headers.iter().chain(auth.iter().flat_map(|auth| &auth.headers)) {
         let value = header(&values.text(template.get_ref(), |text| Ok(text.to_owned()))?)?;
         let name = HeaderName::try_from(name.as_str()).map_err(|error| unsendable().because(&error))?;
-        // A header of the file takes the place of one of ours.
+        // A header from the file replaces our own header of that name.
         if let Some(headers) = request.headers_mut() {
             headers.insert(name, value);
         }
@@ -193,7 +193,7 @@ fn basic(auth: &Auth, values: &Values<'_>) -> Result<Option<HeaderValue>> {
     header(&format!("Basic {pair}")).map(Some)
 }
 
-/// A value as text; lists and objects are none.
+/// A value as text. Lists and objects have no text.
 fn plain(value: &Value, variable: &Variable) -> Result<String> {
     match value {
         Value::String(text) => Ok(text.clone()),
@@ -214,7 +214,7 @@ fn number(value: &Value, variable: &Variable) -> Result<Value> {
     }
 }
 
-/// A structure as it stands in the secret; some tools can only store it as a text with JSON in it.
+/// A list or an object from the secret. Some tools can only store one as text that contains JSON.
 fn structure(value: Value) -> Value {
     match &value {
         Value::String(text) => match serde_json::from_str(text) {
@@ -234,7 +234,7 @@ fn wrong(variable: &Variable, what: &str) -> Error {
     Error::new(Kind::BadSecret, format!("{name} {what}"))
 }
 
-/// A value as one segment of a path: what could end the segment or climb out of it is escaped or refused.
+/// A value as one segment of a path. Characters that could end the segment are escaped; an empty value and dots are refused.
 fn segment(text: &str) -> Result<String> {
     if text.is_empty() || text == "." || text == ".." {
         return Err(Error::new(
@@ -245,7 +245,7 @@ fn segment(text: &str) -> Result<String> {
     Ok(escape(text))
 }
 
-/// Percent-encodes all but the characters that are never special (RFC 3986, section 2.3).
+/// Percent-encodes everything but the characters that are never special (RFC 3986, section 2.3).
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -258,7 +258,7 @@ fn escape(text: &str) -> String {
     escaped
 }
 
-/// A header's value: printable ASCII, so that no value can begin a header of its own.
+/// A header's value. It must be printable ASCII, so that no value can begin another header.
 fn header(text: &str) -> Result<HeaderValue> {
     let printable = text.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
     let mut value = HeaderValue::from_str(text).ok().filter(|_| printable).ok_or_else(|| {

@@ -3,7 +3,7 @@
 use crate::provider::Providers;
 use crate::unstored::Unstored;
 
-/// Where a Lambda layer with provider files is found.
+/// The folder in which a Lambda layer puts provider files.
 const FOLDER: &str = "/opt/providers";
 /// The target.
 pub struct ApiKey {
@@ -12,7 +12,7 @@ pub struct ApiKey {
 }
 
 impl ApiKey {
-    /// With the provider files of this process's environment.
+    /// Reads the settings and the provider folder from this process's environment.
     pub fn from_env() -> ApiKey {
         let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         let folder = set("PROVIDERS_DIR").unwrap_or_else(|| FOLDER.to_owned());

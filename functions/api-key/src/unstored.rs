@@ -1,24 +1,24 @@
-//! What services that cannot issue twice have issued, and nobody has stored yet: a retry that reaches this same process stores
-//! it instead of losing it.
+//! Keys that a service has issued and nobody has stored yet, at services that cannot issue a key twice. A retry in this same
+//! process stores the key instead of losing it.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 
 use rotation::secret::Secret;
 
-/// The fields of a secret that a new key brings along.
+/// The fields of a secret that come with a new key.
 pub(crate) type NewFields = Vec<(String, Secret)>;
 
-/// More secrets of one function than this are hardly in such trouble at once; beyond it the oldest is given up.
+/// One function hardly has more unstored secrets at a time. Beyond this number it drops the oldest.
 const MOST: usize = 16;
 
-/// By the name that the key has at the service: it is made of the secret and the token. A token alone is its caller's choice,
-/// and two secrets can have the same.
+/// The new fields, by the name that the key has at the service. That name is made from the secret and the token: callers choose
+/// tokens, so two secrets can have the same one.
 #[derive(Default)]
 pub(crate) struct Unstored(RefCell<VecDeque<(String, NewFields)>>);
 
 impl Unstored {
-    /// Keeps what was issued.
+    /// Keeps the fields of an issued key.
     pub(crate) fn keep(&self, label: String, new: &NewFields) {
         self.forget(&label);
         let mut kept = self.0.borrow_mut();
@@ -28,12 +28,12 @@ impl Unstored {
         kept.push_back((label, shared(new)));
     }
 
-    /// What was issued under this name.
+    /// The fields that were issued under this name.
     pub(crate) fn find(&self, label: &str) -> Option<NewFields> {
         self.0.borrow().iter().find(|(known, _)| known == label).map(|(_, new)| shared(new))
     }
 
-    /// Lets go of what is stored by now.
+    /// Drops the fields under this name, once they are stored.
     pub(crate) fn forget(&self, label: &str) {
         self.0.borrow_mut().retain(|(known, _)| known != label);
     }

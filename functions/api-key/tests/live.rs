@@ -1,5 +1,5 @@
-//! `rotate-api-key` against services that these tests run: real HTTP servers that behave as the services' documentation says,
-//! and servers that do not. Driven as Secrets Manager drives it.
+//! `rotate-api-key` against services that these tests run: real HTTP servers that behave as the services' documentation says, and
+//! servers that do not. The lab drives the function as Secrets Manager does.
 
 #![expect(clippy::unwrap_used, reason = "these are the helpers of tests, and a panic is how a test fails")]
 

@@ -1,5 +1,5 @@
-//! What a secret says about an account of MySQL or MariaDB, beyond the fields that all databases share. An account's name is a user
-//! *and* a host part: `app`@`10.0.%` is another account than `app`@`%`.
+//! The fields of a secret for MySQL and MariaDB, in addition to those of all databases. An account's name is a user *and* a host
+//! part: `app`@`10.0.%` is another account than `app`@`%`.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -14,7 +14,7 @@ use rotation::value::password::Rules;
 use rotation::value::settings::Settings;
 use rotation::value::strategy::Strategy;
 
-/// What MySQL and MariaDB fix for every account.
+/// The properties of every MySQL and MariaDB account.
 pub(crate) const FAMILY: Family = Family {
     names: &["mysql", "aurora-mysql", "mariadb"],
     port: 3306,

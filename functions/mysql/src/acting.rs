@@ -1,4 +1,4 @@
-//! Who acts for an account, and whether the account is the secret's own (docs/decisions/0003-guard.md).
+//! Which account acts, and whether an account is the secret's own (docs/decisions/0003-guard.md).
 
 use rotation::database::dialect::Change;
 use rotation::database::guard::Guard;
@@ -15,8 +15,8 @@ use crate::profile::Profile;
 use crate::subject::Subject;
 use crate::{refusal, statement};
 
-/// The accounts that are changed for a user, in the order in which that is done. A list of host parts has to have the one that the
-/// function itself is matched with: by that one every later step judges whether all is done.
+/// The accounts that are changed for a user, in that order. A list of host parts must include the one under which the function
+/// itself logs in, because every later step judges by that account whether all are changed.
 pub(crate) async fn names(job: &Job<'_>, writer: &mut Writer, account: &Account) -> Result<Vec<Name>> {
     let proven = proven(job, writer, account).await?;
     let names = account.names(&account.username, &proven);
@@ -27,7 +27,7 @@ pub(crate) async fn names(job: &Job<'_>, writer: &mut Writer, account: &Account)
     Ok(names)
 }
 
-/// The account that has shown itself to be the secret's. After a reset nothing has, and there may be only one to mean.
+/// The account that has proven to be the secret's. After a reset no account has, so there must be only one candidate.
 pub(crate) async fn proven(job: &Job<'_>, writer: &mut Writer, account: &Account) -> Result<Name> {
     if !writer.is_admin {
         return Ok(writer.login.name.clone());
@@ -78,7 +78,7 @@ pub(crate) async fn log_other_hosts(job: &Job<'_>, writer: &mut Writer, names: &
     Ok(())
 }
 
-/// Refuses an account that is neither the proven one nor otherwise shown to be the secret's.
+/// Refuses an account that is neither the proven one nor proven in another way to be the secret's.
 pub(crate) async fn guard_if_other(
     change: &Change<'_, Mysql>,
     writer: &mut Writer,
@@ -94,7 +94,7 @@ pub(crate) async fn guard_if_other(
     Guard::new(change, admin, writer).demand(&Subject::new(writer, name, &found)).await
 }
 
-/// Whether an account other than the proven one can be told to have this password: marked, or known by what is stored.
+/// Whether an account other than the proven one is known to have this password: by its mark, or by its stored hash.
 pub(crate) async fn is_known_to_have(
     job: &Job<'_>,
     writer: &mut Writer,
@@ -113,7 +113,7 @@ pub(crate) async fn is_known_to_have(
     Ok(is_known)
 }
 
-/// How many more refused logins the account can bear before the server locks it, where there is such a limit.
+/// How many more refused logins the account can bear before the server locks it; `None` without such a limit.
 pub(crate) async fn bears(dialect: &Mysql, job: &Job<'_>, account: &Account, admin: &Admin) -> Option<u32> {
     let mut session = of_admin(dialect, job, admin, None).await.ok()?;
     let mut limits = Vec::new();
@@ -128,6 +128,6 @@ pub(crate) async fn bears(dialect: &Mysql, job: &Job<'_>, account: &Account, adm
             limits.extend(profile.bears);
         }
     }
-    // One has been refused, and the one that reaches the limit must not be sent.
+    // One login has been refused already, and the one that reaches the limit must not be sent.
     limits.into_iter().min().map(|limit| limit.saturating_sub(2))
 }

@@ -25,13 +25,13 @@ use crate::stored::{self, Method};
 /// grantable. No case is known that needs more than this.
 const ROUNDS: usize = 5;
 
-/// An account, and what it is made equal to.
+/// Which account is made equal to which, and its new password.
 pub(crate) struct Plan<'a> {
     /// The account to copy from.
     pub original: &'a Name,
     /// The account that is made equal to the original.
     pub alternate: &'a Name,
-    /// What the secret allows.
+    /// The secret's settings for the pair.
     pub pair: &'a Alternation,
     /// The alternate as it is, if it exists.
     pub found: Option<&'a Profile>,
@@ -80,7 +80,7 @@ async fn create(job: &Job<'_>, admin: &mut Writer, plan: &Plan<'_>, truth: &Prof
     } else if admin.server.is_mariadb() {
         assign::via(&[Method::native(&stored::unfinished(&admin.secret_arn, name))])
     } else {
-        // A password that nobody knows, and that the policies accept as they accept the real one.
+        // A random password, made by the same rules as the real one so that policies accept it. Nobody keeps it.
         let unknown =
             Policy::new(&job.settings.password, &FAMILY.rules)?.generate(&mut rand::rngs::SysRng)?;
         job.scrub.learn(&unknown);
@@ -134,7 +134,7 @@ async fn open(
     assign::alter(job, admin, name, &clause, refusal::statement).await
 }
 
-/// How the alternate's grants differ from the original's, as far as the secret lets the function change them.
+/// The difference between the alternate's grants and the original's, as far as the secret lets the function change them.
 pub(crate) async fn difference(
     job: &Job<'_>,
     admin: &mut Session,
@@ -181,7 +181,7 @@ async fn equalize(
         for change in grants::give(&added, alternate) {
             gone.extend(run_singly(job, admin, original, alternate, &added, change).await?);
         }
-        // The alternate loses nothing before it has what it lacked.
+        // The alternate gets all that it lacks before it loses anything.
         for change in grants::take(&left.beyond, alternate) {
             run(job, admin, alternate, &change).await?;
         }

@@ -1,4 +1,4 @@
-//! An admin gives an account its password.
+//! How an admin sets an account's password.
 
 use rotation::engine::job::Job;
 use rotation::error::{Error, Kind, Result};
@@ -24,7 +24,7 @@ pub(crate) async fn set_password(
     alter(job, admin, name, &clause, refusal::statement).await
 }
 
-/// Runs `ALTER USER` with a clause that must not be seen.
+/// Runs `ALTER USER` with a clause that no log or error may show.
 #[expect(clippy::disallowed_methods, reason = "exposes the clause to the statement that it is part of")]
 pub(crate) async fn alter(
     job: &Job<'_>,
@@ -39,8 +39,8 @@ pub(crate) async fn alter(
     answer.map_err(|answer| refusal::of(&admin.place, &doing, &answer, explain))
 }
 
-/// How an account with these methods authenticates with a new password. MySQL masks passwords in its logs and gets it as it is.
-/// On MariaDB every method with a password gets the new one, as a hash, and the others are kept.
+/// The authentication clause that gives an account with these methods a new password. MySQL gets the password itself, and masks
+/// it in its logs. On MariaDB every method with a password gets the new one, as a hash, and the other methods are kept.
 #[expect(clippy::disallowed_methods, reason = "exposes the password or its hash to the clause that sets it")]
 pub(crate) fn authentication(
     job: &Job<'_>,
@@ -67,7 +67,7 @@ pub(crate) fn authentication(
             job.scrub.learn(&hash);
             format!("{} USING {}", identifier(&method.plugin), literal(hash.expose()))
         };
-        // Two passwords of the same kind become one.
+        // Two methods with the same plugin become one.
         if !parts.contains(&part) {
             parts.push(part);
         }
@@ -81,7 +81,7 @@ pub(crate) fn authentication(
     Ok(Secret::new(format!("IDENTIFIED VIA {}", parts.join(" OR "))))
 }
 
-/// These methods and no others (MariaDB).
+/// The clause for exactly these methods (MariaDB).
 pub(crate) fn via(methods: &[Method]) -> Secret {
     Secret::new(format!("IDENTIFIED VIA {}", methods.iter().map(part).collect::<Vec<_>>().join(" OR ")))
 }

@@ -1,4 +1,4 @@
-//! testSecret: whether pending can be used, and whether the alternate may do what the original may.
+//! testSecret: checks that pending works, and that the alternate may do all that the original may.
 
 use rotation::database::alternation::{Alternation, Equality};
 use rotation::database::session::of_admin;
@@ -28,7 +28,7 @@ pub(crate) async fn check(
     }
 }
 
-/// Whether the alternate may do what the original may.
+/// Checks that the alternate may do all that the original may.
 async fn compare(
     dialect: &Mysql,
     job: &Job<'_>,

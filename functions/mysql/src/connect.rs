@@ -1,4 +1,4 @@
-//! Logging in, running statements, and what each failure means.
+//! The login, the running of statements, and the meaning of each failure.
 
 use std::io;
 use std::net::IpAddr;
@@ -23,11 +23,11 @@ use crate::refusal::{self, Explain};
 use crate::server::Server;
 use crate::statement;
 
-/// How long one statement may take. None of ours has much work to do, but a statement may wait behind a metadata lock.
+/// The limit for one statement. Our statements are quick, but one may wait behind a metadata lock.
 const STATEMENT: Duration = Duration::from_secs(10);
 
-/// The largest message that the function takes from a server, and the largest answer to one statement. Grants on thousands of tables
-/// stay far below; a server that sends more is after our memory.
+/// The largest message from a server, and the largest answer to one statement. Grants on thousands of tables stay far below. A
+/// server that sends more wants to exhaust our memory.
 const MESSAGE: usize = 4 << 20;
 const ANSWER: usize = 16 << 20;
 
@@ -35,7 +35,7 @@ const ANSWER: usize = 16 << 20;
 pub struct Session {
     /// The connection, until the session is dropped.
     conn: Option<Conn>,
-    /// The task that then takes the connection, gives its lock back if it holds one, and says goodbye to the server.
+    /// Hands the connection to the task that releases its lock, if it holds one, and logs out.
     farewell: Option<oneshot::Sender<(Conn, Option<String>)>>,
     /// The account that the server matched, and the password that it accepted.
     pub login: Proof,
@@ -68,7 +68,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         if let (Some(conn), Some(farewell)) = (self.conn.take(), self.farewell.take()) {
             let unlock = self.locked.as_deref().map(statement::unlock);
-            // If the task has ended, the connection closes without a word.
+            // If the task has ended, the connection closes without a logout.
             let _ = farewell.send((conn, unlock));
         }
     }
@@ -123,13 +123,13 @@ async fn enter(job: &Job<'_>, server: &account::Server, who: Who<'_>) -> Result<
         }
     }
     let failure = failure.unwrap_or_else(|| Error::new(Kind::Unreachable, format!("{host} has no address")));
-    // The driver does not say at which stage it failed. If TCP is the trouble, a connection of our own says so.
+    // The driver does not say at which stage it failed. If TCP is the cause, a connection of our own shows it.
     net::dial(job.deadline, host, *port).await?;
     Err(failure)
 }
 
-/// Logs in, and tries once more if the driver did not understand the server. For MariaDB's parsec the server sends random bytes to
-/// sign; the driver drops a zero at their end, and panics. The next connection brings other bytes.
+/// Logs in, and tries once more if the driver did not understand the server. For MariaDB's parsec the server sends random bytes
+/// to sign. If the last one is zero, the driver drops it and panics. The next connection gets other bytes.
 async fn converse(opts: Opts) -> Result<Conn, mysql_async::Error> {
     match steady(Conn::new(opts.clone())).await {
         Err(mysql_async::Error::Driver(DriverError::UnexpectedPacket { .. })) => {
@@ -161,7 +161,7 @@ fn options(server: &account::Server, who: Who<'_>, address: IpAddr) -> Result<Op
         .user(Some(who.user))
         .pass(Some(password))
         .db_name(who.dbname)
-        // Without these the driver would ask the server for them, or switch to a socket.
+        // Otherwise the driver would ask the server for these values, or switch to a socket.
         .max_allowed_packet(Some(MESSAGE))
         .wait_timeout(Some(60))
         .prefer_socket(false)
@@ -185,9 +185,10 @@ async fn greet(job: &Job<'_>, conn: Conn, at: &account::Server, who: Who<'_>) ->
     let (farewell, goodbye) = oneshot::channel::<(Conn, Option<String>)>();
     job.ends_with(tokio::spawn(async move {
         let Ok((mut conn, unlock)) = goodbye.await else { return };
-        // If either fails, the connection is closed all the same.
+        // If either fails, the connection closes anyway.
         if let Some(unlock) = unlock {
-            // The server closes a connection before it gives the session's locks back, so the next step could still meet this one.
+            // The server closes a connection before it frees the session's locks, so the next step could still find this lock
+            // taken.
             let _ = conn.query_drop(unlock).await;
         }
         let _ = conn.disconnect().await;
@@ -227,15 +228,15 @@ fn is_tls(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
 }
 
-/// The server accepted the connection, and the login broke off.
+/// The error for a login that broke off after the connection was accepted.
 fn broken(place: &str, error: &IoError) -> Error {
     Error::new(Kind::Unreachable, format!("the login at {place} broke off"))
         .because(error)
         .remedy("check that host and port are a MySQL or MariaDB server's, and see its error log")
 }
 
-/// A plugin that the driver does not speak. For a user that does not exist MySQL pretends one of its plugins, sometimes this one, so
-/// that nobody learns which users exist.
+/// A plugin that the driver does not support. For a user that does not exist MySQL pretends one of its plugins, sometimes this
+/// one, to hide which users exist.
 const PRETENDED: &str = "sha256_password";
 
 fn pretended(place: &str, user: &str) -> String {
@@ -245,7 +246,7 @@ fn pretended(place: &str, user: &str) -> String {
     )
 }
 
-/// The driver refused to go on, or did not understand the server.
+/// The error for a driver that stopped, or that did not understand the server.
 fn unspoken(place: &str, user: &str, error: &mysql_async::Error) -> Error {
     let failed = |kind, what: String, remedy: &str| Error::new(kind, what).because(error).remedy(remedy);
     match error {
@@ -339,8 +340,8 @@ impl Session {
     }
 }
 
-/// Turns a panic of the driver into an error. The driver panics at some malformed answers, such as an empty salt or a broken key; then
-/// the server is at fault, not this function.
+/// Turns a panic of the driver into an error. The driver panics at some malformed answers, such as an empty salt or a broken key.
+/// Then the server is at fault, not this function.
 async fn steady<T>(
     talk: impl Future<Output = Result<T, mysql_async::Error>>,
 ) -> Result<T, mysql_async::Error> {

@@ -7,7 +7,7 @@ use crate::connect::Proof;
 /// The target.
 pub struct Mysql;
 
-/// Who acts for an account, and what the secret has proven on the admin's server.
+/// The admin, and the account that the secret has proven on the admin's server.
 pub(crate) type Admin = admin::Admin<Proof>;
 
 /// A session that makes changes.

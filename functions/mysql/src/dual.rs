@@ -31,7 +31,7 @@ const IN_HISTORY: u16 = 3638;
 /// The password after REPLACE is not the primary one.
 const NOT_PRIMARY: u16 = 3891;
 
-/// Whether the user who is logged in may keep two passwords without an admin's help (MySQL manual, "Password Management").
+/// Whether the session's user may keep two passwords without an admin's help (MySQL manual, "Password Management").
 pub(crate) async fn can_keep_two_passwords(job: &Job<'_>, session: &mut Session) -> Result<bool> {
     if session.server.is_mariadb() {
         return Ok(false);
@@ -41,7 +41,7 @@ pub(crate) async fn can_keep_two_passwords(job: &Job<'_>, session: &mut Session)
     Ok(global.any(|line| line.contains("APPLICATION_PASSWORD_ADMIN") || line.contains("CREATE USER")))
 }
 
-/// Makes pending valid beside current in these accounts; all are looked at before the first is changed.
+/// Makes pending valid beside current in these accounts. It checks all accounts before it changes the first.
 pub(crate) async fn apply_to_all(
     change: &Change<'_, Mysql>,
     writer: &mut Writer,
@@ -57,7 +57,7 @@ pub(crate) async fn apply_to_all(
     Ok(())
 }
 
-/// After the promotion, in every account that is known to have the new password.
+/// Settles every account that is known to have the new password, after the promotion.
 pub(crate) async fn settle_all(job: &Job<'_>, writer: &mut Writer, current: &Parsed<Account>) -> Result<()> {
     let proven = acting::proven(job, writer, &current.account).await?;
     for name in current.account.names(&current.account.username, &proven) {
@@ -88,12 +88,12 @@ async fn apply(
             );
         }
         let pair = vec![native(job, current)?, native(job, pending)?];
-        // Another method with AWSCURRENT's password would accept that password for ever.
+        // If another method kept AWSCURRENT's password, that method would accept it for ever.
         let stays = |other: &Method| !other.is_opened_by(&current.account.password);
         return rewrite(job, writer, name, |_| pair, stays).await;
     }
     if let Primary::Newer(version, answer) = make_primary(job, writer, name, current).await? {
-        // An earlier try has put pending in front already, and current behind it.
+        // If an earlier try has made pending primary, current is in the second slot.
         return if version == pending.id { Ok(()) } else { Err(answer) };
     }
     let doing = "add the new password";
@@ -102,8 +102,8 @@ async fn apply(
     answer.map_err(|answer| refusal::of(&writer.place, doing, &answer, explain))
 }
 
-/// After the promotion: discards the second password if the secret says so. On MariaDB the new password also moves to the front,
-/// because some clients follow only one switch of authentication.
+/// Runs after the promotion. It discards the second password if the secret says so. On MariaDB it also moves the new password to
+/// the front, because some clients follow only one switch of authentication.
 async fn settle(job: &Job<'_>, writer: &mut Writer, name: &Name, current: &Parsed<Account>) -> Result<()> {
     let discard = current.account.discard_old;
     if writer.server.is_mariadb() {
@@ -117,7 +117,7 @@ async fn settle(job: &Job<'_>, writer: &mut Writer, name: &Name, current: &Parse
     if !discard {
         return Ok(());
     }
-    // This step may run late, after a newer rotation has put its password in front.
+    // This step may run late, after a newer rotation has made its password primary.
     if let Primary::Newer(version, _) = make_primary(job, writer, name, current).await? {
         tracing::warn!(
             newer = version.as_str(),
@@ -129,15 +129,15 @@ async fn settle(job: &Job<'_>, writer: &mut Writer, name: &Name, current: &Parse
     writer.run(job, "discard the old password", &sql, explain).await.map(drop)
 }
 
-/// Which version's password is the primary one.
+/// The version whose password is primary.
 enum Primary {
-    /// The version's that was to be put in front.
+    /// The version that was asked for.
     Asked,
-    /// The server refused to put that version's in front, with this error, and this newer version logs in.
+    /// This newer version logs in. The server refused to make the asked-for password primary, with this error.
     Newer(VersionId, Error),
 }
 
-/// Makes a version's password the primary one, if it is not yet. The password works all the time.
+/// Makes a version's password primary, if it is not yet. The password keeps working all the time.
 async fn make_primary(
     job: &Job<'_>,
     writer: &mut Writer,
@@ -171,9 +171,10 @@ enum Search {
     GivenUp,
 }
 
-/// Looks for a newer version that logs in; only such a version can be in front. AWSPREVIOUS is older, even if the dates are the same.
+/// Looks for a newer version that logs in, because only such a version can be primary. AWSPREVIOUS is older, even with the same
+/// date.
 async fn newer(job: &Job<'_>, writer: &mut Writer, name: &Name, parsed: &Parsed<Account>) -> Result<Search> {
-    // A user that acts for itself may be unable to see its own limit.
+    // A user without an admin may be unable to read its own limit.
     let profile = Profile::read(job, writer, name).await.ok().flatten();
     let mut patience = profile.and_then(|profile| profile.bears).map(|limit| limit.saturating_sub(1));
     let previous = job.store.labelled(Stage::Previous).await?.map(|version| version.id);
@@ -201,7 +202,8 @@ async fn newer(job: &Job<'_>, writer: &mut Writer, name: &Name, parsed: &Parsed<
     Ok(Search::Nothing)
 }
 
-/// Changes the primary password, as the user itself or as an admin. The server asks only the user itself for the current password.
+/// Changes the primary password, as the user itself or as an admin. Only from the user itself the server asks for the current
+/// password.
 #[expect(
     clippy::disallowed_methods,
     reason = "exposes the passwords to the statement that changes one into the other"
@@ -225,12 +227,12 @@ async fn change(
     }
 }
 
-/// The account to change, in SQL: the session's own, or the one that was proven to be the secret's.
+/// The account to change, in SQL: the session's own, or the one proven to be the secret's.
 fn target(writer: &Writer, name: &Name) -> String {
     if !writer.is_admin && *name == writer.login.name { "USER()".to_owned() } else { name.sql() }
 }
 
-/// A version's password as MariaDB stores it.
+/// A version's password in the form that MariaDB stores.
 #[expect(clippy::disallowed_methods, reason = "exposes a hash to the list of authentications")]
 fn native(job: &Job<'_>, parsed: &Parsed<Account>) -> Result<Method> {
     let hash = stored::known_hash(NATIVE, &parsed.account.password)?;
@@ -238,9 +240,9 @@ fn native(job: &Job<'_>, parsed: &Parsed<Account>) -> Result<Method> {
     Ok(Method::native(hash.expose()))
 }
 
-/// Replaces the account's native authentications, and writes those of the others that stay behind them. An account that is right
-/// already is left alone. The native ones stand in front because many clients, our driver among them, follow only one switch of
-/// authentication: a client reaches the first without a switch, and the second with one.
+/// Replaces the account's native authentications, and puts the other methods that `stays` keeps behind them. An account that is
+/// right already is not changed. Native authentications come first, because many clients, our driver among them, follow only one
+/// switch: they reach the first without a switch and the second with one.
 async fn rewrite(
     job: &Job<'_>,
     writer: &mut Writer,

@@ -45,7 +45,7 @@ pub(crate) struct Grant {
 /// Grants, each with whether its holder may pass it on.
 pub(crate) type Grants = BTreeMap<Grant, bool>;
 
-/// What separates the alternate's grants from the original's.
+/// The difference between the alternate's grants and the original's.
 pub(crate) type Difference = difference::Difference<Grant, bool>;
 
 /// Reads the grants of an account, without those of its roles.
@@ -70,7 +70,7 @@ pub(crate) async fn read(job: &Job<'_>, session: &mut Session, name: &Name) -> R
     Err(Error::new(ServerRefused, what).remedy("let the admin see it: GRANT SELECT ON mysql.* TO the admin"))
 }
 
-/// One row: a tag, the grantee, three parts of a name, what is granted, and whether it may be passed on.
+/// Reads one row: a tag, the grantee, three parts of a name, the grant, and whether it may be passed on.
 fn understand(grants: &mut Grants, row: Columns, mariadb: bool) {
     let mut columns = row.into_iter().map(Option::unwrap_or_default);
     let mut next = || columns.next().unwrap_or_default();
@@ -123,14 +123,14 @@ fn understand(grants: &mut Grants, row: Columns, mariadb: bool) {
     }
 }
 
-/// What a difference adds to the alternate. These servers revoke a grant together with its option, so a grant that is held with an
-/// option too many is revoked first and then given again without.
+/// The grants that a difference adds to the alternate. These servers revoke a grant together with its option. So a grant with an
+/// option too many is revoked, and then granted again without the option.
 pub(crate) fn added(difference: &Difference) -> Grants {
     let again = difference.options_beyond.keys().map(|grant| (grant.clone(), false));
     difference.missing.clone().into_iter().chain(again).collect()
 }
 
-/// What a difference takes from the alternate.
+/// The grants that a difference takes from the alternate.
 pub(crate) fn taken(difference: &Difference) -> Grants {
     difference.beyond.clone().into_iter().chain(difference.options_beyond.clone()).collect()
 }
@@ -159,7 +159,7 @@ pub(crate) fn give(grants: &Grants, to: &Name) -> Vec<Change> {
     })
 }
 
-/// The statements that take grants from an account.
+/// The statements that revoke grants from an account.
 pub(crate) fn take(grants: &Grants, from: &Name) -> Vec<Change> {
     changes(grants, |first, _, list| match first.kind {
         Kind::Privilege | Kind::Dynamic => format!("REVOKE {list} ON {} FROM {}", first.object, from.sql()),
@@ -170,7 +170,7 @@ pub(crate) fn take(grants: &Grants, from: &Name) -> Vec<Change> {
     })
 }
 
-/// Groups the grants that one statement can hold. MariaDB takes one role at a time; all else is grouped by object.
+/// Groups the grants that fit into one statement. MariaDB takes one role at a time; other grants are grouped by object.
 fn changes(grants: &Grants, statement: impl Fn(&Grant, bool, &str) -> String) -> Vec<Change> {
     let mut groups: Vec<(bool, Vec<Grant>)> = Vec::new();
     for (grant, option) in grants.iter().filter(|(grant, _)| grant.kind != Kind::DefaultRole) {
@@ -191,7 +191,7 @@ fn changes(grants: &Grants, statement: impl Fn(&Grant, bool, &str) -> String) ->
     groups.into_iter().map(change).collect()
 }
 
-/// The grants in words, for the log: names only, never a value.
+/// The grants in words, for the log: only names, never values.
 pub(crate) fn words(grants: &Grants) -> String {
     let mut texts = Vec::new();
     for (Grant { kind, object, what }, option) in grants {

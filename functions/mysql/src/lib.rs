@@ -1,8 +1,8 @@
-//! Rotates MySQL, Aurora MySQL and MariaDB accounts. The files of every target: `connect` (driver errors become verdicts),
-//! `statement` (SQL texts and their quoting). Here also: `account` (what a secret says; users and host parts), `refusal` (what
-//! the servers' errors mean), `server` (which one it is and what it can do), `lock`; what servers keep of accounts: `profile`,
-//! `stored`, `grants`; whose account it is: `acting`, `subject`; whose turn it is: `turn`; `checks` (testSecret); and a file for
-//! each way to change a password: `own`, `assign`, `alternate`, `dual`.
+//! Rotates MySQL, Aurora MySQL and MariaDB accounts. The files of every target: `connect` (turns driver errors into verdicts),
+//! `statement` (SQL texts and their quoting). Also `account` (the secret's fields; users and host parts), `refusal` (the meaning
+//! of the servers' errors), `server` (its version and abilities), `lock`. The account at the server: `profile`, `stored`,
+//! `grants`; whether it is the secret's: `acting`, `subject`; what an admin does to it: `turn`. `checks` is testSecret. Each way
+//! to change a password has a file: `own`, `assign`, `alternate`, `dual`.
 
 pub mod account;
 mod acting;
@@ -66,7 +66,7 @@ impl Dialect for Mysql {
         session.run(job, doing, statement::CHECK, refusal::statement).await.map(drop)
     }
 
-    /// With two passwords the account acts itself where it can and may.
+    /// With two passwords the user changes its own account, if it can and may.
     async fn acts_itself(
         &self,
         job: &Job<'_>,

@@ -8,13 +8,12 @@ use rotation::error::{Error, Kind, Result};
 use crate::connect::Session;
 use crate::{refusal, statement};
 
-/// How long a rotation waits for another one of the same secret.
+/// How long a rotation waits for another rotation of the same secret.
 const WAIT: Duration = Duration::from_secs(5);
 
-/// A writer whose process is gone without a word is dropped by the server after this long.
+/// After this long the server ends the session of a process that has disappeared.
 const IDLE: Duration = Duration::from_secs(20);
 
-/// Takes it.
 pub(crate) async fn take(job: &Job<'_>, session: &mut Session, secret_arn: &str) -> Result<()> {
     session.locked = Some(secret_arn.to_owned());
     let sql = statement::lock(secret_arn, WAIT, IDLE);

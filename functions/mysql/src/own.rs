@@ -11,7 +11,7 @@ use crate::refusal;
 use crate::statement;
 use crate::stored::{self, Method};
 
-/// MySQL wants to see the current password (`PASSWORD REQUIRE CURRENT`).
+/// MySQL asks for the current password (`PASSWORD REQUIRE CURRENT`).
 pub(crate) const CURRENT_REQUIRED: u16 = 3892;
 
 /// Sets the password of the account that the session is logged in as.
@@ -43,8 +43,8 @@ fn mysql(password: &Secret, current: Option<&Secret>) -> Secret {
     Secret::new(statement::change_password("USER()", password.expose(), current.map(Secret::expose), false))
 }
 
-/// MariaDB does not mask it, so it gets the hash. Of several authentications `SET PASSWORD` would change the first alone, and
-/// the others would go on letting the old passwords in.
+/// MariaDB does not mask the password, so it gets the hash. Of several authentications `SET PASSWORD` changes only the first, and
+/// the others would still accept the old passwords.
 #[expect(
     clippy::disallowed_methods,
     reason = "exposes the hash, or the password where asked, to the statement that sets it"

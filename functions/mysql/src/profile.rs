@@ -1,4 +1,4 @@
-//! What a server keeps of an account beside its privileges: how it authenticates, and its limits, policies and attributes.
+//! An account at the server, apart from its privileges: how it authenticates, and its limits, policies and attributes.
 
 use rotation::engine::job::Job;
 use rotation::error::{Error, Kind, Result};
@@ -11,28 +11,28 @@ use crate::refusal;
 use crate::statement::{self, literal};
 use crate::stored::{self, Method};
 
-/// The attribute that marks an account as a secret's. Only somebody with CREATE USER can write it (MySQL manual, "ALTER USER").
+/// The attribute that marks an account as a secret's. Writing it needs CREATE USER (MySQL manual, "ALTER USER").
 pub(crate) const MARK: &str = "turnlock";
 
-/// The attribute that an account carries beside the mark while it is being made.
+/// The attribute that an unfinished account carries beside the mark.
 pub(crate) const UNFINISHED: &str = "turnlock_unfinished";
 
 /// An account as the server keeps it.
 pub(crate) struct Profile {
-    /// How it authenticates, in order. MySQL has one way only.
+    /// How the account authenticates, in order. MySQL has only one way.
     pub methods: Vec<Method>,
-    /// TLS requirements, limits and password policies, as clauses of `ALTER USER`, each with its value even where it is the default.
+    /// TLS requirements, limits and password policies as clauses of `ALTER USER`. Defaults are written out.
     pub options: String,
-    /// MySQL's comment and attributes, our mark among them.
+    /// MySQL's comment and attributes, with our mark.
     pub attributes: Map<String, Value>,
-    /// How many wrong logins lock it; none if it is never locked.
+    /// MySQL: how many wrong logins lock the account; `None` if none do.
     pub bears: Option<u32>,
-    /// Whether nobody may log in.
+    /// Whether the account is locked.
     pub locked: bool,
 }
 
 impl Profile {
-    /// Reads an account; none if there is no such account. Needs SELECT on the mysql schema.
+    /// Reads an account; `None` if it does not exist. Needs SELECT on the mysql schema.
     pub(crate) async fn read(job: &Job<'_>, session: &mut Session, name: &Name) -> Result<Option<Profile>> {
         let doing = format!("describe the account {name}");
         let mariadb = session.server.is_mariadb();
@@ -48,7 +48,7 @@ impl Profile {
         mariadb_profile(&json, stored::methods(&created)?).map(Some)
     }
 
-    /// Reads an account that has to be there.
+    /// Reads an account that must exist.
     pub(crate) async fn of(job: &Job<'_>, session: &mut Session, name: &Name) -> Result<Profile> {
         Profile::read(job, session, name).await?.ok_or_else(|| {
             Error::new(Kind::ServerRefused, format!("there is no account {name}"))
@@ -63,26 +63,26 @@ impl Profile {
             || self.is_closed(secret_arn, name)
     }
 
-    /// Whether this is an account that we were making when something went wrong. One that an admin has marked is none, even if it
-    /// is closed to everybody.
+    /// Whether a rotation that failed left this account unfinished. An account that an admin has marked does not count, even if
+    /// nobody can log in to it.
     pub(crate) fn is_unfinished(&self, secret_arn: &str, name: &Name) -> bool {
         self.is_closed(secret_arn, name)
             || (self.attributes.contains_key(UNFINISHED) && self.is_marked(secret_arn, name))
     }
 
-    /// Whether it has what only an account that is being made has on MariaDB.
+    /// Whether the account has an authentication that only an unfinished account has.
     fn is_closed(&self, secret_arn: &str, name: &Name) -> bool {
         let password = stored::placeholder_password(secret_arn, name);
         self.methods == [Method::native(&stored::unfinished(secret_arn, name))]
             || (self.locked && matches!(self.methods.as_slice(), [method] if method.is_opened_by(&password)))
     }
 
-    /// Whether the server stores this password for it, as far as that can be told without a login.
+    /// Whether the server stores this password for the account. A hash of an unknown plugin counts as no.
     pub(crate) fn stores(&self, password: &Secret) -> bool {
         self.methods.iter().any(|method| method.is_opened_by(password))
     }
 
-    /// What has to be merged into another account's attributes to make them these; what we write there is nobody else's business.
+    /// The patch that makes another account's attributes equal to these, without the ones that this function writes itself.
     pub(crate) fn attribute_patch(&self, other: &Profile) -> Option<String> {
         let is_ours = |key: &String| [MARK, UNFINISHED].contains(&key.as_str());
         let mut patch = Map::new();
@@ -99,7 +99,7 @@ impl Profile {
     }
 }
 
-/// From the columns that `statement::mysql_account` asks for.
+/// Reads a row of `statement::mysql_account`.
 fn mysql(row: Vec<Option<String>>, has_login_locks: bool) -> Profile {
     let mut columns = row.into_iter();
     let mut next = || columns.next().flatten();
@@ -136,7 +136,7 @@ fn mysql(row: Vec<Option<String>>, has_login_locks: bool) -> Profile {
     Profile { methods: vec![method], options, attributes, bears, locked }
 }
 
-/// From the JSON in MariaDB's `mysql.global_priv` (MariaDB documentation, "mysql.global_priv Table").
+/// Reads the JSON of MariaDB's `mysql.global_priv` (MariaDB documentation, "mysql.global_priv Table").
 fn mariadb_profile(json: &str, methods: Vec<Method>) -> Result<Profile> {
     let kept: Value = serde_json::from_str(json)
         .map_err(|_| Error::new(Kind::Bug, "what the server keeps about the account is not understood"))?;

@@ -1,10 +1,10 @@
-//! What the servers' refusals mean, by number (MySQL "Server Error Message Reference", MariaDB "Error Codes"), and who must act.
+//! The meaning of the servers' errors, by number (MySQL "Server Error Message Reference", MariaDB "Error Codes"), and the remedy.
 
 use mysql_async::ServerError;
 use rotation::engine::target::Login;
 use rotation::error::{Error, Kind, Result};
 
-/// What an error's number means to one caller. The caller's answer goes before the general one of this file.
+/// The meaning of an error's number for one caller. It takes precedence over this file's general meaning.
 pub(crate) type Explain = fn(u16) -> Option<(Kind, &'static str)>;
 
 /// Sorts a refused login: a wrong password is a rejection, everything else an error.
@@ -25,7 +25,7 @@ pub(crate) fn login<S>(place: &str, user: &str, answer: &ServerError) -> Result<
 }
 
 /// Whether the server or the account has no session left: ER_CON_COUNT_ERROR, ER_TOO_MANY_USER_CONNECTIONS, and
-/// ER_USER_LIMIT_REACHED where it is about sessions at the same time.
+/// ER_USER_LIMIT_REACHED if its limit is about simultaneous sessions.
 pub(crate) fn is_full(answer: &ServerError) -> bool {
     match answer.code {
         1040 | 1203 => true,
@@ -39,7 +39,7 @@ pub(crate) fn is_full(answer: &ServerError) -> bool {
 const NO_PASSWORD: u16 = 1698;
 const PERHAPS_NONE: &str = "or the account has no password, only unix_socket, auth_socket or the like: then give it a password plugin";
 
-/// A refused statement.
+/// The error for a refused statement.
 pub(crate) fn of(place: &str, doing: &str, answer: &ServerError, explain: Explain) -> Error {
     let what = format!("{place} refused to {doing}");
     // MariaDB has one number for every option that forbids a statement (ER_OPTION_PREVENTS_STATEMENT), so the words decide.
@@ -58,7 +58,8 @@ pub(crate) const POLICY: u16 = 1819;
 /// An account statement failed (ER_CANNOT_USER). MariaDB gives this number for most reasons; `SHOW ERRORS` lists the reason.
 pub(crate) const ACCOUNT: u16 = 1396;
 
-/// The first error that `SHOW ERRORS` lists (level, number, words): the reason. The answer itself stands last in that list.
+/// The first error that `SHOW ERRORS` lists (level, number, words), which is the reason. The answer itself is the last one in
+/// that list.
 pub(crate) fn because(answer: ServerError, listed: Vec<Vec<Option<String>>>) -> ServerError {
     let reason = listed.into_iter().next().and_then(|row| {
         let [_, Some(code), Some(message)] = <[_; 3]>::try_from(row).ok()? else { return None };
@@ -73,7 +74,7 @@ fn words(answer: &ServerError) -> String {
     format!("error {} ({}): {text}", answer.code, answer.state)
 }
 
-/// Why a server refuses a login whatever the password is: the account is closed, or the server takes no logins.
+/// Why a server refuses a login with any password: the account is closed, or the server takes no logins.
 fn closed(code: u16) -> Option<(Kind, &'static str)> {
     Some(match code {
         3118 | 4151 => (
@@ -119,7 +120,7 @@ fn closed(code: u16) -> Option<(Kind, &'static str)> {
     })
 }
 
-/// What a refused statement means where the caller has no answer of its own.
+/// The meaning of a refused statement, if the caller has none of its own.
 pub(crate) fn statement(code: u16) -> Option<(Kind, &'static str)> {
     Some(match code {
         1290 | 1836 | 1792 | 3100 => (

@@ -1,6 +1,6 @@
-//! Which server this is and what it can do: by what it says of itself, compared as numbers.
+//! The server's family, version and abilities. The server reports its version, which is compared as numbers.
 
-/// The two families. They share a protocol and half of their account statements.
+/// The two families. They share a protocol and half of their statements for accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     /// MySQL and Aurora MySQL.
@@ -19,8 +19,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// From `VERSION()` and `@@version_comment`. Either may be edited in a server's configuration, so both are asked for the
-    /// name. A part that is no number counts as the newest: Aurora calls itself `8.0.mysql_aurora.3.08.0`.
+    /// Reads `VERSION()` and `@@version_comment`. A server's configuration may change either, so the family is looked for in
+    /// both. A part that is not a number counts as the newest: Aurora calls itself `8.0.mysql_aurora.3.08.0`.
     pub fn parse(version: &str, comment: &str) -> Server {
         let named = |text: &str| text.to_ascii_lowercase().contains("mariadb");
         let family = if named(version) || named(comment) { Family::Mariadb } else { Family::Mysql };
@@ -40,12 +40,12 @@ impl Server {
         self.version >= if self.is_mariadb() { [10, 4, 0] } else { [8, 0, 14] }
     }
 
-    /// Whether `ALTER USER` sets passwords and hashes here. Older servers are out of support everywhere.
+    /// Whether our statements for passwords and hashes work here. Older servers are out of support.
     pub fn is_supported(&self) -> bool {
         self.version >= if self.is_mariadb() { [10, 4, 0] } else { [8, 0, 0] }
     }
 
-    /// Whether an account can be locked by wrong logins of its own (MySQL manual, "Password Management", since 8.0.19).
+    /// Whether wrong logins can lock an account (MySQL manual, "Password Management", since 8.0.19).
     pub fn has_login_locks(&self) -> bool {
         !self.is_mariadb() && self.version >= [8, 0, 19]
     }

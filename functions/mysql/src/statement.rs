@@ -1,5 +1,5 @@
-//! The SQL texts this target sends, and the quoting of what goes into any. (Grants are put together in `grants`, clauses of
-//! `ALTER USER` where they belong: `assign`, `profile`.)
+//! The SQL texts that this target sends, and the quoting of the values in them. (`grants` builds grants, `assign` and `profile`
+//! build clauses of `ALTER USER`.)
 
 use std::time::Duration;
 
@@ -11,18 +11,18 @@ use crate::account::Name;
 /// Sets the session's quoting rules, and asks for the session's account, the proxy user, and the server's version.
 pub const WHO: &str = "SET NAMES utf8mb4, SESSION sql_mode = ''; SELECT CURRENT_USER(), @@proxy_user, VERSION(), @@version_comment";
 
-/// What testSecret runs if the secret names no test statement.
+/// The statement that testSecret runs if the secret names none.
 pub const CHECK: &str = "SELECT NOW()";
 
 /// Lists why the last statement failed, for errors that do not say so.
 pub const WHY: &str = "SHOW ERRORS";
 
-/// A name in SQL, whatever it contains ("Schema Object Names" in either manual).
+/// A name in SQL. It may contain any character ("Schema Object Names" in either manual).
 pub fn identifier(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
-/// A text in SQL; `WHO` has made sure that a backslash is an escape.
+/// A text in SQL. `WHO` makes sure that the server reads a backslash as an escape.
 pub fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
@@ -34,7 +34,7 @@ impl Name {
     }
 }
 
-/// Takes the secret's lock. If the process dies without a word, the server ends its session soon, and the lock with it.
+/// Takes the secret's lock. If the process disappears, the server soon ends its session and frees the lock.
 pub fn lock(secret_arn: &str, wait: Duration, idle: Duration) -> String {
     let (wait, idle) = (wait.as_secs(), idle.as_secs());
     format!(
@@ -43,23 +43,23 @@ pub fn lock(secret_arn: &str, wait: Duration, idle: Duration) -> String {
     )
 }
 
-/// Gives the secret's lock back. A session that does not hold it changes nothing.
+/// Releases the secret's lock. In a session without the lock it does nothing.
 pub fn unlock(secret_arn: &str) -> String {
     format!("DO RELEASE_LOCK({})", lock_name(secret_arn))
 }
 
-/// The lock's name, which has at most 64 characters. It is made from the ARN, so that every function that rotates this secret means
-/// the same lock.
+/// The lock's name, of at most 64 characters. It is made from the ARN, so that every function that rotates this secret takes the
+/// same lock.
 fn lock_name(secret_arn: &str) -> String {
     let hash = digest::digest(&digest::SHA256, secret_arn.as_bytes());
     literal(&format!("turnlock:{}", hex(&hash.as_ref()[..20])))
 }
 
-/// What the server knows about the account of this session. Needs no privilege.
+/// Asks for the account of this session, which needs no privilege.
 pub const OWN_ACCOUNT: &str = "SHOW CREATE USER CURRENT_USER()";
 
-/// MySQL: a new primary password, beside the old one or instead of it. The server masks it in its logs, so the statement contains the
-/// password itself and password policies can judge it.
+/// MySQL: sets a new primary password. The old one becomes the second (`retain`) or is replaced. MySQL masks the password in its
+/// logs, so the statement contains it, and password policies can check it.
 pub fn change_password(account: &str, password: &str, current: Option<&str>, retain: bool) -> String {
     let replace = current.map(|current| format!(" REPLACE {}", literal(current))).unwrap_or_default();
     let retain = if retain { " RETAIN CURRENT PASSWORD" } else { "" };
@@ -76,12 +76,12 @@ pub fn set_own_hash(hash: &str) -> String {
     format!("SET PASSWORD = {}", literal(hash))
 }
 
-/// MariaDB: sets the user's own password, for servers whose policies insist on seeing it. Their logs show it.
+/// MariaDB: sets the user's own password, for servers whose policies insist on the password itself. Their logs show it.
 pub fn set_own_plaintext(password: &str) -> String {
     format!("SET PASSWORD = PASSWORD({})", literal(password))
 }
 
-/// MySQL: what the server keeps about an account.
+/// MySQL: reads an account.
 pub fn mysql_account(name: &Name) -> String {
     format!(
         "SELECT plugin, authentication_string, ssl_type, ssl_cipher, x509_issuer, x509_subject, max_questions, max_updates, \
@@ -92,7 +92,7 @@ pub fn mysql_account(name: &Name) -> String {
     )
 }
 
-/// MariaDB: what the server keeps about an account.
+/// MariaDB: reads an account.
 pub fn mariadb_account(name: &Name) -> String {
     format!(
         "SELECT Priv FROM mysql.global_priv WHERE User = {} AND Host = {}",
@@ -106,7 +106,7 @@ pub fn created(name: &Name) -> String {
     format!("SHOW CREATE USER {}", name.sql())
 }
 
-/// Everything that an account may do by itself, as rows of one shape (`grants::read`).
+/// Lists all grants of an account, without its roles' grants, as rows of one shape (`grants::read`).
 pub fn grants(name: &Name, mariadb: bool) -> String {
     let (user, host, grantee) = (literal(&name.user), literal(&name.host), literal(&name.grantee()));
     let mut selects = vec![
@@ -160,7 +160,7 @@ pub fn grants(name: &Name, mariadb: bool) -> String {
     selects.join("; ")
 }
 
-/// Sets the default roles, which are active from the login on: all of these, and no others.
+/// Sets exactly these default roles, which are active from the login on.
 pub fn default_roles(name: &Name, roles: &[&str], mariadb: bool) -> String {
     let list = if roles.is_empty() { "NONE".to_owned() } else { roles.join(", ") };
     if mariadb {
@@ -170,7 +170,7 @@ pub fn default_roles(name: &Name, roles: &[&str], mariadb: bool) -> String {
     }
 }
 
-/// Changes what an account is besides its privileges and its password.
+/// Changes properties of an account other than its privileges.
 pub fn alter(name: &Name, clauses: &str) -> String {
     format!("ALTER USER {} {clauses}", name.sql())
 }

@@ -1,5 +1,5 @@
-//! What MariaDB stores of a password: the function computes it, so that the server's logs never show the password itself. Also how an
-//! account authenticates, read from `SHOW CREATE USER`.
+//! The hashes that MariaDB stores. The function computes them itself, so that the server's logs never show a password. Also reads
+//! an account's authentications from `SHOW CREATE USER`.
 
 use aws_lc_rs::digest::{self, SHA1_FOR_LEGACY_USE_ONLY, SHA512};
 use curve25519_dalek::EdwardsPoint;
@@ -9,12 +9,12 @@ use rotation::value::encode::{base64, hex};
 
 use crate::account::Name;
 
-/// MariaDB's default plugin, and the only one of which an account can have two passwords here.
+/// MariaDB's default plugin, and the only one with which this function gives an account two passwords.
 pub(crate) const NATIVE: &str = "mysql_native_password";
 /// MariaDB's plugin with elliptic curves.
 pub(crate) const ED25519: &str = "ed25519";
 
-/// What the server stores for a password under a plugin; `None` for plugins that this file does not know.
+/// The hash that the server stores for a password under a plugin; `None` for plugins that this file does not know.
 #[expect(clippy::disallowed_methods, reason = "exposes the password to be hashed")]
 pub(crate) fn hash(plugin: &str, password: &Secret) -> Option<Secret> {
     match plugin {
@@ -24,7 +24,7 @@ pub(crate) fn hash(plugin: &str, password: &Secret) -> Option<Secret> {
     }
 }
 
-/// What the server stores for a password, or an error that says what to do instead.
+/// The same hash, or an error that says what to do instead.
 pub(crate) fn known_hash(plugin: &str, password: &Secret) -> Result<Secret> {
     hash(plugin, password).ok_or_else(|| {
         let what = format!("what the server stores for a {plugin} password cannot be computed here");
@@ -50,13 +50,13 @@ fn ed25519(password: &[u8]) -> String {
     base64(EdwardsPoint::mul_base_clamped(*scalar).compress().as_bytes()).trim_end_matches('=').to_owned()
 }
 
-/// The mark of an account that an admin gives to a secret on MariaDB: a hash that belongs to no password, made of both names.
+/// The mark that an admin gives an account on MariaDB: a hash of no password, made from the ARN and the account's name.
 pub(crate) fn placeholder(secret_arn: &str, name: &Name) -> String {
     of_nobody("mark", secret_arn, name)
 }
 
-/// The hash of a MariaDB account that is not finished: it belongs to no password, so nobody can log in. Only an admin can have written
-/// it, so it marks the account as well.
+/// The hash of an unfinished MariaDB account. It belongs to no password, so nobody can log in. Only an admin can have written it,
+/// so it is a mark as well.
 pub(crate) fn unfinished(secret_arn: &str, name: &Name) -> String {
     of_nobody("unfinished", secret_arn, name)
 }
@@ -73,17 +73,17 @@ pub(crate) fn placeholder_password(secret_arn: &str, name: &Name) -> Secret {
     Secret::new(format!("Turnlock-mark-1-{}", &placeholder(secret_arn, name)[1..]))
 }
 
-/// One way in which an account can authenticate.
+/// One authentication of an account.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Method {
     /// The plugin.
     pub plugin: String,
-    /// What the server stores for it, if anything.
+    /// The hash or text that the server stores for it, if any.
     pub stored: Option<String>,
 }
 
 impl Method {
-    /// Whether this password opens the account by this method. Only for plugins whose hashes this file can compute.
+    /// Whether this password opens the account by this method. Works only for plugins whose hashes this file can compute.
     #[expect(
         clippy::disallowed_methods,
         reason = "exposes a hash to be compared with the one that the server stores"
@@ -92,7 +92,7 @@ impl Method {
         hash(&self.plugin, password).is_some_and(|hash| self.stored.as_deref() == Some(hash.expose()))
     }
 
-    /// Whether the server itself checks a password. Other methods ask the operating system or a directory.
+    /// Whether the server itself checks a password, instead of asking the operating system or a directory.
     pub(crate) fn has_password(&self) -> bool {
         !matches!(self.plugin.as_str(), "unix_socket" | "auth_socket" | "pam" | "gssapi" | "named_pipe")
     }
@@ -112,7 +112,7 @@ pub(crate) fn methods(created: &str) -> Result<Vec<Method>> {
             match words.next() {
                 Some(word) if word == "IDENTIFIED" => break,
                 Some(_) => {}
-                // An account without a password.
+                // The account has no password.
                 None => return Some(Vec::new()),
             }
         }

@@ -1,4 +1,4 @@
-//! An account as the guard sees it (docs/decisions/0003-guard.md): a user and a host part, and what the server keeps of it.
+//! An account as the guard sees it (docs/decisions/0003-guard.md): a user and a host part, and the account's profile.
 
 use rotation::database::guard::{self, Standing};
 use rotation::secret::Secret;
@@ -11,7 +11,7 @@ use crate::profile::{MARK, Profile};
 use crate::statement::{self, literal};
 use crate::stored;
 
-/// The account, and what has been found of it.
+/// An account, its profile, and the secret.
 pub(crate) struct Subject<'a> {
     name: &'a Name,
     found: &'a Profile,
@@ -20,7 +20,7 @@ pub(crate) struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// An account, for the secret that this writer acts for.
+    /// An account, seen from the secret that this writer acts for.
     pub(crate) fn new(writer: &Writer, name: &'a Name, found: &'a Profile) -> Subject<'a> {
         let is_mariadb = writer.server.is_mariadb();
         Subject { name, found, secret_arn: writer.secret_arn.clone(), is_mariadb }
@@ -36,7 +36,7 @@ impl guard::Subject<Proof> for Subject<'_> {
         if self.found.is_marked(&self.secret_arn, self.name) { Standing::Marked } else { Standing::Unmarked }
     }
 
-    /// A login of the same user, at whatever host part, also shows an account that stores the same password.
+    /// A login of the same user, with any host part, also proves an account that stores the same password.
     fn is_opened_by(&self, proof: &Proof) -> bool {
         proof.name == *self.name || (proof.name.user == self.name.user && self.stores(&proof.password))
     }
@@ -45,7 +45,7 @@ impl guard::Subject<Proof> for Subject<'_> {
         self.name.to_string()
     }
 
-    /// On MariaDB the mark closes the account until the rotation.
+    /// On MariaDB nobody can log in to a marked account until the rotation.
     fn marking(&self) -> String {
         let mark = if self.is_mariadb {
             let placeholder = stored::placeholder(&self.secret_arn, self.name);
@@ -56,7 +56,8 @@ impl guard::Subject<Proof> for Subject<'_> {
         statement::alter(self.name, &mark)
     }
 
-    /// Versions for the user that has logged in could only open the same account again. Where no user has, all were tried.
+    /// If a user has logged in, more versions for that user would only open the same account again. If none has, all versions
+    /// were tried.
     fn could_be_opened(&self, proven: Option<&Proof>) -> bool {
         proven.is_some_and(|proof| proof.name.user != self.name.user)
     }

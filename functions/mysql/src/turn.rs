@@ -1,4 +1,4 @@
-//! An admin acts on a user's accounts, one for each host part. The admin looks at all of them before it changes the first.
+//! An admin changes a user's accounts, one for each host part. It checks all of them before it changes the first.
 
 use rotation::database::alternation::Equality;
 use rotation::database::dialect::Change;
@@ -13,15 +13,14 @@ use crate::dialect::{Admin, Mysql, Writer};
 use crate::profile::Profile;
 use crate::subject::Subject;
 
-/// What the admin does to one account.
+/// The change to one account.
 enum Action {
     /// Sets its password. The profile is the account's.
     SetPassword(Profile),
-    /// Makes it equal to the named original, then sets its password. Without a profile of its own, the account is created first.
+    /// Makes the account equal to the named original, then sets its password. Without a profile, the account is created first.
     MakeEqual(Name, Option<Profile>),
 }
 
-/// Makes the server accept pending.
 pub(crate) async fn apply(
     change: &Change<'_, Mysql>,
     writer: &mut Writer,
@@ -53,7 +52,7 @@ pub(crate) async fn apply(
     Ok(())
 }
 
-/// Chooses what to do, and refuses an account that is not the secret's.
+/// Chooses the action, and refuses an account that is not the secret's.
 async fn decide(
     change: &Change<'_, Mysql>,
     writer: &mut Writer,

@@ -1,5 +1,5 @@
-//! The strategy `alternating-users`: the account whose turn it is gets the pending password. An alternate is made equal to the
-//! original first. All of it is one transaction of the admin's, under the secret's lock; its last statement opens the login.
+//! The strategy `alternating-users`: the account whose turn it is gets the pending password. An alternate is first made equal to
+//! the original. The admin does all of it in one transaction, under the secret's lock. The last statement allows the login.
 //! docs/decisions/0004-one-owner.md says why the alternate is a member of the original and acts as it.
 
 use rotation::database::account::Account;
@@ -16,7 +16,6 @@ use crate::turn::Turn;
 use crate::writer::{self, explain, explain_admin};
 use crate::{extras, memberships, ownership, parameters, statement};
 
-/// Makes the server accept pending.
 pub(crate) async fn apply(
     change: &Change<'_, Postgres>,
     writer: &Writer,
@@ -124,8 +123,8 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Copies security labels, as far as their providers let the admin. A label that cannot be copied is logged and stops nothing,
-    /// because sessions act as the original. The server refuses every label whose provider is not loaded.
+    /// Copies the security labels that their providers let the admin copy. A label that cannot be copied is logged and stops
+    /// nothing, because sessions act as the original. The server refuses every label whose provider is not loaded.
     async fn labels(&self) -> Result<()> {
         let take = self.pair.sync == Equality::Exact;
         let sql = catalog::labels(&self.pair.original, &self.pair.alternate, take);
@@ -142,7 +141,7 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Copies attributes and limits. If the alternate has an attribute by acting as the original, a refusal stops nothing.
+    /// Copies attributes and limits. If the alternate has an attribute anyway by acting as the original, a refusal stops nothing.
     async fn attributes(&self, alternate: &Role) -> Result<()> {
         let original = &self.roles.original;
         let mut changes = Vec::new();

@@ -1,4 +1,4 @@
-//! testSecret: whether the session is the right user's, acts as the right role, and may do what clients may do today.
+//! testSecret: checks that the session belongs to the right user, acts as the right role, and may do what clients may do today.
 
 use rotation::database::account::Account;
 use rotation::database::alternation::{Alternation, Equality};
@@ -52,13 +52,13 @@ pub(crate) async fn check(
     }
 }
 
-/// The secret names the test statement, so only whoever wrote the secret knows what its refusal means.
+/// The secret names the test statement, so only its author knows what a refusal means.
 fn explain_test(code: &str) -> Option<(Kind, String)> {
     let kind = if ["55P03", "57014"].contains(&code) { Kind::Conflict } else { Kind::ServerRefused };
     Some((kind, "see the server's words, and the secret's \"test_statement\" if it has one".to_owned()))
 }
 
-/// For two users that act as different roles: if clients use the other one now, pending must not be able to do less.
+/// For two users that act as different roles. If clients use the other user now, the pending user must not be able to do less.
 async fn compare(
     dialect: &Postgres,
     job: &Job<'_>,

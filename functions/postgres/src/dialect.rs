@@ -3,7 +3,7 @@
 use rotation::database::dialect;
 use wire_postgres::ahead::{self, Ahead};
 
-/// The database where the secret names none: AWS's default.
+/// The database for secrets that name none, as in AWS's functions.
 pub(crate) const DBNAME: &str = "postgres";
 
 /// The target.
@@ -17,5 +17,4 @@ impl Default for Postgres {
     }
 }
 
-/// A session that makes changes.
 pub(crate) type Writer = dialect::Writer<Postgres>;

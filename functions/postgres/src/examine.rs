@@ -1,5 +1,5 @@
-//! For the diagnose event: the privileges that the acting user lacks for the strategy, as statements to run. AWS's functions learn of
-//! a missing privilege only when they have stored a pending version.
+//! For the diagnose event: the privileges that the acting user lacks for the strategy, as statements to run. AWS's functions
+//! notice a missing privilege only after they have stored a pending version.
 
 use rotation::database::account::Account;
 use rotation::database::admin::Admin;
@@ -25,7 +25,7 @@ pub(crate) async fn run(dialect: &Postgres, job: &Job<'_>, own: &Session, accoun
             let privileges = privileges(dialect, job, own, account, admin.as_ref()).await;
             [Some(privileges), extras::examine(job, own, account).await].into_iter().flatten().collect()
         }
-        // The report has a line of its own for that.
+        // Another line of the report covers this error.
         Err(_) => Vec::new(),
     }
 }

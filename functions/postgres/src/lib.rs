@@ -53,7 +53,7 @@ impl Dialect for Postgres {
         port: 5432,
         database: Some(DBNAME),
         strategies: &[Strategy::SingleUser, Strategy::Admin, Strategy::AlternatingUsers],
-        // NAMEDATALEN - 1; longer names are cut without a word (manual, "Identifiers and Key Words").
+        // NAMEDATALEN - 1. The server silently cuts longer names (manual, "Identifiers and Key Words").
         username_limit: 63,
         rules: Rules { lengths: 1..=512, length: 32, exclude: ":/@\"'\\", never: "", mixed: false },
     };
@@ -87,7 +87,8 @@ impl Dialect for Postgres {
         if let Some((admin, pair)) = change.turn() {
             return alternate::apply(change, &writer, admin, pair).await;
         }
-        // The user itself acts; or an admin, once the ladder has logged in as this user on this server, or a reset is allowed.
+        // The user sets its own password. An admin sets it after the ladder has logged in as the user on this server, or if a
+        // reset is allowed.
         let pending = &change.pending.account;
         let explain = |code: &str| match change.admin {
             None => explain(code),

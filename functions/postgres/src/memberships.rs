@@ -12,7 +12,7 @@ use crate::writer::{explain, explain_admin};
 struct Membership {
     role: String,
     admin: bool,
-    /// Who granted it; only PostgreSQL 16 and newer keep several grantors apart.
+    /// The grantor. Only PostgreSQL 16 and newer keep several grantors apart.
     grantor: Option<String>,
     inherits: bool,
     may_act: bool,
@@ -27,7 +27,7 @@ pub(crate) async fn equalize(turn: &Turn<'_>) -> Result<()> {
     let rows = turn.writer.run(turn.job, "list memberships", &sql, &explain).await?;
     let held = rows.into_iter().map(membership).collect::<Option<Vec<_>>>().ok_or_else(not_understood)?;
     let of_original = || held.iter().filter(|held| held.role == *original);
-    // From PostgreSQL 16 on several grantors may have granted the membership, each with other options.
+    // From PostgreSQL 16 on, several grantors can grant the same membership, each with other options.
     if !(of_original().any(|held| held.inherits) && of_original().any(|held| held.may_act)) {
         grant(turn).await?;
     }
@@ -63,8 +63,9 @@ async fn grant(turn: &Turn<'_>) -> Result<()> {
     turn.writer.run(turn.job, doing, &sql, &explain).await.map(drop)
 }
 
-/// Refuses to hand anything to a role that the original is set to act as and may not. Any account may set `role` for itself, and a
-/// database's owner may set it for everybody, to any role. Only a role that the original may really act as is the original's own.
+/// Refuses to hand over anything to a role that the original is set to act as but may not act as. Any account may set `role` for
+/// itself, and a database's owner may set it for everybody, to any role. Only a role that the original may really act as is its
+/// own.
 pub(crate) async fn must_be_able_to_act(turn: &Turn<'_>) -> Result<()> {
     let (original, owner) = (&turn.pair.original, turn.owner());
     if original == owner || says_yes(turn, &catalog::may_act(original, owner, turn.roles.version)).await? {
@@ -78,7 +79,7 @@ pub(crate) async fn must_be_able_to_act(turn: &Turn<'_>) -> Result<()> {
     )))
 }
 
-/// Refuses a change of owner by which the account in use would lose access.
+/// Refuses a change of owner if the account in use would lose access by it.
 pub(crate) async fn must_inherit(turn: &Turn<'_>, member: &str, role: &str) -> Result<()> {
     if says_yes(turn, &catalog::inherits(member, role)).await? {
         return Ok(());

@@ -1,5 +1,6 @@
-//! What the alternate owns, or was granted under its own name. An alternate that this function made owns nothing, because it acts as
-//! the original. A clone that AWS's function made owns whatever it created, and the original cannot use that; so it is handed over.
+//! Objects that the alternate owns, and privileges granted to it by name. An alternate that this function made owns nothing,
+//! because it acts as the original. A clone that AWS's function made owns what it created, and the original cannot use these
+//! objects; so they are handed over.
 
 use rotation::database::alternation::Equality;
 use rotation::database::session::of_admin;
@@ -11,7 +12,7 @@ use crate::turn::Turn;
 use crate::writer::{IDLE, PATIENCE, explain, explain_admin};
 use crate::{handover, memberships};
 
-/// What the alternate holds in one database. The database without a name stands for what all databases share.
+/// The alternate's holdings in one database. The empty database stands for shared objects.
 struct Holdings {
     database: String,
     is_here: bool,
@@ -19,8 +20,8 @@ struct Holdings {
     given: u64,
 }
 
-/// The original's turn, while clients use the alternate. The alternate's objects become the original's, because clients would lose
-/// them with the promotion. The alternate keeps its access by its membership.
+/// The original's turn, while clients use the alternate. The original becomes the owner of the alternate's objects, because
+/// clients would lose them with the promotion. The alternate keeps its access through its membership.
 pub(crate) async fn bring_home(turn: &Turn<'_>) -> Result<()> {
     if turn.roles.alternate.is_none() || turn.pair.sync == Equality::Untouched {
         return Ok(());
@@ -103,8 +104,8 @@ async fn holdings(turn: &Turn<'_>) -> Result<Vec<Holdings>> {
     rows.into_iter().map(parse).collect::<Option<Vec<_>>>().ok_or_else(crate::role::not_understood)
 }
 
-/// Hands over and takes back in another database. If the admin cannot enter that database, objects that the alternate owns there stop
-/// the rotation; privileges that it was granted there do not.
+/// Hands over and takes back in another database. If the admin cannot enter that database, objects that the alternate owns there
+/// stop the rotation; privileges that it was granted there do not.
 async fn visit(turn: &Turn<'_>, held: &Holdings, take: bool) -> Result<()> {
     let database = held.database.as_str();
     let session = match of_admin(turn.change.dialect, turn.job, turn.admin, Some(database)).await {
@@ -129,8 +130,8 @@ async fn visit(turn: &Turn<'_>, held: &Holdings, take: bool) -> Result<()> {
     session.run(turn.job, "end in another database", statement::COMMIT, &explain).await.map(drop)
 }
 
-/// Hands over what the alternate still owns. The admin has to be a member of both roles for that; for the time of the transaction it
-/// grants itself the membership that it lacks.
+/// Hands over the objects that the alternate still owns. To do that, the admin has to be a member of both roles. It grants itself a
+/// missing membership for the time of the transaction.
 async fn hand_over(turn: &Turn<'_>, session: &Session, database: &str) -> Result<()> {
     let (from, to) = (turn.pair.alternate.as_str(), turn.owner());
     tracing::info!(from, to, database, "objects change hands");
@@ -151,8 +152,8 @@ async fn hand_over(turn: &Turn<'_>, session: &Session, database: &str) -> Result
     Ok(())
 }
 
-/// Revokes what the alternate was granted under its own name; its membership gives it what the original has. PostgreSQL only warns
-/// where the admin may not revoke a privilege, so the function looks again for what is left.
+/// Revokes privileges granted to the alternate by name; its membership gives it the original's. PostgreSQL only warns if the
+/// admin may not revoke a privilege, so the function looks again for privileges that are left.
 async fn take_back(turn: &Turn<'_>, session: &Session) -> Result<()> {
     let given = async || {
         let sql = catalog::revocations(&turn.pair.alternate);

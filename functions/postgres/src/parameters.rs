@@ -1,4 +1,4 @@
-//! Settings of a role, which each of its logins starts with: the alternate's become the original's, in every database.
+//! The settings with which each login of a role starts. In every database the alternate gets the original's.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use crate::statement::{self, catalog};
 use crate::turn::Turn;
 use crate::writer::explain;
 
-/// By database (empty: all of them) and name.
+/// The values, by database (empty: all databases) and name.
 type Parameters = BTreeMap<(String, String), String>;
 
-/// Copies settings, and takes away those that the original does not have. The setting `role` differs on purpose: where the original
+/// Copies settings, and removes those that the original does not have. The setting `role` differs on purpose: if the original
 /// acts as itself, the alternate acts as the original.
 pub(crate) async fn equalize(turn: &Turn<'_>) -> Result<()> {
     let (original, alternate) = (turn.pair.original.as_str(), turn.pair.alternate.as_str());
@@ -49,7 +49,7 @@ pub(crate) async fn equalize(turn: &Turn<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Copies one setting. A refusal stops the rotation, because nothing else brings the setting to the alternate's sessions.
+/// Copies one setting. A refusal stops the rotation, because sessions of the alternate get the setting in no other way.
 async fn copy(turn: &Turn<'_>, sql: &str, name: &str) -> Result<()> {
     let Some(words) = turn.may("copy a setting", sql).await? else { return Ok(()) };
     let what = format!("the setting {name:?} of {:?} cannot be copied", turn.pair.original);

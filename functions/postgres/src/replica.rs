@@ -1,4 +1,4 @@
-//! The secret's own host may be a replica, which learns a new password a moment after the writer does.
+//! The secret's own host may be a replica, which gets a new password a moment after the writer.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use wire_postgres::connect::Session;
 
 use crate::dialect::Postgres;
 
-/// How often a replica is looked at that has not replayed a login yet.
+/// The pause between two logins at a replica that is behind.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// The secret's own host refuses a login. If the host is a replica, it may only be behind: then the login works on the writer,
-/// and the replica is asked until it has caught up.
+/// Called when the secret's own host refuses a login. If the host is a replica, it may only be behind. Then the login works on
+/// the writer, and the function retries at the replica until that has caught up.
 pub(crate) async fn refused(
     dialect: &Postgres,
     job: &Job<'_>,

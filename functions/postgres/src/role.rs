@@ -1,4 +1,4 @@
-//! What the catalogs say about the two accounts of a pair.
+//! The two accounts of a pair, as the catalogs describe them.
 
 use rotation::engine::job::Job;
 use rotation::error::{Error, Kind, Result};
@@ -7,8 +7,8 @@ use wire_postgres::connect::Session;
 use crate::statement::catalog;
 use crate::writer::explain;
 
-/// An account's attributes: the keyword, and whether sessions have the attribute by acting as the account. (PostgreSQL looks at the
-/// role that a session acts as; only REPLICATION it looks for in the role that logs in.)
+/// An account's attributes: the keyword, and whether a session has the attribute if it acts as the account. (PostgreSQL checks
+/// the role that a session acts as. Only for REPLICATION it checks the role that logged in.)
 pub(crate) const ATTRIBUTES: [(&str, bool); 5] = [
     ("SUPERUSER", true),
     ("CREATEROLE", true),
@@ -17,7 +17,6 @@ pub(crate) const ATTRIBUTES: [(&str, bool); 5] = [
     ("BYPASSRLS", true),
 ];
 
-/// One account.
 pub(crate) struct Role {
     pub(crate) name: String,
     /// In the order of `ATTRIBUTES`.
@@ -31,7 +30,7 @@ pub(crate) struct Role {
     pub(crate) acts_as: String,
 }
 
-/// Both accounts of a pair, as far as they exist.
+/// Both accounts of a pair. The alternate may not exist yet.
 pub(crate) struct Roles {
     pub(crate) original: Role,
     pub(crate) alternate: Option<Role>,
@@ -40,7 +39,7 @@ pub(crate) struct Roles {
 }
 
 impl Roles {
-    /// Reads both accounts. The original has to exist.
+    /// Reads both accounts. The original must exist.
     pub(crate) async fn read(
         job: &Job<'_>,
         session: &Session,
@@ -66,7 +65,7 @@ impl Roles {
 }
 
 impl Role {
-    /// A role as CREATE ROLE makes it.
+    /// A role with CREATE ROLE's defaults.
     pub(crate) fn fresh(name: &str) -> Role {
         Role {
             name: name.to_owned(),
@@ -99,7 +98,7 @@ fn role(row: Vec<Option<String>>) -> Option<Role> {
     })
 }
 
-/// The server's catalogs answered in another shape than PostgreSQL's.
+/// The error for catalogs that answer in another shape than PostgreSQL's.
 pub(crate) fn not_understood() -> Error {
     Error::new(Kind::ServerRefused, "the server's catalogs answered in an unknown shape")
         .remedy("this function rotates PostgreSQL 14 and newer; point the secret at such a server")

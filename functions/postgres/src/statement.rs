@@ -1,4 +1,4 @@
-//! Every SQL text this target sends, and the quoting of what goes into it. What is read from the catalogs is in `catalog`.
+//! Every SQL text that this target sends, and the quoting of the values in it. `catalog` has the queries of the catalogs.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -7,7 +7,7 @@ pub mod catalog;
 
 pub use wire_postgres::statement::identifier;
 
-/// What testSecret runs where the secret names nothing.
+/// The statement that testSecret runs if the secret names none.
 pub const CHECK: &str = "SELECT now()";
 
 /// What a pool runs before it gives a session to the next client. The server runs it outside transactions only.
@@ -19,10 +19,10 @@ pub const ACTING: &str = "SELECT CURRENT_USER";
 /// Ends the transaction, and undoes it.
 pub const ROLLBACK: &str = "ROLLBACK";
 
-/// Ends the transaction, and keeps it.
+/// Commits the transaction.
 pub const COMMIT: &str = "COMMIT";
 
-/// A text in SQL. The escape form is used where there is a backslash, because what a plain one means then depends on a
+/// A text in SQL. A text with a backslash is written in the escape form, because its meaning in the plain form depends on a
 /// setting (PostgreSQL manual, "String Constants with C-Style Escapes").
 pub fn literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
@@ -33,10 +33,10 @@ pub fn literal(text: &str) -> String {
     }
 }
 
-/// Opens a transaction in which names mean what PostgreSQL's own catalog says, and the session acts as who logged in. Whoever
-/// owns a database decides on these settings for everyone who enters it, and an admin must not run that owner's functions:
-/// so only utility statements, which look nothing up, come before them. Locks are waited for this long, and any statement
-/// takes no longer than what is left.
+/// Settings at the start of a transaction. Names resolve to PostgreSQL's own catalog, and the session acts as the user that
+/// logged in. A database's owner can choose these settings for everyone who enters it, and an admin must not run that owner's
+/// functions. So only utility statements, which look up no names, run before them. `wait` limits how long a statement waits for a
+/// lock, `left` how long it runs.
 fn begin(wait: Duration, left: Duration, idle: Duration) -> String {
     let [wait, left, idle] = [wait, left, idle].map(|limit| limit.as_millis());
     format!(
@@ -48,12 +48,12 @@ fn begin(wait: Duration, left: Duration, idle: Duration) -> String {
     )
 }
 
-/// A transaction that changes things, even where the account or the database says that transactions only read.
+/// Opens a transaction that may write, even if the account or the database defaults to read-only.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE";
 
-/// Opens the transaction that holds the lock until it ends, and reads how the server stores passwords. The transaction form
-/// of the lock survives poolers; the limits free it in seconds when this process is gone without a word. The lock is waited for
-/// longer than anything after it, because what waits for a table holds up all who come later.
+/// Opens the transaction that holds the lock until it ends, and reads how the server stores passwords. This form of the lock
+/// works through poolers. If this process disappears, the limits free the lock within seconds. Nothing later waits as long as the
+/// lock does, because a statement that waits for a table blocks everyone behind it.
 pub fn begin_locked(key: i64, wait: Duration, patience: Duration, left: Duration, idle: Duration) -> String {
     let (begin, patience) = (begin(wait, left, idle), patience.as_millis());
     format!(
@@ -67,22 +67,22 @@ pub fn begin_beside(wait: Duration, limit: Duration, idle: Duration) -> String {
     format!("{BEGIN}; {}", begin(wait, limit, idle))
 }
 
-/// Reads from the catalogs, where names mean what PostgreSQL's own say, in a session whose settings are not ours.
+/// Reads from the catalogs, in a session whose settings others choose. Names resolve to PostgreSQL's own catalog.
 pub fn reading(sql: &str) -> String {
     format!("BEGIN; SET LOCAL search_path TO pg_catalog, pg_temp; {sql}; COMMIT")
 }
 
-/// Gives the account its new password and ends the transaction: both or neither.
+/// Sets the account's password and commits, in one message: both or neither.
 pub fn set_password(user: &str, password: &str) -> String {
     format!("ALTER ROLE {} PASSWORD {}; COMMIT", identifier(user), literal(password))
 }
 
-/// The last statement about an alternate: from the commit on it can be used, and by then it is complete.
+/// The last statement for an alternate. It is complete by then, and clients can log in from the commit on.
 pub fn open_alternate(user: &str, password: &str) -> String {
     format!("ALTER ROLE {} LOGIN PASSWORD {}; COMMIT", identifier(user), literal(password))
 }
 
-/// Makes an account that nobody can log in as yet.
+/// Creates an account that cannot log in yet.
 pub fn create_role(name: &str) -> String {
     format!("CREATE ROLE {} NOLOGIN", identifier(name))
 }
@@ -92,25 +92,25 @@ pub fn alter_role(name: &str, property: impl Display) -> String {
     format!("ALTER ROLE {} {property}", identifier(name))
 }
 
-/// Makes one role a member of another that may act as it, without the right to pass that on.
+/// Makes a role a member of another, and lets it act as that role, but not pass the membership on.
 pub fn grant_membership(role: &str, member: &str, version: u32) -> String {
     let options = if version >= 16 { " WITH INHERIT TRUE, SET TRUE" } else { "" };
     format!("GRANT {} TO {}{options}", identifier(role), identifier(member))
 }
 
-/// Takes a membership away, or only the right to pass it on.
+/// Revokes a membership, or only the right to pass it on.
 pub fn revoke_membership(role: &str, member: &str, only_admin: bool, grantor: Option<&str>) -> String {
     let what = if only_admin { "ADMIN OPTION FOR " } else { "" };
     let by = grantor.map(|grantor| format!(" GRANTED BY {}", identifier(grantor))).unwrap_or_default();
     format!("REVOKE {what}{} FROM {}{by}", identifier(role), identifier(member))
 }
 
-/// What lets an admin act on a role from PostgreSQL 16 on.
+/// The grant that lets an admin change a role, from PostgreSQL 16 on.
 pub fn grant_admin_option(role: &str, admin: &str) -> String {
     format!("GRANT {} TO {} WITH ADMIN OPTION", identifier(role), identifier(admin))
 }
 
-/// Gives a role a setting, in one database or everywhere.
+/// Gives a role a setting, in one database or (empty name) in all.
 pub fn set_for_role(role: &str, database: &str, name: &str, value: &str) -> String {
     let values: Vec<String> = match is_list(name) {
         true => listed(value).iter().map(|element| literal(element)).collect(),
@@ -119,7 +119,7 @@ pub fn set_for_role(role: &str, database: &str, name: &str, value: &str) -> Stri
     alter_role(role, format!("{}SET {} TO {}", within(database), parameter(name), values.join(", ")))
 }
 
-/// Takes a setting away again.
+/// Removes a setting.
 pub fn reset_for_role(role: &str, database: &str, name: &str) -> String {
     alter_role(role, format!("{}RESET {}", within(database), parameter(name)))
 }
@@ -128,13 +128,13 @@ fn within(database: &str) -> String {
     if database.is_empty() { String::new() } else { format!("IN DATABASE {} ", identifier(database)) }
 }
 
-/// A setting's name; the parts of an extension's are separated by a dot.
+/// A setting's name. An extension's has parts, separated by a dot.
 fn parameter(name: &str) -> String {
     name.split('.').map(identifier).collect::<Vec<_>>().join(".")
 }
 
-/// The settings whose stored value is a list of quoted names, so that it has to be taken apart before it is set again (in the
-/// server's source: GUC_LIST_QUOTE; extensions cannot define such).
+/// The settings whose stored value is a list of quoted names, which has to be taken apart before it is set again (in the server's
+/// source: GUC_LIST_QUOTE; extensions cannot define such settings).
 fn is_list(name: &str) -> bool {
     ["search_path", "local_preload_libraries", "session_preload_libraries", "temp_tablespaces"]
         .contains(&name)

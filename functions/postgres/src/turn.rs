@@ -10,7 +10,7 @@ use crate::dialect::{Postgres, Writer};
 use crate::role::Roles;
 use crate::writer::explain_admin;
 
-/// What every part of a turn needs.
+/// The parameters that every part of a turn uses.
 pub(crate) struct Turn<'a> {
     pub(crate) change: &'a Change<'a, Postgres>,
     pub(crate) job: &'a Job<'a>,
@@ -21,7 +21,7 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// The role that sessions of both accounts act as. It owns what they create.
+    /// The role that sessions of both accounts act as. It owns the objects that they create.
     pub(crate) fn owner(&self) -> &str {
         &self.roles.original.acts_as
     }
@@ -39,7 +39,7 @@ impl Turn<'_> {
     }
 
     /// Takes away something that the original does not have. If the server refuses, a log line names the statement and the turn
-    /// goes on: an account with too many privileges still works.
+    /// continues: an account with too many privileges still works.
     pub(crate) async fn take_away(&self, sql: &str) -> Result<()> {
         tracing::warn!(statement = sql, "the alternate has this beyond the original; it is taken away");
         if let Some(words) = self.may("take away what the original does not have", sql).await? {

@@ -1,4 +1,4 @@
-//! What the session that makes changes does: its transaction, its lock, how it sets a password, and what refusals mean.
+//! The session that makes changes: its transaction, its lock, how it sets a password, and what refusals mean.
 
 use std::time::Duration;
 
@@ -12,17 +12,17 @@ use wire_postgres::password::{self, StoredAs};
 use crate::dialect::Writer;
 use crate::{holder, statement};
 
-/// How long a rotation waits for another one of the same secret. Shorter than the driver is waited for, so that the server's
-/// answer is heard, which says what the wait was for.
+/// How long a rotation waits for another rotation of the same secret. The session waits longer for an answer, so the server's own
+/// error arrives, which says what the rotation waited for.
 const WAIT: Duration = Duration::from_secs(5);
 
-/// After this long the server ends the session of a process that is gone without a word.
+/// After this long the server ends the session of a process that has disappeared.
 pub(crate) const IDLE: Duration = Duration::from_secs(20);
 
 /// How long a transaction waits for something in use, such as a table. Everybody who wants the table later waits behind it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
 
-/// What the server said when it granted the lock.
+/// The server's answer when it granted the lock.
 pub struct Lock {
     /// How the server stores passwords.
     stored_as: StoredAs,
@@ -51,7 +51,7 @@ impl Lock {
     }
 }
 
-/// Gives an account its password with the transaction's last statement, which a function of `statement` makes.
+/// Sets an account's password with the transaction's last statement, which `statement` makes.
 pub(crate) async fn set_password(
     job: &Job<'_>,
     writer: &Writer,
@@ -63,19 +63,19 @@ pub(crate) async fn set_password(
     password::set(job, writer, pending, writer.lock.stored_as, sql, explain).await
 }
 
-/// The advisory lock's number: from the ARN, so that every function that rotates this secret means the same lock.
+/// The advisory lock's number. It comes from the ARN, so every function that rotates this secret takes the same lock.
 fn lock_key(secret_arn: &str) -> i64 {
     let hash = digest::digest(&digest::SHA256, secret_arn.as_bytes());
     let (first, _) = hash.as_ref().split_first_chunk().expect("SHA-256 has 32 bytes");
     i64::from_be_bytes(*first)
 }
 
-/// On a replica the server refuses to begin a transaction that writes, with another code.
+/// A replica refuses to begin a transaction that writes, with its own code.
 fn explain_lock(code: &str) -> Option<(Kind, String)> {
     if code == "0A000" { explain("25006") } else { explain(code) }
 }
 
-/// What a refused statement means: whose fault it is, and what to do.
+/// What a refused statement means: the kind of error, and what to do.
 pub(crate) fn explain(code: &str) -> Option<(Kind, String)> {
     let (kind, remedy) = match code {
         "55P03" | "57014" => (
@@ -103,7 +103,7 @@ pub(crate) fn explain(code: &str) -> Option<(Kind, String)> {
     Some((kind, remedy.to_owned()))
 }
 
-/// The same where an admin acts on an account. What the admin lacks depends on the server's version, so the remedy names it all.
+/// The same if an admin changes an account. The missing grants depend on the server's version, so the remedy names all of them.
 pub(crate) fn explain_admin(code: &str, account: &str, admin: &str) -> Option<(Kind, String)> {
     match code {
         "42501" => Some((

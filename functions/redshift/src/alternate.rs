@@ -21,7 +21,7 @@ use crate::statement::{self, identifier};
 use crate::user::{self, User};
 use crate::writer;
 
-/// One turn: who acts, and for whom.
+/// One turn of a pair of users.
 struct Turn<'a> {
     change: &'a Change<'a, Redshift>,
     job: &'a Job<'a>,
@@ -31,7 +31,6 @@ struct Turn<'a> {
     mark: String,
 }
 
-/// Makes the server accept pending.
 pub(crate) async fn apply(
     change: &Change<'_, Redshift>,
     writer: &Writer,
@@ -68,7 +67,7 @@ pub(crate) async fn apply(
     writer::set_password(job, writer, pending, until).await
 }
 
-/// What the alternate lacks in every database, as statements that would grant it.
+/// The privileges that the alternate lacks in all databases, as statements that would grant them.
 pub(crate) async fn lacking(
     dialect: &Redshift,
     job: &Job<'_>,
@@ -116,8 +115,8 @@ async fn everywhere(
     Ok(all)
 }
 
-/// What the alternate should have: what the original has, and default privileges by which the original may use what the alternate
-/// creates. An application that creates tables needs those, because on Redshift no session acts as another user.
+/// The rights that the alternate should have: the original's, and default privileges that let the original use objects that the
+/// alternate creates. Applications that create tables need these defaults, because on Redshift no session acts as another user.
 fn wanted(seen: &Seen, pair: &Alternation) -> Rights {
     let mut wanted = seen.original.rights.clone();
     if seen.is_of_database {
@@ -146,7 +145,7 @@ fn standing(user: Option<&User>) -> Standing {
 }
 
 impl Turn<'_> {
-    /// Refuses an admin that is no superuser. The views show other users' rows to superusers only, and only superusers may grant default
+    /// Refuses an admin that is no superuser. Only superusers see other users' rows in the views, and may grant default
     /// privileges for others.
     async fn must_be_superuser(&self) -> Result<()> {
         let doing = "say whether the admin is a superuser";

@@ -1,5 +1,5 @@
-//! What two users may do, read from Redshift's system views. The views list only what was granted. For what a user owns, this file
-//! reads the catalog tables and adds the privileges that an owner has.
+//! The rights of two users, read from Redshift's system views. The views list only grants. For objects that a user owns, this
+//! file reads the catalog tables and adds an owner's privileges.
 
 mod query;
 mod row;
@@ -18,7 +18,7 @@ use row::Row;
 /// One of two users, in one database.
 #[derive(Default)]
 pub(crate) struct Holdings {
-    /// What it was granted, and an owner's privileges on what it owns.
+    /// Its grants, and an owner's privileges on the objects it owns.
     pub(crate) rights: Rights,
     /// The objects that it owns, as statements spell them.
     pub(crate) owned: Vec<String>,
@@ -29,17 +29,15 @@ pub(crate) struct Holdings {
 /// Two users' holdings.
 #[derive(Default)]
 pub(crate) struct Seen {
-    /// The first user's.
     pub(crate) original: Holdings,
-    /// The second user's.
     pub(crate) alternate: Holdings,
-    /// What was granted to the first user and cannot be copied, because this file does not understand it.
+    /// Grants of the first user that cannot be copied, because this file does not understand them.
     pub(crate) not_understood: Vec<String>,
-    /// Whether this was read in one database, and not for the cluster.
+    /// Whether this was read from one database. Otherwise it is about the cluster.
     pub(crate) is_of_database: bool,
 }
 
-/// Reads what belongs to the cluster and not to one of these databases: groups, roles, databases, datashares, IAM roles.
+/// Reads the rights that belong to the cluster: groups, roles, databases, datashares, IAM roles.
 pub(crate) async fn of_cluster(
     job: &Job<'_>,
     session: &Session,
@@ -49,7 +47,7 @@ pub(crate) async fn of_cluster(
     read(job, session, &About { users, databases }, query::CLUSTER).await
 }
 
-/// Reads what belongs to this database, which the session is in.
+/// Reads the rights in the session's database.
 pub(crate) async fn of_database(
     job: &Job<'_>,
     session: &Session,
@@ -61,7 +59,7 @@ pub(crate) async fn of_database(
     Ok(Seen { is_of_database: true, ..seen })
 }
 
-/// The cluster's own databases that users can connect to. Privileges on a database made from a datashare are kept in these.
+/// The cluster's own databases that users can connect to. They keep the privileges on databases made from datashares.
 pub(crate) async fn databases(job: &Job<'_>, session: &Session) -> Result<Vec<String>> {
     let rows = session.run(job, "list its databases", query::DATABASES, &explain).await?;
     Ok(rows.into_iter().flatten().flatten().collect())
@@ -93,7 +91,7 @@ async fn read(
             match source {
                 Source::Policy => holdings.policies.push(right.object),
                 Source::Owned(_) => holdings.own(right),
-                // The same privilege from two grantors counts once, with the better terms.
+                // The same privilege from two grantors counts once, with the option if either has it.
                 _ => holdings.rights.entry(right).or_default().option |= terms.option,
             }
         }
@@ -119,7 +117,7 @@ impl Holdings {
     }
 }
 
-/// An owner needs no privileges on what it owns, and cannot be given less.
+/// Leaves out both users' rights on the alternate's own objects: an owner needs none, and can lose none.
 fn settle_ownership(seen: &mut Seen) {
     let own: HashSet<&String> = seen.alternate.owned.iter().collect();
     let is_owned = |right: &Right| own.contains(&format!("{} {}", right.frame.keyword(), right.object));

@@ -1,4 +1,4 @@
-//! testSecret: whether a session is who it should be, and whether the alternate may do what the original may.
+//! testSecret: checks that the session belongs to the right user, and that the alternate may do all that the original may.
 
 use rotation::database::account::Account;
 use rotation::database::alternation::Equality;
@@ -13,7 +13,7 @@ use crate::connect::explain;
 use crate::dialect::Redshift;
 use crate::{alternate, statement};
 
-/// Looks at who a session is, compares it with the original's, and runs the check statement.
+/// Checks the session's user, compares the alternate with the original, and runs the test statement.
 pub(crate) async fn check(
     dialect: &Redshift,
     job: &Job<'_>,
@@ -32,7 +32,7 @@ pub(crate) async fn check(
     session.run(job, "run the test statement", check, &explain).await.map(drop)
 }
 
-/// An alternate that is to follow the original must not be able to do less.
+/// An alternate that follows the original must not be able to do less.
 async fn compare(dialect: &Redshift, job: &Job<'_>, pending: &Parsed<Account>) -> Result<()> {
     let Some(pair) = &pending.account.alternation else { return Ok(()) };
     if pending.account.username != pair.alternate || pair.sync == Equality::Untouched {

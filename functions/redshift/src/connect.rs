@@ -1,4 +1,4 @@
-//! Logging in, and what each refusal means.
+//! The login, and the meaning of each refusal.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use rotation::error::{Kind, Result};
 use wire_postgres::ahead::Ahead;
 use wire_postgres::connect::{self, Session, Variant};
 
-/// Redshift still has PostgreSQL 8.0's error codes: only the words tell a wrong password from a user that may not log in at all. A
-/// statement gets longer than on PostgreSQL, because Redshift's leader node is slow with grants.
+/// Redshift still has PostgreSQL 8.0's error codes. Only the words tell a wrong password from a user that may not log in at all.
+/// Statements get more time than on PostgreSQL, because Redshift's leader node is slow with grants.
 static REDSHIFT: Variant = Variant {
     name: "Redshift",
     is_wrong_password: |code, words| {
@@ -20,12 +20,11 @@ static REDSHIFT: Variant = Variant {
     statement: Duration::from_secs(25),
 };
 
-/// Logs in.
 pub(crate) async fn login(job: &Job<'_>, ahead: &Ahead, entrance: &Entrance<'_>) -> Result<Login<Session>> {
     connect::login(job, ahead, &REDSHIFT, entrance).await
 }
 
-/// What a refused statement means: whose fault it is, and what to do.
+/// What a refused statement means: the kind of error, and what to do.
 pub(crate) fn explain(code: &str) -> Option<(Kind, String)> {
     let (kind, remedy) = match code {
         "42501" => (

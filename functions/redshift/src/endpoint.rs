@@ -16,7 +16,7 @@ impl Directory for Clusters {
         of_managed(job, admin).await
     }
 
-    /// A cluster has one name: there are no replicas, and this function knows no other names for it.
+    /// A cluster has only one name: it has no replicas, and this function knows no other name for it.
     async fn is_one_server(_: &Job<'_>, _: &str, _: &str) -> Result<bool> {
         Ok(false)
     }
@@ -47,8 +47,8 @@ async fn provisioned(job: &Job<'_>, arn: &str) -> Result<Endpoint> {
     found("cluster", arn, endpoint.and_then(|endpoint| Some((endpoint.address?, endpoint.port?))))
 }
 
-/// Serverless: the namespace of this ARN, and a workgroup in front of it. This reads all pages; AWS's function stops after the first
-/// hundred entries.
+/// Serverless: finds the namespace of this ARN, and a workgroup in front of it. This reads all pages; AWS's function stops after
+/// the first hundred entries.
 async fn workgroup(job: &Job<'_>, arn: &str) -> Result<Endpoint> {
     let client = aws_sdk_redshiftserverless::Client::new(job.aws);
     let call = client.list_namespaces().into_paginator().items().send().collect::<Result<Vec<_>, _>>();

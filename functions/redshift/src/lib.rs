@@ -1,7 +1,7 @@
-//! Rotates users of Amazon Redshift, provisioned and Serverless. The files of every target: `connect` (driver errors become
-//! verdicts), `statement` (SQL texts and their quoting); here also `writer` (passwords as they are sent), `checks` (testSecret),
-//! `endpoint` (where a cluster is), and for the strategy with two users `alternate`, made of `user`, `catalog` (what the server
-//! says) and `right` (privileges as values, their difference, the statements for it).
+//! Rotates users of Amazon Redshift, provisioned and Serverless. The files of every target: `connect` (turns driver errors into
+//! verdicts), `statement` (SQL texts and their quoting). Also `writer` (sets passwords), `checks` (testSecret) and `endpoint`
+//! (finds a cluster's address). `alternate` is the strategy with two users, made of `user`, `catalog` (reads the server's
+//! catalogs) and `right` (privileges, their difference, the statements for it).
 
 mod alternate;
 mod catalog;
@@ -31,7 +31,7 @@ use crate::endpoint::Clusters;
 
 pub use crate::dialect::Redshift;
 
-/// Redshift has no advisory locks ("Unsupported PostgreSQL functions"): only the second look at the labels is left, and README.md
+/// Redshift has no advisory locks ("Unsupported PostgreSQL functions"). Only the second look at the labels is left; README.md
 /// says what that costs.
 impl Dialect for Redshift {
     type Account = Account;
@@ -49,7 +49,8 @@ impl Dialect for Redshift {
         strategies: &[Strategy::SingleUser, Strategy::Admin, Strategy::AlternatingUsers],
         // Amazon Redshift, "Names and identifiers".
         username_limit: 127,
-        // "CREATE USER"; Secrets Manager's generator makes no spaces, and neither do we. AWS's function leaves out `:` as well.
+        // The rules of "CREATE USER". Secrets Manager's generator makes no spaces, so none are made here. AWS's function excludes
+        // `:` as well.
         rules: Rules { lengths: 8..=64, length: 32, exclude: ":/@\"'\\", never: "'\"\\/@ ", mixed: true },
     };
 
@@ -72,7 +73,8 @@ impl Dialect for Redshift {
     async fn change(&self, change: &Change<'_, Redshift>, writer: Writer) -> Result<()> {
         match change.turn() {
             Some((admin, pair)) => alternate::apply(change, &writer, admin, pair).await,
-            // The user itself acts, or an admin after the ladder has logged in as this user, on this server.
+            // The user sets its own password. An admin sets it after the ladder has logged in as the user on this server, or if a
+            // reset is allowed.
             None => writer::set_password(change.job, &writer, &change.pending.account, None).await,
         }
     }

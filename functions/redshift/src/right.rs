@@ -22,10 +22,11 @@ pub(crate) enum Frame {
     Scope,
     /// The right to use an IAM role in these commands.
     AssumeRole,
-    /// A default privilege on what another user will create; the clause names that user and the schema. The object is TABLES and the like.
+    /// A default privilege on objects that another user will create. The clause names that user and the schema; the object is
+    /// TABLES and the like.
     DefaultsOf(String),
-    /// A default privilege that others get on what the user itself will create; the schema's clause, and TABLES and the like. The object
-    /// is the user or group that gets it.
+    /// A default privilege of others on objects that the user itself will create: the schema's clause, and TABLES and the like.
+    /// The object is the user or group that gets it.
     OwnDefaults(String, &'static str),
 }
 
@@ -55,10 +56,9 @@ impl difference::Terms for Terms {
     }
 }
 
-/// All privileges of a user.
 pub(crate) type Rights = BTreeMap<Right, Terms>;
 
-/// What separates the alternate's privileges from the original's.
+/// The difference between the alternate's privileges and the original's.
 pub(crate) type Difference = difference::Difference<Right, Terms>;
 
 /// What a statement does to a privilege.
@@ -105,7 +105,7 @@ pub(crate) fn queries(rights: impl IntoIterator<Item = Right>, verb: Verb, user:
     queries
 }
 
-/// Splits texts into pieces of at most so many texts, and of at most `BYTES` unless a single text is longer.
+/// Splits texts into pieces of at most `most` texts and at most `BYTES` bytes. A single longer text is a piece of its own.
 fn pieces(texts: &[String], most: usize) -> Vec<&[String]> {
     let mut pieces = Vec::new();
     let mut rest = texts;

@@ -3,18 +3,18 @@
 
 pub(crate) use wire_postgres::statement::identifier;
 
-/// What testSecret runs if the secret names no test statement.
+/// The statement that testSecret runs if the secret names none.
 pub(crate) const CHECK: &str = "SELECT now()";
 
 /// Asks for the session's user.
 pub(crate) const WHO: &str = "SELECT current_user";
 
-/// How an admin's session begins. Without the first statement Redshift folds names in double quotes, so that nothing can be granted on a
-/// table whose name has capitals (Amazon Redshift, "enable_case_sensitive_identifier"); it never folds user names. With the second
-/// statement a name means Redshift's own object, whatever anybody has created under the same name.
+/// The start of an admin's session. Without the first setting Redshift folds names in double quotes, so no grant reaches a table
+/// whose name has capitals (Amazon Redshift, "enable_case_sensitive_identifier"). User names are never folded. With the second
+/// setting a name means Redshift's own object, even if somebody has created another one under that name.
 pub(crate) const BEGIN: &str = "SET enable_case_sensitive_identifier TO true; SET search_path TO pg_catalog";
 
-/// Asks whether the session's user is a superuser, who sees everything and may grant it.
+/// Asks whether the session's user is a superuser. Only superusers see all privileges and may grant them.
 pub(crate) const IS_SUPERUSER: &str = "SELECT usesuper FROM pg_user WHERE usename = current_user";
 
 /// A text in SQL. A backslash is an escape in every text, as in PostgreSQL 8.0, so it is doubled (Amazon Redshift, "QUOTE_LITERAL").
@@ -22,12 +22,11 @@ pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
-/// Gives a user its password.
 pub(crate) fn set_password(user: &str, password: &str) -> String {
     format!("ALTER USER {} PASSWORD {}", identifier(user), literal(password))
 }
 
-/// Gives a user its password, and lets the password expire at this time.
+/// Sets a user's password, and the time at which it expires.
 pub(crate) fn set_password_until(user: &str, password: &str, valid_until: &str) -> String {
     format!("{} VALID UNTIL {}", set_password(user, password), literal(valid_until))
 }
@@ -42,12 +41,10 @@ pub(crate) fn create_mark(mark: &str) -> String {
     format!("CREATE GROUP {}", identifier(mark))
 }
 
-/// Marks a user.
 pub(crate) fn mark(user: &str, mark: &str) -> String {
     format!("ALTER GROUP {} ADD USER {}", identifier(mark), identifier(user))
 }
 
-/// Changes a user.
 pub(crate) fn alter_user(user: &str, option: &str) -> String {
     format!("ALTER USER {} {option}", identifier(user))
 }

@@ -1,4 +1,4 @@
-//! What a user is, apart from its privileges: the options of ALTER USER, its settings, and the mark.
+//! A user, apart from its privileges: the options of ALTER USER, its settings, and the mark.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +13,7 @@ use wire_postgres::connect::Session;
 use crate::connect::explain;
 use crate::statement::literal;
 
-/// A user.
 pub(crate) struct User {
-    /// Its name.
     pub(crate) name: String,
     createdb: bool,
     superuser: bool,
@@ -30,7 +28,6 @@ pub(crate) struct User {
     /// The time at which its password expires.
     pub(crate) valid_until: String,
     settings: BTreeMap<String, String>,
-    /// Whether it carries the secret's mark.
     pub(crate) marked: bool,
 }
 
@@ -113,7 +110,7 @@ impl User {
         };
         flag(self.createdb, other.createdb, "CREATEDB");
         flag(self.superuser, other.superuser, "CREATEUSER");
-        // A superuser always sees everything, whatever the option says.
+        // A superuser sees everything, whatever the option says.
         if self.syslog_access != other.syslog_access && !other.superuser {
             match other.syslog_access.as_str() {
                 "UNRESTRICTED" => options.push("SYSLOG ACCESS UNRESTRICTED".to_owned()),
@@ -187,7 +184,7 @@ fn split(text: &str, sign: char, escape: char) -> Vec<String> {
     all
 }
 
-/// A setting's value. A search path is a list of names, each a text of its own.
+/// A setting's value. A search path is a list of names, each written as a text.
 fn setting_value(name: &str, value: &str) -> String {
     if name != "search_path" {
         return literal(value);

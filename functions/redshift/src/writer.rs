@@ -1,4 +1,4 @@
-//! How a password is set.
+//! Sets a password.
 
 use rotation::database::account::Account;
 use rotation::engine::job::Job;
@@ -9,11 +9,11 @@ use crate::connect::explain;
 use crate::dialect::Writer;
 use crate::statement;
 
-/// As Redshift stores most passwords ("CREATE USER", MD5). Never as `sha256|...`: the server asks the user of such a password for it
-/// with a message that most clients do not speak.
+/// Redshift stores most passwords like this ("CREATE USER", MD5). `sha256|...` is never used: at the login the server would ask
+/// for such a password with a message that most clients do not know.
 const STORED_AS: StoredAs = StoredAs::Md5;
 
-/// Gives a user its password; the password of an alternate expires when the original's does.
+/// Sets a user's password. An alternate's password expires when the original's does.
 pub(crate) async fn set_password(
     job: &Job<'_>,
     writer: &Writer,

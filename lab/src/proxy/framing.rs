@@ -1,20 +1,20 @@
-//! Where messages begin and end, in each direction of a connection.
+//! Finds where messages begin and end, in each direction of a connection.
 
 use super::message::Direction;
 use super::resp;
 
-/// What is spoken through the proxy.
+/// The protocol that client and server speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// PostgreSQL, protocol 3 ("Message Formats" in its manual).
     Postgres,
     /// MySQL and MariaDB, without compression ("MySQL Packets" in MySQL's source documentation).
     MySql,
-    /// HTTP/1.1 (RFC 9112): a head and its body are one message, if the head says how long the body is.
+    /// HTTP/1.1 (RFC 9112). A head and its body are one message, if the head gives the body's length.
     Http,
     /// Redis's protocol, RESP2 and RESP3. TLS begins with the connection, not with a request.
     Resp,
-    /// Anything: each read is one message.
+    /// Any protocol: each read is one message.
     Opaque,
 }
 
@@ -38,7 +38,7 @@ impl Protocol {
         }
     }
 
-    /// Whether a message of this length can only be a request for encryption: a login is longer.
+    /// Whether a message of this length can only be a request for TLS. Logins are longer.
     pub(super) fn has_length_of_tls_request(self, length: usize) -> bool {
         match self {
             Protocol::Postgres => length == ENCRYPTION_REQUEST_LENGTH,
@@ -48,12 +48,12 @@ impl Protocol {
     }
 }
 
-/// What of one connection is known so far: finds the messages in what either side sends.
+/// The state of one connection, which is needed to find the messages of both sides.
 pub struct Framing {
     protocol: Protocol,
     /// PostgreSQL: the client's messages have no type byte yet. MySQL: the client has not answered the greeting.
     is_starting: bool,
-    /// PostgreSQL: the client asked for encryption, the answer will be a single byte.
+    /// PostgreSQL: the client asked for encryption, so the answer will be a single byte.
     is_encryption_asked: bool,
 }
 
@@ -61,17 +61,17 @@ pub struct Framing {
 const ENCRYPTION_REQUESTS: [u32; 2] = [80_877_103, 80_877_104];
 pub(super) const ENCRYPTION_REQUEST_LENGTH: usize = 8;
 
-/// MySQL's CLIENT_SSL, a bit of the capability flags; and the length of a packet that says no more than them.
+/// MySQL's CLIENT_SSL, a bit of the capability flags, and the length of a packet that holds only these flags.
 const CLIENT_SSL: u8 = 0x08;
 const SSL_REQUEST_LENGTH: usize = 4 + 32;
 
 impl Framing {
-    /// A connection of which nothing is known yet.
+    /// The state of a new connection.
     pub fn new(protocol: Protocol) -> Framing {
         Framing { protocol, is_starting: true, is_encryption_asked: false }
     }
 
-    /// The length and kind of the message that these bytes begin with, if it is there whole.
+    /// The length and kind of the first message in these bytes, if the message is complete.
     pub fn first_message(&mut self, direction: Direction, bytes: &[u8]) -> Option<(usize, u8)> {
         match self.protocol {
             Protocol::Postgres => self.postgres(direction, bytes),
@@ -93,7 +93,7 @@ impl Framing {
         }
         let has_type = direction == Direction::ToClient || !self.is_starting;
         let head = usize::from(has_type);
-        // The length counts itself and not the type.
+        // The length counts itself but not the type.
         let length = head + u32::from_be_bytes(*bytes.get(head..)?.first_chunk()?) as usize;
         let message = bytes.get(..length.max(head + 4))?;
         if !has_type {
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
     use Direction::{ToClient, ToServer};
 
-    /// The messages that come out when bytes come in one at a time, as worst they can.
+    /// Checks the messages that are found if the bytes arrive one at a time, which is the hardest case.
     #[track_caller]
     fn check(protocol: Protocol, traffic: &[(Direction, &[u8])], expected: &[(Direction, usize, u8)]) {
         let mut framing = Framing::new(protocol);

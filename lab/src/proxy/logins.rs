@@ -1,12 +1,12 @@
-//! Logins, as the wire shows them. A server's own counters also count what was no login, such as a TLS handshake that the client
-//! broke off.
+//! Counts logins by the messages. A server's own counters also count connections without a login, such as a TLS handshake that
+//! the client broke off.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::framing::Protocol;
 use super::message::{Direction, Message};
 
-/// On how many connections the client said who it is.
+/// The number of connections on which the client has sent a login.
 pub(super) fn sent(protocol: Protocol, messages: &[Message]) -> usize {
     let said = messages.iter().filter(|message| message.place.direction == Direction::ToServer);
     let said =
@@ -15,7 +15,7 @@ pub(super) fn sent(protocol: Protocol, messages: &[Message]) -> usize {
     logins.map(|message| message.connection).collect::<BTreeSet<_>>().len()
 }
 
-/// On how many connections the server said no before it ever said yes.
+/// The number of connections on which the server refused before it accepted anything.
 pub(super) fn refused(protocol: Protocol, messages: &[Message]) -> usize {
     let (no, yes) = match protocol {
         Protocol::Postgres => (b'E', b'Z'),

@@ -1,6 +1,6 @@
 //! Messages and their names.
 
-/// Which way a message goes.
+/// The direction of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// From the client to the server.
@@ -9,14 +9,14 @@ pub enum Direction {
     ToClient,
 }
 
-/// The name of a message. It is the same in a second run of the same work, in whatever order connections open, idle and close:
-/// a connection counts from its first message on, and the goodbye of an older connection does not count.
+/// The name of a message. It is the same in a second run of the same work, in whatever order connections open, idle and close: a
+/// connection counts from its first message on, and the goodbye of an older connection does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     /// The connection, numbered from 1 in the order of first messages since [`Proxy::clear`](super::Proxy::clear). 0 stands for a
-    /// goodbye on a connection that said nothing else since then.
+    /// goodbye that is the only message of its connection since then.
     pub conversation: usize,
-    /// Which way the message goes.
+    /// The direction.
     pub direction: Direction,
     /// Its number among the messages of this conversation and direction, from 1.
     pub number: usize,
@@ -27,10 +27,10 @@ pub struct Place {
 pub struct Message {
     /// Its name.
     pub place: Place,
-    /// The connection it is part of, from 1, over the proxy's whole life.
+    /// The connection that carried it, counted from 1 over the proxy's whole life.
     pub connection: usize,
-    /// The protocol's own type of it: PostgreSQL's type byte (0 where there is none), MySQL's first byte of payload,
-    /// the first byte of anything else.
+    /// The protocol's type of the message: PostgreSQL's type byte (0 if there is none), the first byte of MySQL's payload, the
+    /// first byte of any other message.
     pub kind: u8,
     /// Its length on the wire in bytes.
     pub length: usize,
@@ -44,12 +44,12 @@ pub struct Point {
 }
 
 impl Point {
-    /// When this message has come to the proxy and has not been passed on.
+    /// The moment at which the proxy has received this message and has not passed it on.
     pub fn before(place: Place) -> Point {
         Point { place, is_after: false }
     }
 
-    /// When this message has been passed on, and nothing after it.
+    /// The moment at which the proxy has passed on this message and nothing after it.
     pub fn after(place: Place) -> Point {
         Point { place, is_after: true }
     }

@@ -1,4 +1,4 @@
-//! One connection through the proxy: two streams of messages, each message passed on or not.
+//! One connection through the proxy: two streams of messages.
 
 use std::io;
 use std::sync::Arc;
@@ -17,12 +17,12 @@ use super::tls::{Opened, Stream};
 use super::traffic::{Shared, Trap};
 use crate::lock::locked;
 
-/// Passes messages on until both sides have ended or a trap cuts; both sockets are closed then.
+/// Passes messages on until both sides have ended or a trap cuts the connection. Then both sockets are closed.
 pub(super) async fn connection(client: TcpStream, shared: Arc<Shared>) {
     let Ok(server) = TcpStream::connect((&*shared.server.0, shared.server.1)).await else {
-        return; // The client sees its connection close: what a proxy can say of a server that is not there.
+        return; // The server is not there. The client sees its connection close.
     };
-    // Each message leaves as it came, so that the other side meets the same packets as without the proxy.
+    // Sends each message at once, so that the other side gets the same packets as without the proxy.
     if client.set_nodelay(true).is_err() || server.set_nodelay(true).is_err() {
         return;
     }
@@ -35,7 +35,7 @@ pub(super) async fn connection(client: TcpStream, shared: Arc<Shared>) {
         None => Opened { client: Box::new(client), server: Box::new(server), said: BytesMut::new() },
         Some(ends) => match ends.open(shared.protocol, client, server).await {
             Ok(opened) => opened,
-            Err(_) => return, // A side that broke off, or refused the certificate: its own words go to the other side.
+            Err(_) => return, // A side broke off or refused the certificate. Both connections close.
         },
     };
     let framing = Mutex::new(Framing::new(shared.protocol));
@@ -43,14 +43,13 @@ pub(super) async fn connection(client: TcpStream, shared: Arc<Shared>) {
     let (server_reads, server_writes) = tokio::io::split(opened.server);
     let way = |direction| Way { direction, connection: number, framing: &framing, shared: &shared };
     let (up, down) = (way(Direction::ToServer), way(Direction::ToClient));
-    // An error is a cut or a side that broke off; the end of the connection is all there is to say about it.
+    // An error is a cut, or a side that broke off. The connection ends in either case.
     let _ = tokio::try_join!(
         up.pass(opened.said, client_reads, server_writes),
         down.pass(BytesMut::new(), server_reads, client_writes)
     );
 }
 
-/// One direction of a connection.
 struct Way<'a> {
     direction: Direction,
     connection: usize,
@@ -59,7 +58,7 @@ struct Way<'a> {
 }
 
 impl Way<'_> {
-    /// Passes on what has come already, and then what comes.
+    /// Passes on the bytes that have arrived, then those that follow.
     async fn pass(
         &self,
         mut bytes: BytesMut,
@@ -79,7 +78,7 @@ impl Way<'_> {
                 break;
             }
         }
-        to.write_all(&bytes).await?; // half a message, if the sender broke off in it
+        to.write_all(&bytes).await?; // half a message, if the sender broke off in the middle
         to.shutdown().await
     }
 
@@ -97,7 +96,7 @@ impl Way<'_> {
         self.spring(Point::before(place), self.shared.under_way.read().await).await?;
         let under_way = self.shared.under_way.read().await;
         to.write_all(message).await?;
-        to.flush().await?; // TLS keeps bytes back until it is told
+        to.flush().await?; // TLS buffers until it is flushed
         self.spring(Point::after(place), under_way).await
     }
 
@@ -109,7 +108,8 @@ impl Way<'_> {
         place
     }
 
-    /// Does what is to be done at this point; an error is a cut. What is held is under way no more.
+    /// Springs the trap at this point, if there is one. An error cuts the connection. A held message no longer counts as under
+    /// way.
     async fn spring(&self, at: Point, under_way: RwLockReadGuard<'_, ()>) -> io::Result<()> {
         let trap = {
             let mut log = locked(&self.shared.log);
@@ -124,7 +124,7 @@ impl Way<'_> {
             Some(Trap::Hold { reached, release }) => {
                 drop(under_way);
                 let _ = reached.send(());
-                // Released, or nobody holds it any more.
+                // Released, or the holder has dropped it.
                 let _ = release.await;
                 Ok(())
             }

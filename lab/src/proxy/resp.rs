@@ -1,6 +1,6 @@
-//! Where a value of Redis's protocol ends (RESP2 and RESP3, "Redis serialization protocol specification").
+//! Finds the end of a value in Redis's protocol (RESP2 and RESP3, "Redis serialization protocol specification").
 
-/// The length of the first value, if it is there whole. A command that is a plain line counts as a value.
+/// The length of the first value, if it is complete. A command on a plain line counts as a value.
 pub(super) fn first_value(bytes: &[u8]) -> Option<usize> {
     let (mut at, mut values) = (0_usize, 1_u64);
     while values > 0 {
@@ -10,15 +10,15 @@ pub(super) fn first_value(bytes: &[u8]) -> Option<usize> {
         let (kind, number) = (rest.first()?, rest.get(1..end).and_then(number).unwrap_or(0));
         at += end + 2;
         match kind {
-            // A string: so many bytes and an end of line.
+            // A string: this many bytes and an end of line.
             b'$' | b'=' | b'!' => at = at.checked_add(usize::try_from(number).ok()?)?.checked_add(2)?,
-            // Lists and sets of so many values; maps of so many pairs; attributes, which stand before their value.
+            // A list or set of this many values, a map of this many pairs, or attributes, which come before their value.
             b'*' | b'~' | b'>' => values = values.checked_add(number)?,
             b'%' => values = values.checked_add(number.checked_mul(2)?)?,
             b'|' => values = values.checked_add(number.checked_mul(2)?)?.checked_add(1)?,
             _ => {}
         }
-        // The null string and the null list have the length -1, and nothing follows.
+        // The null string and the null list have the length -1 and no content.
         if matches!(kind, b'$' | b'=' | b'!') && rest.get(1) == Some(&b'-') {
             at -= 2;
         }
@@ -34,7 +34,7 @@ fn number(digits: &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// Every beginning of a value is not a whole one yet, and what follows does not matter.
+    /// Checks that no shorter beginning is a whole value, and that later bytes do not matter.
     #[track_caller]
     fn check(value: &str) {
         let bytes = [value.as_bytes(), b"+next\r\n"].concat();

@@ -1,5 +1,5 @@
-//! TLS that ends at the proxy. The proxy shows the client the server's own certificate, so a client that refuses that certificate
-//! refuses it here, and a login that is bound to the certificate (PostgreSQL's channel binding) still works.
+//! TLS that ends at the proxy. The proxy shows the client the server's own certificate. So a client that refuses this certificate
+//! refuses it here too, and a login that is bound to it (PostgreSQL's channel binding) still works.
 
 use std::io;
 use std::sync::Arc;
@@ -22,11 +22,11 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// A connection on which the next byte belongs to a message that is not encrypted any more, or never was.
+/// A connection whose TLS, if it has any, ends here, so that the proxy reads plain messages.
 pub(super) struct Opened {
     pub(super) client: Box<dyn Stream>,
     pub(super) server: Box<dyn Stream>,
-    /// What the client has said already.
+    /// The bytes that the client has sent already.
     pub(super) said: BytesMut,
 }
 
@@ -49,7 +49,7 @@ impl Ends {
         Ok(Ends { acceptor: identity.acceptor()?, connector })
     }
 
-    /// Passes on what comes before TLS, then ends TLS on both sides if client and server agreed on it.
+    /// Passes on the messages before TLS. Then ends TLS on both sides, if client and server agreed on it.
     pub(super) async fn open(
         &self,
         protocol: Protocol,
@@ -98,7 +98,7 @@ async fn exactly(from: &mut TcpStream, length: usize) -> io::Result<BytesMut> {
     Ok(bytes)
 }
 
-/// One packet of MySQL's.
+/// Reads one MySQL packet.
 async fn packet(from: &mut TcpStream) -> io::Result<BytesMut> {
     let mut bytes = exactly(from, 4).await?;
     let length = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0]) as usize;
@@ -106,7 +106,7 @@ async fn packet(from: &mut TcpStream) -> io::Result<BytesMut> {
     Ok(bytes)
 }
 
-/// Trusts this one certificate, whatever is wrong with it: the proxy knows its server.
+/// Trusts this one certificate, whatever its flaw, because the proxy knows its server.
 #[derive(Debug)]
 struct Only {
     certificate: CertificateDer<'static>,

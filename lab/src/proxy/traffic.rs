@@ -1,4 +1,4 @@
-//! What all connections through a proxy share: the log of their messages, and the traps that wait for some.
+//! The state that all connections through a proxy share: the log of their messages, and the traps.
 
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
@@ -10,15 +10,14 @@ use super::framing::Protocol;
 use super::message::{Direction, Message, Place, Point};
 use super::tls::Ends;
 
-/// What all connections share.
 pub(super) struct Shared {
     pub(super) protocol: Protocol,
     pub(super) server: (String, u16),
-    /// None where TLS passes through.
+    /// `None` if TLS passes through.
     pub(super) tls: Option<Ends>,
     pub(super) log: Mutex<Log>,
     pub(super) delay_micros: AtomicU64,
-    /// Held while a message is passed on and until what was to happen after it has happened.
+    /// Locked for reading while a message is passed on, until the trap after it has sprung.
     pub(super) under_way: RwLock<()>,
     pub(super) connections: Mutex<JoinSet<()>>,
 }
@@ -31,7 +30,7 @@ pub(super) struct Log {
     pub(super) traps: Vec<(Point, Trap)>,
 }
 
-/// A connection on which something was said since the log was cleared.
+/// A connection with messages since the log was cleared.
 struct Conversation {
     connection: usize,
     to_server: usize,
@@ -39,12 +38,12 @@ struct Conversation {
 }
 
 impl Log {
-    /// Forgets everything but how many connections there were.
+    /// Forgets everything but the number of connections.
     pub(super) fn clear(&mut self) {
         *self = Log { connections: self.connections, ..Log::default() };
     }
 
-    /// Names the next message of a connection. A goodbye begins no conversation.
+    /// Names the next message of a connection. A goodbye opens no conversation.
     pub(super) fn place(&mut self, connection: usize, direction: Direction, is_goodbye: bool) -> Place {
         let known = self.conversations.iter().position(|it| it.connection == connection);
         let index = match known {
@@ -64,7 +63,7 @@ impl Log {
     }
 }
 
-/// What happens at a point, once.
+/// The action at a point. Each happens once.
 pub(super) enum Trap {
     Cut(Box<dyn FnOnce() + Send>),
     Hold { reached: oneshot::Sender<()>, release: oneshot::Receiver<()> },

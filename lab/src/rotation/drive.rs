@@ -1,4 +1,4 @@
-//! Driving the function through a rotation.
+//! Calls the function's steps through a rotation.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -51,7 +51,7 @@ pub(crate) async fn step(
     caught(async move { function.invoke(event).await.map(|_| ()) }).await
 }
 
-/// A function of this process that panics is answered as one that failed, as Lambda answers one that crashed.
+/// Turns a panic of a function in this process into an error, as Lambda reports a function that crashed.
 async fn caught(run: impl Future<Output = Result<(), InvokeError>>) -> Result<(), InvokeError> {
     let mut run = pin!(run);
     poll_fn(|cx| {
@@ -77,7 +77,7 @@ fn event(secret: &Secret, token: &str, step: Step) -> Value {
     event
 }
 
-/// Drives a rotation to its end: all steps in order, from the first again after a failure.
+/// Runs a rotation to its end: all steps in order, and from the first step again after a failure.
 pub(crate) async fn drive(rotator: &Rotator, service: &Service, begun: &Begun) -> Rotation {
     let immediately = under_way(service, begun).unwrap_or(true);
     let (steps, started, succeeded, failed): (&[Step], _, _, _) = if immediately {
@@ -162,7 +162,7 @@ fn is_current(service: &Service, begun: &Begun) -> bool {
     current.is_ok_and(|current: Option<String>| current.as_deref() == Some(&begun.token))
 }
 
-/// Whether the rotation is still wanted, and then whether it is a rotation and not a test.
+/// Whether the rotation is still wanted. If so, whether it is a real rotation (true) or a test (false).
 fn under_way(service: &Service, begun: &Begun) -> Option<bool> {
     let look = service.look(|state| {
         let secret = state.secret(&begun.key)?;
@@ -173,15 +173,15 @@ fn under_way(service: &Service, begun: &Begun) -> Option<bool> {
     look.ok().flatten()
 }
 
-/// What the service does at the end: it clears up after a success, and remembers a failure.
+/// The service's work at the end: it cleans up after a success, and remembers a failure.
 fn settle(service: &Service, begun: &Begun, immediately: bool, end: End) {
     let now = service.clock.now();
-    // The secret may be gone by now; then there is nothing to settle.
+    // The secret may be deleted by now. Then there is nothing to settle.
     let _ = service.change(|cx| {
         let token = begun.token.as_str();
         let secret = cx.state.secret_mut(&begun.key)?;
         let settings: &mut Settings = secret.rotation.get_or_insert_default();
-        // Another rotation may have begun meanwhile, after an operator took the label away; it is not this one's.
+        // An operator may have removed the label, and another rotation may have begun. That rotation is left alone.
         let under_way = settings.under_way.take_if(|rotation| rotation.token == token);
         match end {
             End::Succeeded if immediately => {
@@ -200,7 +200,7 @@ fn settle(service: &Service, begun: &Begun, immediately: bool, end: End) {
                     settings.under_way = Some(UnderWay { given_up, ..rotation });
                 }
             }
-            // The version that a test looked at goes, however the test went.
+            // The version of a test is removed, whatever the result.
             _ => secret.versions.retain(|version| version.id != token || version.labels.contains(CURRENT)),
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The attached functions, the rotations that run, and the record of what came of them.
+//! The attached functions, the running rotations, and the record of ended ones.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -10,14 +10,14 @@ use tokio::task::JoinSet;
 use super::{Event, EventKind, Invoke, Retries, Rotation};
 use crate::secrets::Moment;
 
-/// The attached functions, and what has come of the rotations.
+/// The attached functions, and the record of rotations.
 pub(crate) struct Rotator {
     /// By name.
     functions: Mutex<BTreeMap<String, Arc<dyn Invoke>>>,
     events: Mutex<Vec<Event>>,
     published: broadcast::Sender<Event>,
     ended: watch::Sender<Vec<Rotation>>,
-    /// Rotations under way; they end with the lab.
+    /// Running rotations. They end with the lab.
     tasks: Mutex<JoinSet<()>>,
     runtime: Handle,
     pub(super) retries: Retries,
@@ -40,7 +40,7 @@ impl Rotator {
         self.functions().insert(name.into(), function);
     }
 
-    /// The function that an ARN names, whatever its account, Region or qualifier.
+    /// The function that an ARN names. Account, Region and qualifier do not matter.
     pub(crate) fn function(&self, arn: &str) -> Option<Arc<dyn Invoke>> {
         let (_, resource) = arn.split_once(":function:")?;
         let name = resource.split(':').next()?;
@@ -66,7 +66,7 @@ impl Rotator {
     /// Runs a rotation in the background.
     pub(super) fn spawn(&self, rotation: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = self.tasks();
-        // Reaps those that have ended.
+        // Removes tasks that have ended.
         while tasks.try_join_next().is_some() {}
         tasks.spawn_on(rotation, &self.runtime);
     }
@@ -78,19 +78,19 @@ impl Rotator {
     pub(super) fn tell(&self, at: Moment, kind: EventKind, rotation: &Rotation) {
         let (secret, token) = (rotation.secret.clone(), rotation.token.clone());
         let event = Event { at, kind, secret, token };
-        let mut events = self.events(); // held, so that followers hear in the record's order
+        let mut events = self.events(); // locked, so that followers get events in the record's order
         keep(&mut events, event.clone());
-        // Often nobody follows.
+        // An error means that nobody follows.
         let _ = self.published.send(event);
     }
 
-    /// Keeps a rotation that has ended, for those who wait for it.
+    /// Keeps a rotation that has ended, for callers that wait for it.
     pub(super) fn note_end(&self, rotation: Rotation) {
         self.ended.send_modify(|ended| keep(ended, rotation));
     }
 }
 
-/// How much a lab remembers that runs for days.
+/// The limit of each record, for a lab that runs for days.
 const KEPT: usize = 1_000;
 
 /// Adds to a record that must not grow for ever.

@@ -1,4 +1,4 @@
-//! Keeping dates: beginning a rotation when its window opens, removing secrets when their recovery window is over.
+//! Keeps dates: begins a rotation when its window opens, and removes secrets when their recovery window is over.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use crate::secrets::operation::context::Begun;
 use crate::secrets::service::Service;
 use crate::uuid::new_uuid;
 
-/// Windows open on the hour, so a look each second is soon enough; the clock set forward is noticed at once.
+/// Windows open on the hour, so a check each second is soon enough. A clock that is set forward is noticed at once.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Begins every rotation that is due, for as long as it runs.
+/// Begins every rotation that is due, for as long as this future runs.
 pub(crate) async fn keep_schedules(service: Arc<Service>) -> Infallible {
     let mut moves = service.clock.moves();
     loop {
@@ -24,14 +24,14 @@ pub(crate) async fn keep_schedules(service: Arc<Service>) -> Infallible {
     }
 }
 
-/// Begins what is due, and lets go of what is over. A rotation that was given up is tried again under its own token.
+/// Begins due rotations, and removes expired secrets. A rotation that was given up is tried again under its own token.
 fn begin_due(service: &Service) -> Vec<Begun> {
     let begun = service.change(|cx| {
         let mut begun = Vec::new();
         cx.state.remove_expired(cx.now);
         for key in cx.state.due(cx.now) {
             let now = cx.now;
-            // A lab that has just been started waits for its functions to be attached.
+            // After the lab's start, a rotation waits until its function is attached.
             let function = cx.state.secret(&key)?.rotation.as_ref().and_then(|s| s.function.clone());
             if !function.is_some_and(|arn| (cx.invokable)(&arn)) {
                 continue;
@@ -45,7 +45,7 @@ fn begin_due(service: &Service) -> Vec<Begun> {
                     rotation.given_up = false;
                     begun.push(Begun { key, token: rotation.token.clone() });
                 }
-                // Under way, or stuck on a label that an operator has to look at.
+                // The rotation is running, or stuck on a label that an operator has to look at.
                 _ if incomplete => {}
                 _ => {
                     operation::begin(cx, &key, &new_uuid(), true)?;
@@ -55,6 +55,6 @@ fn begin_due(service: &Service) -> Vec<Begun> {
         }
         Ok(begun)
     });
-    // The only refusal is that the state file cannot be written; every caller is told so.
+    // The only refusal is a state file that cannot be written, and every caller gets that error.
     begun.unwrap_or_default()
 }

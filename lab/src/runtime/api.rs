@@ -19,10 +19,10 @@ use tokio::task::JoinSet;
 use super::failure::FunctionError;
 use crate::lock::locked;
 
-/// A process that waits for work; what is sent here is handed to it.
+/// A process that waits for work. An invocation sent here goes to that process.
 pub(crate) type Next = oneshot::Sender<Invocation>;
 
-/// What a process gets when it asks for work.
+/// The invocation that a process gets when it asks for work.
 pub(crate) struct Invocation {
     pub(crate) id: String,
     pub(crate) event: Bytes,
@@ -30,7 +30,7 @@ pub(crate) struct Invocation {
     pub(crate) trace: String,
 }
 
-/// How a process answers.
+/// A process's answer.
 pub(crate) enum Report {
     Response(Bytes),
     Error(FunctionError),
@@ -42,7 +42,7 @@ pub(crate) struct Api {
     ready_after: OnceLock<Duration>,
     requests: mpsc::UnboundedSender<Next>,
     function_arn: String,
-    /// The invocation that is out, and who waits for its answer.
+    /// The invocation in progress, and the channel for its answer.
     pending: Mutex<Option<(String, oneshot::Sender<Report>)>>,
     init_error: Mutex<Option<FunctionError>>,
 }
@@ -63,12 +63,12 @@ impl Api {
         self.ready_after.get().copied()
     }
 
-    /// What the process reported to `init/error`.
+    /// The error that the process reported to `init/error`.
     pub(crate) fn init_error(&self) -> Option<FunctionError> {
         locked(&self.init_error).clone()
     }
 
-    /// Says that an answer to this invocation is wanted, and no other's from now on.
+    /// Accepts an answer to this invocation from now on, and to no other.
     pub(crate) fn expect(&self, id: String, answer: oneshot::Sender<Report>) {
         *locked(&self.pending) = Some((id, answer));
     }
@@ -76,7 +76,7 @@ impl Api {
     async fn next(&self) -> Response<Full<Bytes>> {
         self.ready_after.get_or_init(|| self.started.elapsed());
         let (hand_over, handed_over) = oneshot::channel();
-        // An error here, or none to hand over, means that the environment is being taken down.
+        // If the sending or the receiving fails, the environment is being taken down.
         let _ = self.requests.send(hand_over);
         let Ok(invocation) = handed_over.await else {
             return refusal(StatusCode::INTERNAL_SERVER_ERROR, "Shutdown", "no more invocations will come");
@@ -96,20 +96,20 @@ impl Api {
         let Some((_, waiting)) = answer else {
             return refusal(StatusCode::BAD_REQUEST, "InvalidRequestID", "this invocation is not waited for");
         };
-        // Whoever called may have gone; the process has done its part all the same.
+        // The caller may have gone. The process has done its part all the same.
         let _ = waiting.send(report);
         accepted()
     }
 }
 
-/// Answers requests until it is dropped, which ends every connection too.
+/// Answers requests. Dropping this future ends every connection too.
 pub(crate) async fn serve(listener: TcpListener, api: Arc<Api>) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         let api = Arc::clone(&api);
         connections.spawn(async move {
             let service = service_fn(move |request| handle(Arc::clone(&api), request));
-            // The one error that can come here is a process that hangs up, and that is seen elsewhere.
+            // The only error here is a process that hangs up, which others notice.
             let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
     }
@@ -141,7 +141,7 @@ async fn handle(api: Arc<Api>, request: Request<Incoming>) -> Result<Response<Fu
     })
 }
 
-/// The report's own words; the header stands in where the body has none.
+/// The error in the report. The header gives the type if the body has none.
 fn function_error(header_type: Option<&str>, body: &[u8]) -> FunctionError {
     let report: Value = serde_json::from_slice(body).unwrap_or_default();
     let word = |key: &str| report[key].as_str().map(str::to_owned);

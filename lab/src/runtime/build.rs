@@ -1,4 +1,4 @@
-//! Finds the binary of a workspace package, building it first.
+//! Builds the binary of a workspace package, and finds it.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -11,10 +11,10 @@ use serde_json::Value;
 
 use crate::lock::locked;
 
-/// What was built in this process already.
+/// The binaries that this process has built.
 static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
 
-/// The binary of `package`. Several callers at once wait for one build.
+/// The binary of `package`. Callers at the same time wait for one build.
 pub(crate) fn binary(package: &str) -> io::Result<PathBuf> {
     if let Some(folder) = env::var_os("TURNLOCK_BIN_DIR") {
         let path = PathBuf::from(folder).join(package);
@@ -35,8 +35,8 @@ pub(crate) fn binary(package: &str) -> io::Result<PathBuf> {
     Ok(path)
 }
 
-/// Cargo decides whether anything has to be compiled, and says where the binary is. The whole workspace is named, because then the
-/// features of dependencies are those of every other build here.
+/// Cargo decides whether to compile, and says where the binary is. The command names the whole workspace, so that dependencies
+/// get the same features as in every other build here.
 fn build(package: &str) -> io::Result<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(&cargo)

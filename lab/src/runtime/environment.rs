@@ -1,4 +1,4 @@
-//! One execution environment: a process, and the runtime API that it alone talks to.
+//! One execution environment: a process, and its own runtime API.
 
 use std::fs::File;
 use std::io;
@@ -19,7 +19,7 @@ use super::function::Function;
 use super::process::Process;
 use crate::uuid::new_uuid;
 
-/// Lambda gives a process this long from its start until it asks for work ("Lambda execution environment lifecycle").
+/// The time that Lambda gives a process from its start until it asks for work ("Lambda execution environment lifecycle").
 const INIT_LIMIT: Duration = Duration::from_secs(10);
 
 /// A process and the state of its runtime API.
@@ -28,10 +28,10 @@ pub(crate) struct Instance {
     pub(crate) api: Arc<Api>,
 }
 
-/// One process, free to be called or being called by whoever holds this.
+/// One process, idle or called by the owner of this value.
 pub(crate) struct Environment {
     pub(crate) instance: Arc<Instance>,
-    /// One message for each time that the process asks for work.
+    /// One message each time the process asks for work.
     requests: mpsc::UnboundedReceiver<Next>,
     server: JoinHandle<()>,
 }
@@ -66,7 +66,7 @@ impl Environment {
         let process = &self.instance.process;
         let asked = async {
             tokio::select! {
-                biased; // A process that asked and then died has not asked.
+                biased; // A process that asked and then died counts as dead.
                 _ = process.ended() => None,
                 Some(next) = self.requests.recv() => Some(next),
             }
@@ -81,7 +81,7 @@ impl Environment {
         }
     }
 
-    /// Hands an event to the waiting process and waits for its answer, at most for the time it is given.
+    /// Hands an event to the waiting process and waits for its answer, at most as long as `limit`.
     pub(crate) async fn call(
         &self,
         next: Next,
@@ -97,7 +97,7 @@ impl Environment {
             trace: trace_id(),
         };
         api.expect(invocation.id.clone(), answer);
-        // If the process is gone the invocation cannot be handed over: then it has ended, and that is seen below.
+        // If the invocation cannot be handed over, the process has ended, which the code below notices.
         let _ = next.send(invocation);
         let outcome = async {
             tokio::select! {
@@ -137,7 +137,7 @@ impl Drop for Environment {
     }
 }
 
-/// The variables of Lambda's page "Defined runtime environment variables", with credentials that open nothing.
+/// The variables of Lambda's page "Defined runtime environment variables", with credentials that work nowhere.
 fn lambda_variables(name: &str) -> Vec<(&'static str, String)> {
     vec![
         ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE".into()),
@@ -152,7 +152,7 @@ fn lambda_variables(name: &str) -> Vec<(&'static str, String)> {
         ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".into()),
         ("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{name}")),
         ("AWS_LAMBDA_LOG_STREAM_NAME", format!("local/[$LATEST]{:032x}", rand::random::<u128>())),
-        // Lambda sets no HOME; without one, libraries look it up, and would find this user's own AWS settings.
+        // Lambda sets no HOME. Without one, libraries would look it up and find this user's own AWS settings.
         ("HOME", "/nonexistent".into()),
         ("LANG", "en_US.UTF-8".into()),
         ("PATH", "/usr/local/bin:/usr/bin:/bin".into()),
@@ -165,7 +165,7 @@ fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970")
 }
 
-/// An X-Ray tracing header that asks for no trace.
+/// An X-Ray tracing header without sampling.
 fn trace_id() -> String {
     let (parent, unique) = (rand::random::<u64>(), rand::random::<u128>() >> 32);
     format!("Root=1-{:08x}-{unique:024x};Parent={parent:016x};Sampled=0", now().as_secs())

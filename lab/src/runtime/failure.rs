@@ -1,4 +1,4 @@
-//! How an invocation fails.
+//! The ways in which an invocation fails.
 
 use std::fmt;
 use std::io;
@@ -12,7 +12,7 @@ pub enum InvokeError {
     Function(FunctionError),
     /// The process ended before it answered.
     Died {
-        /// How it ended.
+        /// The exit status.
         status: ExitStatus,
     },
     /// The process did not answer in time, and was killed.

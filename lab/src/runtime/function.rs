@@ -1,4 +1,4 @@
-//! A function before it is started.
+//! A function that has not been started yet.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::build;
 
-/// What is to be started: a command, its environment, its time limit.
+/// A command, its environment and its time limit.
 #[derive(Clone)]
 pub struct Function {
     pub(super) name: String,
@@ -20,7 +20,7 @@ pub struct Function {
 impl Function {
     /// A function called `name` that is run by `command`: a path and its arguments.
     ///
-    /// Nothing of this process's environment reaches it, and its time limit is 30 seconds.
+    /// The function inherits no variable of this process's environment, and its time limit is 30 seconds.
     pub fn new(name: impl Into<String>, command: impl IntoIterator<Item = impl Into<OsString>>) -> Function {
         Function {
             name: name.into(),
@@ -30,30 +30,30 @@ impl Function {
         }
     }
 
-    /// Sets an environment variable, those that Lambda defines included.
+    /// Sets an environment variable. It overrides one that Lambda defines.
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Function {
         self.variables.insert(name.into(), value.into());
         self
     }
 
-    /// Sets how long one invocation may take before the process is killed.
+    /// Sets the time limit of one invocation. A process that exceeds it is killed.
     pub fn timeout(mut self, timeout: Duration) -> Function {
         self.timeout = timeout;
         self
     }
 
-    /// Its name.
+    /// The function's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The ARN that the function is told to have.
+    /// The ARN under which the function is invoked.
     pub fn arn(&self) -> String {
         format!("arn:aws:lambda:us-east-1:000000000000:function:{}", self.name)
     }
 
-    /// The path of a workspace package's binary: in the folder that `TURNLOCK_BIN_DIR` names, or built with Cargo,
-    /// once in the life of this process.
+    /// The path of a workspace package's binary: in the folder that `TURNLOCK_BIN_DIR` names, or else built with Cargo, once per
+    /// process.
     pub fn build(package: &str) -> io::Result<PathBuf> {
         build::binary(package)
     }

@@ -1,4 +1,4 @@
-//! A child process that can be killed, waited for and measured from anywhere, and never outlives its value.
+//! A child process that any thread can kill, wait for and measure. It never outlives its value.
 
 use std::fs;
 use std::io;
@@ -13,19 +13,17 @@ use tokio::sync::watch;
 
 use crate::lock::locked;
 
-/// A child process.
 pub(crate) struct Process {
     id: u32,
-    /// Knows whether the process has been waited for, so no signal can hit another one that got its id. The condition
-    /// is its end.
+    /// Knows whether the process was waited for, so that no signal hits another process with its id. The condition signals its
+    /// end.
     child: Arc<(Mutex<Child>, Condvar)>,
     ended: watch::Receiver<Option<ExitStatus>>,
-    /// Waits for the end on a thread of its own: that works in any async runtime, and after it.
+    /// Waits for the end on its own thread, which works in any async runtime, and after it.
     waiter: Option<JoinHandle<()>>,
 }
 
 impl Process {
-    /// Starts the command.
     pub(crate) fn spawn(command: &mut Command) -> io::Result<Process> {
         let child = command.spawn().map_err(|error| {
             let program = command.get_program().display();
@@ -50,33 +48,33 @@ impl Process {
         status.expect("it was waited for")
     }
 
-    /// Whether the process has ended, and how.
+    /// The exit status, if the process has ended.
     pub(crate) fn status(&self) -> Option<ExitStatus> {
         *self.ended.borrow()
     }
 
-    /// Sends SIGKILL, unless the process has ended already, and returns when it is dead.
+    /// Sends SIGKILL, unless the process has ended, and returns when it is dead.
     pub(crate) fn kill(&self) {
         let (child, condition) = &*self.child;
         let mut child = locked(child);
-        // An error means that it is dead.
+        // An error means that the process is dead.
         let _ = child.kill();
         while self.status().is_none() {
             child = condition.wait(child).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// The most memory it ever held, in bytes, while it lives (`VmHWM`, proc_pid_status(5)).
+    /// The most memory it has held so far, in bytes, while it lives (`VmHWM`, proc_pid_status(5)).
     pub(crate) fn memory_peak(&self) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id)).ok()?;
         if self.status().is_some() {
-            return None; // The id may have been another process's by then.
+            return None; // The id may have belonged to another process by then.
         }
         let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
         Some(kilobytes.trim().trim_end_matches(" kB").parse::<u64>().ok()? * 1024)
     }
 
-    /// How long its living threads were on a processor until now, while it lives (the first number of `schedstat`).
+    /// The processor time of its living threads so far, while the process lives (the first number of `schedstat`).
     pub(crate) fn processor_time(&self) -> Option<Duration> {
         let threads = fs::read_dir(format!("/proc/{}/task", self.id)).ok()?;
         let nanoseconds = threads.flatten().filter_map(|thread| {
@@ -88,7 +86,7 @@ impl Process {
     }
 }
 
-/// Returns when a child is dead, and leaves it on the process table.
+/// Returns when a child is dead, and leaves it in the process table.
 fn wait_until_dead(id: u32) {
     let id = i32::try_from(id).ok().and_then(Pid::from_raw).expect("the id of a process");
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;

@@ -1,4 +1,4 @@
-//! A function that has been started: its processes, and the calls that they take.
+//! A function that has been started: its processes and calls.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -14,7 +14,7 @@ use super::function::Function;
 use crate::lock::locked;
 
 impl Function {
-    /// Starts the first process. What it does from then on, dying included, is the answer to an invocation.
+    /// Starts the first process. Whatever that process does later, even dying, counts as its answer to an invocation.
     pub async fn start(self) -> io::Result<RunningFunction> {
         let running = RunningFunction {
             output: tempfile::tempfile()?,
@@ -33,10 +33,10 @@ impl Function {
 /// A function that can be invoked. Dropping it kills its processes and waits for their end.
 pub struct RunningFunction {
     function: Function,
-    /// A file and no pipe: what a process wrote before it answered or died is there to be read at once.
+    /// A file instead of a pipe: the output can be read as soon as the process has answered or died.
     output: File,
     idle: Mutex<Vec<Environment>>,
-    /// Every process started, as long as it lives; the newest last.
+    /// Every living process, the newest last.
     instances: Mutex<Vec<Weak<Instance>>>,
     starts: AtomicUsize,
     memory_peak: AtomicU64,
@@ -55,7 +55,7 @@ impl RunningFunction {
             };
             let next = match environment.next().await {
                 Ok(next) => next,
-                // It died, or went silent, before this invocation: that is nobody's failure, a new one is tried.
+                // The idle process died or hung before this invocation, so a new process is tried instead.
                 Err(_) if !is_new => continue,
                 Err(error) => return Err(error),
             };
@@ -68,12 +68,12 @@ impl RunningFunction {
         }
     }
 
-    /// The ARN that the function is told to have.
+    /// The ARN under which the function is invoked.
     pub fn arn(&self) -> String {
         self.function.arn()
     }
 
-    /// Kills every process of this function with SIGKILL, and returns when they are dead.
+    /// Kills every process of this function with SIGKILL, and returns when all are dead.
     pub fn kill(&self) {
         for instance in self.living() {
             self.record_memory(&instance);
@@ -81,7 +81,7 @@ impl RunningFunction {
         }
     }
 
-    /// All that its processes wrote to standard output and standard error so far.
+    /// The output of all its processes so far, standard output and standard error.
     pub fn output(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let read = File::try_clone(&self.output).and_then(|mut file| {
@@ -92,17 +92,17 @@ impl RunningFunction {
         bytes
     }
 
-    /// How long the newest process took from its start until it asked for work; none if it has not asked yet.
+    /// The time that the newest process took from its start until it asked for work; `None` if it has not asked yet.
     pub fn ready_after(&self) -> Option<Duration> {
         self.living().last().and_then(|instance| instance.api.ready_after())
     }
 
-    /// How many processes were started until now, that is, how many cold starts there were.
+    /// The number of processes started so far, that is, of cold starts.
     pub fn starts(&self) -> usize {
         self.starts.load(Ordering::SeqCst)
     }
 
-    /// The most memory in bytes that one of its processes held, seen at the end of each invocation and now.
+    /// The most memory in bytes that one of its processes held, measured at the end of each invocation and now.
     pub fn memory_peak(&self) -> u64 {
         for instance in self.living() {
             self.record_memory(&instance);
@@ -110,7 +110,7 @@ impl RunningFunction {
         self.memory_peak.load(Ordering::SeqCst)
     }
 
-    /// How long the threads of its living processes were on a processor until now.
+    /// The processor time of its living processes so far.
     pub fn processor_time(&self) -> Duration {
         self.living().iter().filter_map(|instance| instance.process.processor_time()).sum()
     }

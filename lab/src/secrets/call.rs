@@ -1,4 +1,4 @@
-//! The call log: what was asked, when, for how long and what came of it; never a secret value.
+//! The call log: operation, time, duration and outcome of each call, never a secret value.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};
@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 /// How a call ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was answered with success.
+    /// The answer was a success.
     Done,
-    /// It was answered with this exception.
+    /// The answer was this exception.
     Refused(String),
     /// No answer left the lab: a fault closed the connection, or the caller went away.
     Unanswered,
@@ -20,25 +20,25 @@ pub enum Outcome {
 pub struct Call {
     /// 1 for the first call since the log was cleared.
     pub number: u64,
-    /// When it arrived, counted from when the log was cleared.
+    /// When it arrived, counted from the clearing of the log.
     pub at: Duration,
-    /// How long until it was answered.
+    /// The time until it was answered.
     pub duration: Duration,
     /// For example `GetSecretValue`.
     pub operation: String,
     /// The secret as the caller named it.
     pub secret: Option<String>,
-    /// The version it asked for: `VersionId`, `MoveToVersionId` or the token.
+    /// The version in the request: `VersionId`, `MoveToVersionId` or the token.
     pub version: Option<String>,
     /// `VersionStage`, or `VersionStages` joined with commas.
     pub stage: Option<String>,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
-    /// Who called; empty for an unsigned request.
+    /// The caller's access key; empty for an unsigned request.
     pub access_key: String,
 }
 
-/// More than any test looks through; older calls go, so that a lab that runs for days stays small.
+/// More calls than any test reads. Older ones are dropped, so that a lab that runs for days stays small.
 const KEPT: usize = 10_000;
 
 pub(crate) struct CallLog(Mutex<Log>);
@@ -54,7 +54,7 @@ impl CallLog {
         Self(Mutex::new(Log { since: Instant::now(), arrived: 0, calls: VecDeque::new() }))
     }
 
-    /// A call arrives: its number and time.
+    /// Counts a new call. Returns its number and time.
     pub(crate) fn arrive(&self) -> (u64, Duration) {
         let mut log = self.lock();
         log.arrived += 1;
@@ -63,7 +63,7 @@ impl CallLog {
 
     pub(crate) fn push(&self, call: Call) {
         let mut log = self.lock();
-        // A call that was under way when the log was cleared belongs to the log before.
+        // The call was under way when the log was cleared, so it does not belong here.
         if call.number > log.arrived {
             return;
         }
@@ -88,7 +88,7 @@ impl CallLog {
     }
 }
 
-/// The longest chain of calls of which each began after the one before had ended.
+/// The longest chain of calls in which each began after the one before had ended.
 pub(crate) fn depth(calls: &[Call]) -> usize {
     let mut spans: Vec<(Duration, Duration)> = calls.iter().map(|c| (c.at + c.duration, c.at)).collect();
     spans.sort_unstable();

@@ -1,17 +1,17 @@
-//! Callers: the accounts behind access keys, and who makes one call.
+//! Callers: the AWS accounts behind access keys, and the caller of one request.
 
 use std::collections::BTreeMap;
 
-/// Whom an access key belongs to. It has no `Debug`: it holds the secret key.
+/// The owner of an access key. It has no `Debug`, because it holds the secret key.
 #[derive(Clone)]
 pub struct Account {
     /// The twelve digits.
     pub id: String,
-    /// The secret access key that signatures are checked with.
+    /// The secret access key, for checking signatures.
     pub secret_key: String,
 }
 
-/// Who calls, as the signature's credential scope says.
+/// The caller, according to the signature's credential scope.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) access_key: String,
@@ -19,12 +19,12 @@ pub(crate) struct Caller {
     pub(crate) region: String,
 }
 
-/// How the service knows its callers.
+/// The callers that the service knows.
 pub(crate) struct Callers {
-    /// Who calls without a signature, and the library itself.
+    /// The caller of unsigned requests, and of the library itself.
     pub(crate) unsigned: Caller,
     /// The accounts behind access keys.
     pub(crate) accounts: BTreeMap<String, Account>,
-    /// Refuse requests that are not signed, or not by an access key and secret key of `accounts`.
+    /// Whether to refuse requests that are not signed, or not with an access key and secret key of `accounts`.
     pub(crate) check_signatures: bool,
 }

@@ -1,9 +1,9 @@
-//! The state on disk: an append-only file of encrypted transactions, compacted by writing a new one and renaming it.
+//! The state on disk: an append-only file of encrypted transactions. It is compacted by writing a new file and renaming it.
 //!
-//! A header (a mark and the salt of the key) is followed by records: length, nonce, AES-256-GCM ciphertext. Each record seals one
-//! operation's changes, bound to the header and to its place in the file, so that none can be moved or left out in
-//! the middle. A record is on the disk before its call is answered; one that is cut short by a crash was never
-//! answered, and is dropped when the file is opened again.
+//! Records follow a header with a mark and the salt of the key. Each record has a length, a nonce and AES-256-GCM ciphertext, and
+//! seals one operation's changes. It is bound to the header and to its place in the file, so no record can be moved or left out
+//! in the middle. A record is on the disk before its call is answered. A record that a crash cut short was never answered, and is
+//! dropped when the file is opened again.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -19,21 +19,21 @@ use serde::{Deserialize, Serialize};
 use super::secret::Secret;
 use super::state::Key;
 
-/// Where the state is kept, and what opens it. It has no `Debug`: it holds the passphrase.
+/// The file of the state, and its key. It has no `Debug`, because it holds the passphrase.
 #[derive(Clone)]
 pub struct StateFile {
-    /// The file; `PATH.lock` stands beside it while a lab runs.
+    /// The file. While a lab runs, `PATH.lock` is beside it.
     pub path: PathBuf,
-    /// What the encryption key is made from.
+    /// The source of the encryption key.
     pub key: StateKey,
 }
 
-/// What the encryption key is made from.
+/// The source of the encryption key.
 #[derive(Clone)]
 pub enum StateKey {
     /// A passphrase, through PBKDF2-HMAC-SHA256.
     Passphrase(String),
-    /// A file of at least 32 random bytes; it is made if it is not there.
+    /// A file of at least 32 random bytes. It is created if it does not exist.
     File(PathBuf),
 }
 
@@ -43,7 +43,7 @@ const HEADER: usize = MAGIC.len() + SALT;
 const LENGTH: usize = 8;
 /// OWASP's recommendation for PBKDF2-HMAC-SHA256 (Password Storage Cheat Sheet).
 const ITERATIONS: NonZeroU32 = NonZeroU32::new(600_000).expect("it is not zero");
-/// Below this, an appended file is not worth rewriting.
+/// A smaller file is not worth compacting.
 const COMPACT_ABOVE: u64 = 4 << 20;
 
 /// One operation's changes.
@@ -63,13 +63,13 @@ pub(crate) struct Disk {
     length: u64,
     /// The length right after the last compaction.
     compact_length: u64,
-    /// Set when a write failed: what is in the file is no longer what was answered.
+    /// Whether a write failed. Then the file no longer has all answered changes.
     broken: bool,
     _lock: Lock,
 }
 
 impl Disk {
-    /// Opens the file, or makes it, and returns the secrets it holds.
+    /// Opens the file or creates it, and returns its secrets.
     pub(crate) fn open(options: &StateFile) -> io::Result<(Self, Vec<Secret>)> {
         let lock = Lock::new(&options.path)?;
         let stored = match fs::read(&options.path) {
@@ -116,17 +116,17 @@ impl Disk {
         written
     }
 
-    /// Has a write failed?
+    /// Whether a write has failed.
     pub(crate) fn is_broken(&self) -> bool {
         self.broken
     }
 
-    /// Has the file grown enough to be written anew?
+    /// Whether the file has grown enough to be compacted.
     pub(crate) fn wants_compaction(&self) -> bool {
         self.length > COMPACT_ABOVE + 2 * self.compact_length
     }
 
-    /// Writes the file anew with nothing but the present state.
+    /// Rewrites the file with only the present state.
     pub(crate) fn compact<'a>(&mut self, secrets: impl Iterator<Item = &'a Secret>) -> io::Result<()> {
         let secrets: Vec<&Secret> = secrets.collect();
         let written = write_new(&self.path, &self.header, &self.key, &secrets);
@@ -137,7 +137,7 @@ impl Disk {
     }
 }
 
-/// Two labs on one file would overwrite each other's answers.
+/// The lock of the file. Two labs on one file would overwrite each other's changes.
 #[derive(Debug)]
 struct Lock(File);
 
@@ -154,9 +154,9 @@ impl Lock {
 }
 
 impl Drop for Lock {
-    /// Closing the file would not end it while a process that is just being started still has the file open, too.
+    /// Closing the file would not release the lock if a process that is just being started still has the file open.
     fn drop(&mut self) {
-        // If it fails, closing the file is what is left.
+        // If this fails, closing the file may still release the lock.
         let _ = self.0.unlock();
     }
 }
@@ -243,7 +243,7 @@ fn bound_to(header: &[u8], place: u64) -> Aad<Vec<u8>> {
     Aad::from([header, &place.to_be_bytes()].concat())
 }
 
-/// The secrets after all transactions. A last record that is cut short is none.
+/// The secrets after all transactions. A last record that was cut short is ignored.
 fn replay(key: &LessSafeKey, bytes: &[u8]) -> io::Result<Vec<Secret>> {
     let (header, mut rest) = bytes.split_at(HEADER);
     let mut secrets = std::collections::BTreeMap::new();
@@ -281,7 +281,7 @@ fn split_record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(length)
 }
 
-/// Writes a whole new file beside the old one and puts it in its place.
+/// Writes a new file beside the old one and replaces the old one with it.
 fn write_new<S: Serialize>(
     path: &Path,
     header: &[u8],

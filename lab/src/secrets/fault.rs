@@ -1,4 +1,4 @@
-//! Faults: what a call can be made to suffer, by its number or by its operation.
+//! Faults: failures of a call, chosen by its number or by its operation.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::call::Call;
 
-/// Which call a fault strikes. Counting starts when the faults are set.
+/// The call that a fault affects. Counting begins when the faults are set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum At {
     /// The n-th call of all, from 1.
@@ -28,10 +28,10 @@ impl At {
     }
 }
 
-/// What happens to the call.
+/// The effect of a fault on the call.
 #[derive(Clone)]
 pub enum What {
-    /// It is refused and has no effect: the exception's name and the HTTP status.
+    /// The call is refused without effect: the exception's name and the HTTP status.
     FailBefore(String, u16),
     /// It takes effect, but the answer is this exception.
     FailAfter(String, u16),
@@ -41,20 +41,20 @@ pub enum What {
     DropAfter,
     /// `ThrottlingException` with HTTP 400, as the service answers above its quota; no effect.
     Throttle,
-    /// It waits before it takes effect.
+    /// The call is delayed before it takes effect.
     Delay(Duration),
-    /// A hook decides before the effect.
+    /// A hook decides before the call takes effect.
     Before(Hook),
-    /// A hook decides after the effect, while the answer is held back.
+    /// A hook decides after the call has taken effect, while the answer is held back.
     After(Hook),
 }
 
 /// One fault.
 #[derive(Clone)]
 pub struct Fault {
-    /// Which call.
+    /// The call.
     pub at: At,
-    /// What happens to it.
+    /// The effect.
     pub what: What,
 }
 
@@ -66,23 +66,23 @@ impl Fault {
     }
 }
 
-/// How a held call goes on.
+/// How a held call continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// As if nothing had been: it takes effect, or is answered.
+    /// Normally: it takes effect, or is answered.
     GoOn,
-    /// The connection is closed. Before the effect this means that the effect never happens.
+    /// The connection is closed. Before the effect, this means that the call never takes effect.
     Cut,
 }
 
-/// Something that is asked while a call is held: a future that says how the call goes on.
+/// A question that is asked while a call is held: a future that says how the call continues.
 #[derive(Clone)]
 pub struct Hook(Arc<dyn Fn(Call) -> Asked + Send + Sync>);
 
 type Asked = Pin<Box<dyn Future<Output = Verdict> + Send>>;
 
 impl Hook {
-    /// A hook from a function; the call is held until its future is ready.
+    /// Makes a hook from a function. The call is held until the function's future is ready.
     pub fn new<F>(hook: impl Fn(Call) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Verdict> + Send + 'static,
@@ -90,7 +90,7 @@ impl Hook {
         Self(Arc::new(move |call| Box::pin(hook(call))))
     }
 
-    /// A hook that holds one call until the test says how it goes on.
+    /// A hook that holds one call until the test decides how it continues.
     #[must_use]
     pub fn hold() -> (Self, Held) {
         let (reached, arrived) = oneshot::channel();
@@ -100,7 +100,7 @@ impl Hook {
             let ends = ends.lock().expect("nothing panics while it takes the ends").take();
             async move {
                 let Some((reached, decided)) = ends else { return Verdict::GoOn };
-                // The test may have stopped listening; the call then goes on as it says.
+                // If the test has stopped listening, its `Held` still decides, or cuts the call when it is dropped.
                 let _ = reached.send(call);
                 decided.await.unwrap_or(Verdict::Cut)
             }
@@ -113,7 +113,7 @@ impl Hook {
     }
 }
 
-/// A call that is, or will be, held. Dropped, it cuts the call.
+/// A call that is held, or will be. Dropping this value cuts the call.
 #[derive(Debug)]
 pub struct Held {
     arrived: Option<oneshot::Receiver<Call>>,
@@ -126,18 +126,18 @@ impl Held {
         self.arrived.take()?.await.ok()
     }
 
-    /// Lets the call go on.
+    /// Lets the call continue.
     pub fn release(self) {
         let _ = self.verdict.send(Verdict::GoOn);
     }
 
-    /// Closes the connection instead.
+    /// Closes the connection.
     pub fn cut(self) {
         let _ = self.verdict.send(Verdict::Cut);
     }
 }
 
-/// The faults that wait for their calls.
+/// The faults, and the counts of calls.
 #[derive(Clone, Default)]
 pub struct Faults(Arc<Mutex<Script>>);
 
@@ -149,24 +149,24 @@ struct Script {
 }
 
 impl Faults {
-    /// Replaces all faults; calls are counted from here.
+    /// Replaces all faults, and counts calls from here on.
     pub fn set(&self, faults: Vec<Fault>) {
         let faults = faults.into_iter().map(|fault| (fault, false)).collect();
         *self.lock() = Script { faults, ..Script::default() };
     }
 
-    /// Takes all faults away.
+    /// Removes all faults.
     pub fn clear(&self) {
         self.set(Vec::new());
     }
 
-    /// The faults whose call has not come; a test's script should leave none.
+    /// The faults whose call has not come. After a test there should be none.
     #[must_use]
     pub fn unused(&self) -> Vec<At> {
         self.lock().faults.iter().filter(|(_, used)| !used).map(|(fault, _)| fault.at.clone()).collect()
     }
 
-    /// Counts a call and takes what it is to suffer.
+    /// Counts a call, and returns the faults for it.
     pub(crate) fn strike(&self, operation: &str) -> Vec<What> {
         let mut script = self.lock();
         script.calls += 1;

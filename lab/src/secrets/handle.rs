@@ -1,4 +1,4 @@
-//! The library's way in: acting and looking without HTTP, faults, latency or the call log.
+//! The library's access to the secrets, without HTTP, faults, latency or the call log.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ impl Secrets {
         Self { service: Arc::clone(&self.service), caller }
     }
 
-    /// Any operation of the service, by its name and JSON.
+    /// Calls any operation of the service, by its name and JSON.
     pub fn call(&self, operation: &str, request: Value) -> Result<Value, Refusal> {
         self.service.perform(&self.caller, operation, &Input::parse(request.to_string().as_bytes())?)
     }
@@ -52,7 +52,7 @@ impl Secrets {
         Ok(self.call("CreateSecret", request)?["ARN"].as_str().unwrap_or_default().to_owned())
     }
 
-    /// Puts a value under a token, with these labels; without any it becomes the current one.
+    /// Puts a value under a token, with these labels. Without labels it becomes the current value.
     pub fn put(&self, id: &str, token: &str, value: &str, labels: &[&str]) -> Result<(), Refusal> {
         let mut request = json!({"SecretId": id, "ClientRequestToken": token, "SecretString": value});
         if !labels.is_empty() {
@@ -73,7 +73,7 @@ impl Secrets {
         self.look(id, |secret| secret.version(version).and_then(text)).ok().flatten()
     }
 
-    /// Every version there is, deprecated ones too, in the order of creation.
+    /// Every version, even deprecated ones, in the order of creation.
     pub fn versions(&self, id: &str) -> Result<Vec<VersionInfo>, Refusal> {
         let info = |version: &Version| VersionInfo {
             id: version.id.clone(),
@@ -83,7 +83,7 @@ impl Secrets {
         self.look(id, |secret| secret.versions.iter().map(info).collect())
     }
 
-    /// The version that a label sits on.
+    /// The version that carries a label.
     #[must_use]
     pub fn version_with(&self, id: &str, label: &str) -> Option<String> {
         self.look(id, |secret| secret.id_of(label)).ok().flatten()
@@ -95,7 +95,7 @@ impl Secrets {
         self.service.look(|state| Ok(state.secret(&found.key)?.arn_in(&found.region)))
     }
 
-    /// Moves a label, from wherever it is. Without a version the label goes.
+    /// Moves a label from the version that has it. Without a target the label is removed.
     pub fn move_label(&self, id: &str, label: &str, to: Option<&str>) -> Result<(), Refusal> {
         let from = self.version_with(id, label);
         let mut request = json!({"SecretId": id, "VersionStage": label});
@@ -108,12 +108,12 @@ impl Secrets {
         self.call("UpdateSecretVersionStage", request).map(drop)
     }
 
-    /// Takes a label away, as an operator drops AWSPENDING; without effect where it is not.
+    /// Removes a label, as an operator removes AWSPENDING. It does nothing if no version has the label.
     pub fn remove_label(&self, id: &str, label: &str) -> Result<(), Refusal> {
         self.version_with(id, label).map_or(Ok(()), |_| self.move_label(id, label, None))
     }
 
-    /// Configures rotation by an attached function without rotating.
+    /// Configures rotation with an attached function, but does not rotate.
     pub fn enable_rotation(&self, id: &str, function: &str) -> Result<(), Refusal> {
         let found = self.find(id)?;
         let function = self.service.function_arn(function);
@@ -125,7 +125,7 @@ impl Secrets {
         })
     }
 
-    /// Begins a rotation without invoking anything: an empty version labelled AWSPENDING. Returns its token.
+    /// Begins a rotation without calling the function: makes an empty version labelled AWSPENDING. Returns its token.
     pub fn begin_rotation(&self, id: &str) -> Result<String, Refusal> {
         let found = self.find(id)?;
         let token = new_uuid();
@@ -137,8 +137,7 @@ impl Secrets {
         Ok(token)
     }
 
-    /// Ends a rotation as the service does after a finishSecret that succeeded: AWSPENDING goes from the current
-    /// version.
+    /// Ends a rotation as the service does after a successful finishSecret: removes AWSPENDING from the current version.
     pub fn end_rotation(&self, id: &str) -> Result<(), Refusal> {
         let found = self.find(id)?;
         self.service.change(|cx| {
@@ -151,7 +150,7 @@ impl Secrets {
         })
     }
 
-    /// Puts a tag on a secret as a service of AWS does, whose keys may start with `aws:`.
+    /// Tags a secret as an AWS service does. Such keys may start with `aws:`.
     pub fn tag_as_service(&self, id: &str, key: &str, value: &str) -> Result<(), Refusal> {
         let found = self.find(id)?;
         self.service.change(|cx| {

@@ -1,4 +1,4 @@
-//! One request body, with the constraints of the service model checked where a member is read.
+//! One request body. Reading a member checks the constraints of the service model.
 
 use serde_json::{Map, Value};
 
@@ -14,7 +14,7 @@ impl Input {
         let body = if body.is_empty() { b"{}" } else { body };
         match serde_json::from_slice(body) {
             Ok(Value::Object(members)) => Ok(Self(members)),
-            // The parser's own words could quote the body, which may hold a secret.
+            // The parser's own message could quote the body, which may hold a secret.
             _ => Err(Refusal::new("SerializationException", "The request body is not a JSON object.")),
         }
     }

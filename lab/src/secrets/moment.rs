@@ -1,4 +1,4 @@
-//! Time as the service shows it: milliseconds since 1970, from a clock that tests can set forward.
+//! Time as the service shows it: milliseconds since 1970. Tests can set the clock forward.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -19,7 +19,7 @@ impl Moment {
         Self(self.0 + days * Self::DAY)
     }
 
-    /// Midnight of the same UTC day: "last accessed" is only ever told to the day.
+    /// Midnight of the same UTC day. The service shows dates of access only to the day.
     pub(crate) fn day(self) -> Self {
         Self(self.0 - self.0 % Self::DAY)
     }
@@ -30,7 +30,7 @@ impl Moment {
     }
 }
 
-/// The lab's clock: the machine's, plus what a test has set it forward.
+/// The lab's clock: the machine's time, plus the time by which tests have set it forward.
 #[derive(Debug)]
 pub struct Clock {
     ahead: AtomicU64,
@@ -42,14 +42,14 @@ impl Clock {
         Self { ahead: AtomicU64::new(0), moved: watch::Sender::new(0) }
     }
 
-    /// What time it is in the lab.
+    /// The time in the lab.
     #[must_use]
     pub fn now(&self) -> Moment {
         let machine = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         Moment(u64::try_from(machine).unwrap_or(u64::MAX / 2) + self.ahead.load(Ordering::SeqCst))
     }
 
-    /// Sets the clock forward; schedules and recovery windows notice at once.
+    /// Sets the clock forward. Schedules and recovery windows notice at once.
     pub fn advance(&self, by: Duration) {
         let by = u64::try_from(by.as_millis()).unwrap_or(u64::MAX / 4);
         let ahead = self.ahead.fetch_add(by, Ordering::SeqCst) + by;

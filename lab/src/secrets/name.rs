@@ -1,4 +1,4 @@
-//! Names, ARNs and identifiers: how a caller names a secret, and how the service makes up the rest.
+//! Names, ARNs and identifiers: how a caller names a secret, and how the service builds ARNs.
 
 use rand::RngExt;
 
@@ -48,8 +48,8 @@ impl SecretId {
     }
 }
 
-/// A resource that ends in a hyphen and six letters or digits is taken for a complete ARN, which is why the
-/// documentation warns of names that end so ("Finding a secret from a partial ARN").
+/// The service takes a resource that ends in a hyphen and six letters or digits for a complete ARN. Therefore the documentation
+/// warns of names with such an end ("Finding a secret from a partial ARN").
 fn split_suffix(resource: &str) -> (&str, Option<&str>) {
     match resource.rsplit_once('-') {
         Some((name, suffix)) if suffix.len() == 6 && suffix.chars().all(|c| c.is_ascii_alphanumeric()) => {

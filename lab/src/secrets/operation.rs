@@ -1,4 +1,4 @@
-//! The operations of the service: each a function of the state and one request.
+//! The operations of the service. Each is a function of the state and one request.
 
 use super::input::Input;
 use super::refusal::Refusal;

@@ -1,6 +1,6 @@
-//! Resource policies: their form, and whether they let another account in.
+//! Resource policies: their form, and whether they give another account access.
 //!
-//! A condition that is not known here closes the door ([`condition`] has those that are).
+//! An unknown condition denies access ([`condition`] has the known ones).
 
 mod condition;
 mod text;
@@ -32,7 +32,7 @@ pub(crate) fn authorize(
     action: &str,
     input: &Input,
 ) -> Result<(), Refusal> {
-    // The operation itself says what is wrong with a stage.
+    // The operation itself reports an invalid stage.
     let stage = input.text("VersionStage", 1, 256).ok().flatten();
     let asked = Asked { account, tags: secret.tags.as_deref().unwrap_or_default(), stage };
     let own = secret.account == account;
@@ -86,7 +86,7 @@ impl Policy {
         statements.collect::<Result<_, _>>().map(Self)
     }
 
-    /// Does it let everybody in?
+    /// Whether the policy gives everybody access.
     pub(crate) fn is_public(&self) -> bool {
         self.0.iter().any(|s| s.allows && s.condition.is_none() && s.principals.iter().any(|who| who == "*"))
     }
@@ -106,7 +106,7 @@ impl Statement {
     }
 }
 
-/// The accounts a `Principal` names: `*`, an account, or any ARN of an account.
+/// The accounts that a `Principal` names: `*`, an account, or any ARN of an account.
 fn principals(principal: &Value) -> Option<Vec<String>> {
     let account = |text: &str| match text.split(':').nth(4) {
         Some(account) if text.starts_with("arn:") => account.to_owned(),
@@ -114,7 +114,7 @@ fn principals(principal: &Value) -> Option<Vec<String>> {
     };
     match principal {
         Value::String(text) if text == "*" => Some(vec![text.clone()]),
-        // Services and federated users are principals too, but none of them calls the lab.
+        // Services and federated users are principals too, but they never call the lab.
         Value::Object(kinds) if !kinds.is_empty() => match kinds.get("AWS") {
             Some(names) => Some(texts(names)?.iter().map(|text| account(text)).collect()),
             None => Some(Vec::new()),

@@ -1,4 +1,4 @@
-//! What the service says when it refuses: a type and a text, always HTTP 400 unless a fault says otherwise.
+//! The service's refusals: a type and a text, always HTTP 400 unless a fault says otherwise.
 
 use std::fmt;
 
@@ -6,15 +6,15 @@ use serde_json::{Value, json};
 
 /// An error answer of the service.
 ///
-/// The texts are the service's own where they are recorded (LocalStack's validated snapshots), else written after
-/// the API reference. They never carry a secret value.
+/// The texts are the service's own if they are recorded (LocalStack's validated snapshots), and otherwise follow the API
+/// reference. They never contain a secret value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The bare exception name, for example `ResourceNotFoundException`.
     pub kind: String,
-    /// The text that goes with it.
+    /// The error's text.
     pub message: String,
-    /// The HTTP status: 400 for every refusal, 5xx only for faults.
+    /// The HTTP status: 400 for every refusal; only faults have 5xx.
     pub status: u16,
 }
 
@@ -35,7 +35,7 @@ impl Refusal {
         Self::new("ValidationException", message)
     }
 
-    /// A member breaks a constraint of the service model. The value itself is left out: it may be a secret.
+    /// The refusal of a member that breaks a constraint of the service model. It leaves out the value, which may be a secret.
     pub(crate) fn constraint(member: &str, constraint: &str) -> Self {
         let mut letters = member.chars();
         let member: String = letters.next().into_iter().flat_map(char::to_lowercase).chain(letters).collect();

@@ -1,4 +1,4 @@
-//! One secret, its versions and the rules of their labels. Knows no request and no wire format.
+//! One secret, its versions and the rules of their labels. This file knows no request and no wire format.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ const DEPRECATED_KEPT: usize = 100;
 /// ... but "does not remove versions that were created less than 24 hours ago".
 const DEPRECATED_KEPT_FOR: u64 = Moment::DAY;
 
-/// What a version holds. It has no `Debug`: it is the secret.
+/// The content of a version. It has no `Debug`, because it is the secret.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Content {
     Text(String),
@@ -55,7 +55,7 @@ pub(crate) struct Secret {
     pub(crate) description: Option<String>,
     pub(crate) kms_key: Option<String>,
     pub(crate) kind: Option<String>,
-    /// `None` before the first tag, then a list that may become empty again.
+    /// `None` before the first tag. Later the list may become empty again.
     pub(crate) tags: Option<Vec<(String, String)>>,
     /// In the order of creation.
     pub(crate) versions: Vec<Version>,
@@ -96,7 +96,7 @@ impl Secret {
         self.arn_in(&self.region)
     }
 
-    /// A replica's ARN differs from its primary's in the Region alone.
+    /// A replica's ARN differs from its primary's only in the Region.
     pub(crate) fn arn_in(&self, region: &str) -> String {
         name::arn(region, &self.account, &self.name, &self.suffix)
     }
@@ -117,12 +117,12 @@ impl Secret {
         self.labelled(label).map(|version| version.id.clone())
     }
 
-    /// A rotation is under way, or was given up: AWSPENDING sits on a version other than AWSCURRENT.
+    /// Whether a rotation is running or was given up: AWSPENDING is on another version than AWSCURRENT.
     pub(crate) fn rotation_incomplete(&self) -> bool {
         self.labelled(PENDING).is_some_and(|version| !version.labels.contains(CURRENT))
     }
 
-    /// Adds a version without labels, and lets go of deprecated versions that are too many and old enough.
+    /// Adds a version without labels, and drops deprecated versions that are too many and old enough.
     pub(crate) fn add_version(&mut self, id: &str, content: Option<Content>, now: Moment) {
         self.versions.push(Version {
             id: id.into(),
@@ -143,7 +143,7 @@ impl Secret {
         });
     }
 
-    /// Puts a label on a version, taking it from wherever it was. AWSCURRENT drags AWSPREVIOUS along.
+    /// Moves a label to a version. When AWSCURRENT moves, AWSPREVIOUS follows it.
     pub(crate) fn attach(&mut self, label: &str, id: &str) {
         let former = self.id_of(label);
         if former.as_deref() == Some(id) {
@@ -164,7 +164,7 @@ impl Secret {
         }
     }
 
-    /// Would one more label be one too many?
+    /// Refuses more labels than a version can have.
     pub(crate) fn check_room(&self, id: &str, more: &[&str]) -> Result<(), Refusal> {
         let mut labels: BTreeSet<&str> = more.iter().copied().collect();
         labels.extend(

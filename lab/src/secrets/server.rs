@@ -24,16 +24,16 @@ use super::service::Service;
 use super::signature::{self, Authorization};
 use crate::uuid::new_uuid;
 
-/// Far above the largest request: 65,536 bytes in JSON escapes, and a policy.
+/// Far larger than the largest request: 65,536 bytes in JSON escapes, and a policy.
 const MOST_BODY: usize = 1 << 20;
 
-/// Serves until it is dropped; then every connection closes.
+/// Serves until this future is dropped. Then every connection closes.
 pub(crate) async fn serve(listener: TcpListener, service: Arc<Service>) -> Infallible {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
-                // A failed accept concerns a caller that is gone already.
+                // A failed accept means that the caller is gone already.
                 let Ok((stream, _)) = accepted else { continue };
                 // Small answers must not wait for acknowledgements.
                 let _ = stream.set_nodelay(true);
@@ -41,7 +41,7 @@ pub(crate) async fn serve(listener: TcpListener, service: Arc<Service>) -> Infal
                 let answer = service_fn(move |request| answer(Arc::clone(&service), request));
                 let connection = hyper::server::conn::http1::Builder::new()
                     .serve_connection(TokioIo::new(stream), answer);
-                // A connection's end, good or bad, is the caller's affair; faults end some on purpose.
+                // The caller decides how a connection ends. Some faults end it on purpose.
                 connections.spawn(async move { drop(connection.await) });
             }
             Some(_) = connections.join_next() => {}
@@ -49,7 +49,7 @@ pub(crate) async fn serve(listener: TcpListener, service: Arc<Service>) -> Infal
     }
 }
 
-/// The connection closes without an answer.
+/// Closes the connection without an answer.
 #[derive(Debug)]
 struct Dropped;
 
@@ -61,7 +61,7 @@ impl std::fmt::Display for Dropped {
 
 impl std::error::Error for Dropped {}
 
-/// A call under way. However it ends, even by the caller going away, it reaches the log.
+/// A call under way. It is logged however it ends, even if the caller goes away.
 struct Open {
     service: Arc<Service>,
     call: Call,
@@ -99,7 +99,7 @@ async fn answer(service: Arc<Service>, request: Request<Incoming>) -> Result<Res
     Ok(response(answer))
 }
 
-/// The effect, and what faults and hooks make of it.
+/// Carries out a call, with its faults and hooks.
 async fn perform(
     open: &mut Open,
     caller: &Caller,
@@ -109,7 +109,7 @@ async fn perform(
     let service = Arc::clone(&open.service);
     let struck = service.faults.strike(operation);
     let latency = service.pace().latency;
-    // Even the shortest sleep takes the timer's next millisecond.
+    // Even the shortest sleep lasts until the timer's next millisecond.
     if !latency.is_zero() {
         tokio::time::sleep(latency).await;
     }
@@ -178,7 +178,7 @@ fn target(headers: &HeaderMap) -> String {
     target.strip_prefix("secretsmanager.").unwrap_or(target).to_owned()
 }
 
-/// Who calls. Signatures are checked only where the options ask for it.
+/// The caller. Signatures are checked only if the options say so.
 fn caller(service: &Service, head: &Parts, body: &[u8]) -> Result<Caller, Refusal> {
     let mut caller = service.unsigned();
     let check = service.callers.check_signatures;

@@ -1,4 +1,4 @@
-//! The service behind the HTTP server and the library's handle: one state, one lock, one order of effects.
+//! The service behind the HTTP server and the library's handle: one state and one lock, so that effects have one order.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -17,9 +17,9 @@ use super::operation::context::{Begun, Context};
 use super::refusal::Refusal;
 use super::state::State;
 
-/// What invokes the functions of rotations. The service knows no more of it.
+/// Invokes the functions of rotations. The service knows nothing else about it.
 pub(crate) trait Driver: Send + Sync {
-    /// Whether a rotation function of this ARN can be invoked.
+    /// Whether the rotation function with this ARN can be invoked.
     fn can_invoke(&self, arn: &str) -> bool;
 
     /// Drives a rotation to its end, in the background.
@@ -28,7 +28,7 @@ pub(crate) trait Driver: Send + Sync {
 
 type OnCall = Arc<dyn Fn(Call) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
-/// What can be changed while the lab runs.
+/// Settings that can change while the lab runs.
 #[derive(Clone, Copy)]
 pub(crate) struct Pace {
     pub(crate) latency: Duration,
@@ -36,7 +36,7 @@ pub(crate) struct Pace {
     pub(crate) metadata_lag: Duration,
 }
 
-/// The state, and the file that holds it if there is one; one lock, so that the file has the order of the effects.
+/// The state, and its file if there is one. They share a lock, so that the file has the order of the effects.
 struct Durable {
     state: State,
     disk: Option<Disk>,
@@ -85,12 +85,12 @@ impl Service {
         *self.pace.lock().expect("nothing panics while it holds the pace") = pace;
     }
 
-    /// Who calls without a signature, and the library itself.
+    /// The caller of unsigned requests, and of the library itself.
     pub(crate) fn unsigned(&self) -> Caller {
         self.callers.unsigned.clone()
     }
 
-    /// The ARN of a function that is attached under a name.
+    /// The ARN of a function that is attached under this name.
     pub(crate) fn function_arn(&self, name: &str) -> String {
         let Caller { region, account, .. } = &self.callers.unsigned;
         format!("arn:{}:lambda:{region}:{account}:function:{name}", partition(region))
@@ -155,7 +155,7 @@ impl Service {
         answer
     }
 
-    /// Lets go of the state file; nothing is answered after this, because nothing would be kept.
+    /// Closes the state file. No call is answered after this, because its effect would not be kept.
     pub(crate) fn close(&self) {
         let mut durable = self.state();
         durable.closed = true;
@@ -178,7 +178,7 @@ impl Durable {
         }
     }
 
-    /// Writes what has changed. Once that fails, no call is answered any more: the file would not have its effect.
+    /// Writes the changes. After a failure no call is answered any more, because the file would lack its effect.
     fn save(&mut self) -> Result<(), Refusal> {
         let changes = self.state.take_changes();
         let Some(disk) = self.disk.as_mut().filter(|_| !changes.is_empty()) else { return Ok(()) };

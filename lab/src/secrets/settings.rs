@@ -1,11 +1,11 @@
-//! How a secret rotates, and the rotation that is under way.
+//! A secret's rotation settings, and its running rotation.
 
 use serde::{Deserialize, Serialize};
 
 use super::moment::Moment;
 use super::rules::{Rules, Window};
 
-/// How a secret rotates.
+/// A secret's rotation settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Settings {
     pub(crate) enabled: bool,
@@ -13,7 +13,7 @@ pub(crate) struct Settings {
     pub(crate) rules: Rules,
     pub(crate) last: Option<Moment>,
     pub(crate) next: Option<Window>,
-    /// Days between the latest windows of a schedule expression, told once it has rotated.
+    /// Days between the latest windows of a schedule expression, known after the first rotation.
     pub(crate) interval_days: Option<u64>,
     pub(crate) under_way: Option<UnderWay>,
 }

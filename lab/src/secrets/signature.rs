@@ -1,6 +1,6 @@
-//! AWS Signature Version 4: who calls and in which Region, and whether the signature is right.
+//! AWS Signature Version 4: the caller and the Region of a request, and whether its signature is right.
 //!
-//! After "Create a signed AWS API request" in the IAM user guide; the refusals are worded as the service words them.
+//! It follows "Create a signed AWS API request" in the IAM user guide. Refusals use the service's words.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,7 +11,7 @@ use http::request::Parts;
 use super::caller::Account;
 use super::refusal::Refusal;
 
-/// The `Authorization` header, taken apart.
+/// The parsed `Authorization` header.
 pub(crate) struct Authorization<'a> {
     pub(crate) access_key: &'a str,
     pub(crate) region: &'a str,
@@ -27,7 +27,7 @@ const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const SKEW: i64 = 300;
 
 impl<'a> Authorization<'a> {
-    /// `None` for a request that carries no signature.
+    /// `None` for a request without a signature.
     pub(crate) fn of(headers: &'a HeaderMap) -> Result<Option<Self>, Refusal> {
         let Some(header) = headers.get("authorization") else { return Ok(None) };
         let incomplete = || {
@@ -48,7 +48,7 @@ impl<'a> Authorization<'a> {
         Ok(Some(Self { access_key, region, date, service, scope, signed_headers, signature }))
     }
 
-    /// Is the request signed by the account's secret key, for this service, now?
+    /// Checks that the account's secret key has signed the request, for this service, now.
     pub(crate) fn verify(&self, head: &Parts, body: &[u8], account: &Account) -> Result<(), Refusal> {
         if self.service != "secretsmanager" {
             return Err(invalid("Credential should be scoped to correct service: 'secretsmanager'."));
@@ -97,7 +97,7 @@ fn invalid(text: &str) -> Refusal {
     Refusal::new("InvalidSignatureException", text)
 }
 
-/// Signatures are made by clients' clocks, so the machine's clock judges them, not the lab's.
+/// Clients sign with their own clocks, so the check uses the machine's clock and not the lab's.
 fn check_time(time: &str) -> Result<(), Refusal> {
     let seconds = seconds(time).ok_or_else(|| invalid("X-Amz-Date must be in ISO-8601 'basic format'."))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -118,7 +118,7 @@ fn seconds(time: &str) -> Option<i64> {
     }
     let number = |range: std::ops::Range<usize>| time.get(range)?.parse::<i64>().ok();
     let (year, month, day) = (number(0..4)?, number(4..6)?, number(6..8)?);
-    // Days since 1970-03-01 by years that begin in March, so that leap days come last.
+    // Days since 1970-03-01 in years that begin in March, so that leap days come last.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let leap_days = year / 4 - year / 100 + year / 400;
     let days = year * 365 + leap_days + (month * 153 + 2) / 5 + day - 719_469;

@@ -1,6 +1,6 @@
-//! Every secret of every account and Region, and how a `SecretId` finds one.
+//! Every secret of every account and Region, and the search by `SecretId`.
 //!
-//! All changes go through here, so that the file on disk and the lag of reads need to watch one place only.
+//! All changes happen here, so that the file on disk and the lag of reads have to watch only one place.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::name::SecretId;
 use super::refusal::Refusal;
 use super::secret::Secret;
 
-/// Where a secret lives: its account, its primary Region and its name.
+/// Identifies a secret: its account, its primary Region and its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Key {
     pub(crate) account: String,
@@ -27,7 +27,7 @@ impl Key {
     }
 }
 
-/// A secret that was found, and the Region it was asked for in.
+/// A secret that was found, and the Region in which it was asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
     pub(crate) key: Key,
@@ -40,23 +40,23 @@ impl Found {
     }
 }
 
-/// When a change was made, and the secret as it was before it, if it was there.
+/// When a change was made, and the secret before it, if it existed.
 type Before = (Instant, Option<Arc<Secret>>);
 
 #[derive(Default)]
 pub(crate) struct State {
     secrets: BTreeMap<Key, Arc<Secret>>,
-    /// Replicas, under the Region they are read in; each follows the primary by being looked up there.
+    /// Replicas, under the Region in which they are read. The value is the primary's Region, where each is looked up.
     replicas: BTreeMap<Key, String>,
     changed: BTreeSet<Key>,
-    /// How reads saw each secret before its latest changes, as long as a lagging read may still ask.
+    /// The secrets before their latest changes, as long as a lagging read may need them.
     before: BTreeMap<Key, VecDeque<Before>>,
     /// How long `before` reaches back.
     pub(crate) remember: Duration,
 }
 
 impl State {
-    /// The state that a file held. Nobody drives the rotations that were under way any more.
+    /// The state of a file. Rotations that were running count as given up, because nobody drives them any more.
     pub(crate) fn restore(secrets: impl IntoIterator<Item = Secret>) -> Self {
         let mut state = Self::default();
         for mut secret in secrets {
@@ -68,7 +68,7 @@ impl State {
         state
     }
 
-    /// Finds a secret by name or ARN, unless its recovery window is over.
+    /// Finds a secret by name or ARN, unless its recovery window has ended.
     pub(crate) fn find(
         &self,
         account: &str,
@@ -78,7 +78,7 @@ impl State {
     ) -> Result<Found, Refusal> {
         let (account, name, suffix) = match id {
             SecretId::Name(name) => (account, name, None),
-            // Another Region's ARN names nothing here: each Region is a service of its own.
+            // An ARN of another Region names nothing here, because each Region is a separate service.
             SecretId::Arn { region: other, .. } if other != region => return Err(Refusal::no_secret()),
             SecretId::Arn { account, name, suffix, .. } => (account.as_str(), name, suffix.as_ref()),
         };
@@ -97,7 +97,7 @@ impl State {
         self.secrets.get(key).ok_or_else(Refusal::no_secret)
     }
 
-    /// The secret as a read sees it that lags behind the writes by up to `lag`.
+    /// The secret as seen by a read that lags behind the writes by up to `lag`.
     pub(crate) fn lagging(&self, key: &Key, lag: Duration) -> Result<Arc<Secret>, Refusal> {
         let now = Instant::now();
         let before = self.before.get(key).into_iter().flatten().find(|(at, _)| *at + lag > now);
@@ -112,7 +112,7 @@ impl State {
         self.secrets.get_mut(key).map(Arc::make_mut).ok_or_else(Refusal::no_secret)
     }
 
-    /// Notes an access date; no read lags because of it.
+    /// Notes a date of access. Lagging reads do not depend on it.
     pub(crate) fn note_access(&mut self, found: &Found, version: &str, day: Moment) {
         let Some(secret) = self.secrets.get(&found.key) else { return };
         let told = match secret.replicas.get(&found.region) {
@@ -153,7 +153,7 @@ impl State {
         }
     }
 
-    /// Lets a Region's replica be found no longer.
+    /// Removes a Region's replica from the search.
     pub(crate) fn forget_replica(&mut self, primary: &Key, region: &str) {
         let replica = Key { region: region.into(), ..primary.clone() };
         if self.replicas.get(&replica) == Some(&primary.region) {
@@ -161,7 +161,7 @@ impl State {
         }
     }
 
-    /// Lets a Region's replica be found.
+    /// Adds a Region's replica to the search.
     pub(crate) fn remember_replica(&mut self, primary: &Key, region: &str) {
         let replica = Key { region: region.into(), ..primary.clone() };
         self.replicas.insert(replica, primary.region.clone());
@@ -184,7 +184,7 @@ impl State {
         self.secrets.iter()
     }
 
-    /// Removes the secrets whose recovery window is over; nobody finds them any more.
+    /// Removes the secrets whose recovery window has ended. Nobody can find them any more.
     pub(crate) fn remove_expired(&mut self, now: Moment) {
         let expired = self.secrets.iter().filter(|(_, secret)| is_over(secret, now));
         for key in expired.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
@@ -201,7 +201,7 @@ impl State {
         self.secrets.iter().filter(|(_, secret)| due(secret)).map(|(key, _)| key.clone()).collect()
     }
 
-    /// What has changed since the last call: the secret as it is now, or that it is gone.
+    /// The changes since the last call: each secret as it is now, or `None` if it was removed.
     pub(crate) fn take_changes(&mut self) -> Vec<(Key, Option<Arc<Secret>>)> {
         let changed = std::mem::take(&mut self.changed);
         changed.into_iter().map(|key| (self.secrets.get(&key).cloned(), key)).map(|(s, k)| (k, s)).collect()

@@ -70,7 +70,7 @@ fn folder() -> io::Result<PathBuf> {
     let user = rustix::process::geteuid().as_raw();
     let folder = PathBuf::from(format!("/var/tmp/turnlock-servers-{user}"));
     fs::create_dir_all(&folder)?;
-    // Anyone may create folders in `/var/tmp`, and programs are started from this one.
+    // Anyone may create folders in `/var/tmp`, and this one will hold programs to run.
     if fs::metadata(&folder)?.uid() != user {
         return Err(io::Error::other(format!("{} belongs to another user", folder.display())));
     }

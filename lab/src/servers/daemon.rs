@@ -27,7 +27,6 @@ kill "$watcher"
 exit "$status"
 "#;
 
-/// A running server.
 pub(super) struct Daemon {
     guard: Child,
     orders: ChildStdin,

@@ -54,7 +54,7 @@ pub(super) fn command(root: &Path, program: &str) -> io::Result<Vec<OsString>> {
     Ok(vec![loader.into(), "--library-path".into(), libraries, root.join(program).into()])
 }
 
-/// The files of a folder; none if there is no such folder.
+/// The files of a folder; empty if there is no such folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).collect()

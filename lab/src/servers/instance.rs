@@ -50,12 +50,10 @@ impl Instance {
         self.port
     }
 
-    /// A file in its folder.
     pub(super) fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    /// The server's output.
     pub(super) fn log(&self) -> PathBuf {
         self.file("log")
     }

@@ -30,7 +30,7 @@ impl PostgresOptions {
         self.shared_for(u32::MAX).await
     }
 
-    /// The shared server, replaced by a new one after so many uses, because the leftovers of each use slow the server's views down.
+    /// The shared server. After this many uses a new one replaces it, because leftovers of each use slow down the server's views.
     pub async fn shared_for(self, uses: u32) -> io::Result<Arc<Postgres>> {
         static SHARED: Shared<PostgresOptions, Postgres> = Shared::new();
         let start = async || {

@@ -1,9 +1,9 @@
-//! A stand-in for Amazon Redshift, of which there is none to be had outside AWS: a real PostgreSQL behind a gate.
+//! A stand-in for Amazon Redshift, which cannot be run outside AWS: a real PostgreSQL behind a gate.
 //!
-//! Users, passwords, groups, roles, privileges and sessions are PostgreSQL's, so what may be done with them is real. The
-//! gate refuses what Redshift refuses (`rules`, each with the AWS page that says so), translates what only Redshift has,
-//! and offers Redshift's system views (`catalog.sql`). It knows nothing of sorting, distribution, external data or speed,
-//! and where AWS documents a refusal without its code, the code is a guess.
+//! Users, passwords, groups, roles, privileges and sessions are PostgreSQL's, so the permissions are real. The gate refuses what
+//! Redshift refuses (`rules`, each with the AWS page that says so), translates what only Redshift has, and offers Redshift's
+//! system views (`catalog.sql`). It does not imitate sorting, distribution, external data or speed. If AWS documents a refusal
+//! without its code, the code is a guess.
 
 mod cursor;
 mod defaults;
@@ -169,7 +169,7 @@ impl Redshift {
         Redshift::shared_for(tls, u32::MAX).await
     }
 
-    /// The shared stand-in, replaced by a new one after so many uses, because its views list the privileges of all users.
+    /// The shared stand-in. After this many uses a new one replaces it, because its views list the privileges of all users.
     pub async fn shared_for(tls: Tls, uses: u32) -> io::Result<Arc<Redshift>> {
         static SHARED: Shared<Tls, Redshift> = Shared::new();
         SHARED.server(&tls, uses, async || Redshift::start(tls).await).await

@@ -20,8 +20,8 @@ impl<O: Eq + Hash + Clone, S> Shared<O, S> {
         Shared { servers: Mutex::new(None) }
     }
 
-    /// The server with these options. The first caller starts it while the others wait. After so many uses a new server replaces it;
-    /// the old one stops when its last user drops it.
+    /// The server with these options. The first caller starts it while the others wait. After this many uses a new server
+    /// replaces it; the old one stops when its last user drops it.
     pub(super) async fn server(
         &self,
         options: &O,

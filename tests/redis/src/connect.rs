@@ -1,4 +1,4 @@
-//! Logging in, and Redis's protocol: what is asked, what comes back, and what each way of failing means.
+//! The login, and Redis's protocol: commands, answers, and the meaning of each failure.
 
 use std::io;
 use std::time::Duration;
@@ -14,9 +14,9 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-/// None of our commands has work to do.
+/// The limit for an answer. All of our commands are quick.
 const ANSWER: Duration = Duration::from_secs(5);
-/// Longer than any answer to what we ask; a peer that sends more is no Redis.
+/// No answer to our commands is longer. A peer that sends more is not Redis.
 const LONGEST: u64 = 16 * 1024;
 
 /// An accepted login.
@@ -25,7 +25,7 @@ pub struct Session {
     place: String,
 }
 
-/// Logs in. Accepted means that the server wants the password, and took it.
+/// Logs in. The login is accepted if the server requires a password and accepts this one.
 pub async fn login(job: &Job<'_>, entrance: &Entrance<'_>) -> Result<Login<Session>> {
     let Entrance { server, username: user, password, .. } = *entrance;
     let Tls::Verified { roots } = &server.tls else {
@@ -51,7 +51,7 @@ pub async fn login(job: &Job<'_>, entrance: &Entrance<'_>) -> Result<Login<Sessi
 }
 
 impl Session {
-    /// A user with `nopass` is let in with any password, which proves nothing.
+    /// Checks that the user needs a password. Redis accepts any password for a user with `nopass`, which proves nothing.
     async fn wants_a_password(mut self, job: &Job<'_>, user: &str) -> Result<Session> {
         let answer = self.ask(job, &["ACL", "GETUSER", user]).await?;
         let words = answer.map_err(|words| {
@@ -65,7 +65,7 @@ impl Session {
         Ok(self)
     }
 
-    /// Sends a command, and waits for its answer: words, or the server's refusal.
+    /// Sends a command and waits for its answer: words, or the server's refusal.
     pub async fn ask(&mut self, job: &Job<'_>, command: &[&str]) -> Result<Result<Vec<String>, String>> {
         let what = format!("Redis at {} to answer {}", self.place, command[0]);
         let answer = job.deadline.within(ANSWER, what, self.exchange(command)).await?;
@@ -90,7 +90,7 @@ impl Session {
             match (kind, rest.parse::<i64>()) {
                 ("-", _) => return Ok(Err(rest.to_owned())),
                 ("+" | ":", _) => words.push(rest.to_owned()),
-                // Lists in lists come out flat, which is all that is needed here.
+                // Flattens lists in lists, which is enough here.
                 ("*", Ok(count @ 0..1000)) => expected += count,
                 ("$", Ok(-1)) => {}
                 ("$", Ok(length)) => words.push(self.bulk(length).await?),

@@ -1,5 +1,5 @@
-//! Rotates the password of a Redis ACL user, with two passwords valid at once. This is the example that docs/contributing.md
-//! walks through: complete enough to rotate a real server in the tests, and not deployed.
+//! Rotates the password of a Redis ACL user, with two passwords valid at once. docs/contributing.md walks through this example.
+//! It is complete enough to rotate a real server in the tests, and is not deployed.
 
 pub mod connect;
 
@@ -37,7 +37,7 @@ impl Dialect for Redis {
         port: 6379,
         database: None,
         strategies: &[Strategy::DualPassword],
-        username_limit: 128, // Redis has none; a longer one is a mistake
+        username_limit: 128, // Redis has no limit; a longer name is a mistake
         rules: Rules { lengths: 8..=128, length: 32, exclude: ":/@\"'\\", never: "", mixed: false },
     };
 
@@ -47,7 +47,7 @@ impl Dialect for Redis {
 
     fn identity(&self, _: &Session) {}
 
-    /// One command, so nobody ever sees a half of it; and AWSCURRENT's password is in it, so it can come late or twice.
+    /// A single command, so nobody sees half of the change. It includes AWSCURRENT's password, so it may come late or twice.
     async fn change(&self, change: &Change<'_, Redis>, mut writer: Writer) -> Result<()> {
         let (current, pending) = (&change.current.account, &change.pending.account);
         let user = &pending.username;
@@ -70,7 +70,7 @@ impl Dialect for Redis {
     }
 }
 
-/// What Redis keeps of a password, and takes in its place: the log of a server that logs commands shows no more.
+/// The hash that Redis stores, and accepts in place of the password. So a server that logs commands does not log the password.
 fn hash(password: &Secret) -> String {
     #[expect(clippy::disallowed_methods, reason = "exposes the password to the digest that Redis stores")]
     let digest = digest(&SHA256, password.expose().as_bytes());

@@ -21,7 +21,7 @@ use tokio::process::{Child, Command};
 
 const FIRST: &str = "f1rst-Kq8vZt2m";
 
-/// Redis with TLS and one user. Ends with its value.
+/// Redis with TLS and one user. It stops when this value is dropped.
 struct Redis {
     port: u16,
     authority: Authority,
@@ -37,7 +37,7 @@ struct Scene {
 }
 
 impl Redis {
-    /// `user` is what the server is told of the user, beside its name.
+    /// `user` is the rest of the user's line in the configuration.
     async fn start(user: &str) -> Redis {
         let folder = TempDir::new().unwrap();
         let authority = Authority::new();
@@ -45,7 +45,7 @@ impl Redis {
         identity.write(folder.path()).unwrap();
         std::fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
         let (_server, port) = loop {
-            // The port is free now; Redis cannot be given the socket itself, so another process may be faster.
+            // The port is free now. Another process may still take it first, because Redis cannot be given the socket itself.
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             match serve(folder.path(), port, user).await {
                 Ok(server) => break (server, port),
@@ -56,7 +56,7 @@ impl Redis {
         Redis { port, authority, identity, folder, _server }
     }
 
-    /// A world around a secret for the user, who reaches Redis by this port.
+    /// A world with a secret for the user. The function reaches Redis through this port.
     async fn world(&self, port: u16) -> World {
         let function = Function::new("rotate-redis", [env!("CARGO_BIN_EXE_rotate-redis")]);
         let secret = json!({
@@ -66,7 +66,7 @@ impl Redis {
         World::of(Options::default(), function, &secret).await.unwrap()
     }
 
-    /// Whether Redis's own client gets in with the password of this value.
+    /// Whether Redis's own client logs in with the password of this value.
     async fn accepts(&self, value: &Value) -> bool {
         let (port, ca) = (self.port.to_string(), self.folder.path().join("ca.pem"));
         let mut client = Command::new("redis-cli");
@@ -88,14 +88,14 @@ impl Scene {
     }
 }
 
-/// Starts Redis; if it ends before it is ready, what it printed.
+/// Starts Redis. If it ends before it is ready, returns its output.
 async fn serve(folder: &Path, port: u16, user: &str) -> Result<Child, String> {
     let config = format!(
         "port 0\ntls-port {port}\nbind 127.0.0.1\ntls-cert-file server.pem\ntls-key-file server.key\n\
          tls-ca-cert-file ca.pem\ntls-auth-clients no\nsave \"\"\nuser default off\nuser app on {user}\n"
     );
     std::fs::write(folder.join("redis.conf"), config).unwrap();
-    // Debian's package of tools has the server under the name of a check; which of the two it is, its name decides.
+    // Debian's package of tools has the server under the name of a check. The program decides by the name it is called by.
     let mut server = Command::new("redis-check-rdb");
     server.arg0("redis-server").arg("redis.conf").current_dir(folder);
     let mut server = server.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
@@ -148,8 +148,8 @@ async fn a_password_that_nobody_knows_is_told_as_one() {
     assert!(error.contains("LockedOut") && error.contains("WRONGPASS"), "{error}");
 }
 
-/// Redis has no lock, so between setSecret's last look at the labels and its command a whole other rotation can happen. Whoever writes
-/// a target without a lock says on its page what that costs.
+/// Redis has no lock, so a whole other rotation can run between setSecret's second look and its command. The page of a target
+/// without a lock has to say what can happen then.
 fn is_without_lock(case: &Case) -> bool {
     let last_look = Cut::Call { step: Step::SetSecret, number: 4, after: true };
     *case == Case { cut: last_look, aftermath: Aftermath::Overtaken }
@@ -159,7 +159,7 @@ fn is_without_lock(case: &Case) -> bool {
 async fn a_rotation_survives_a_cut_anywhere() {
     async fn stage() -> std::io::Result<Stage> {
         let redis = Arc::new(Redis::start(&format!("~* +@all >{FIRST}")).await);
-        // The proxy opens TLS, so that it can cut between two messages.
+        // The proxy decrypts TLS, so that it can cut between two messages.
         let proxy = Proxy::opening_tls(Protocol::Resp, "127.0.0.1", redis.port, &redis.identity).await?;
         let world = redis.world(proxy.port()).await;
         let accepts: sweep::Accepts = Arc::new(move |value: Value| {

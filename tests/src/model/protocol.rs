@@ -1,4 +1,4 @@
-//! A strategy with its protections: which versions log in, and what may never be.
+//! A strategy with its protections: which versions log in, and which states are forbidden.
 
 use std::fmt;
 
@@ -9,24 +9,24 @@ use super::state::{State, VERSIONS, Value, Version};
 pub enum Strategy {
     /// One user with one password, which it changes itself.
     SingleUser,
-    /// Two users with one password each; the one that is not current is changed.
+    /// Two users with one password each. A rotation changes the user that is not current.
     AlternatingUsers,
-    /// One user with two passwords; a change moves the first to the second place.
+    /// One user with two passwords. A change moves the first to the second place.
     DualPassword,
 }
 
-/// What keeps the promises; each is there because something breaks without it.
+/// A protection that keeps the promises. Without it, some promise breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protection {
     /// setSecret and finishSecret run one at a time.
     Lock,
-    /// Under the lock the labels are looked at again.
+    /// A step reads the labels again under the lock.
     SecondLook,
     /// finishSecret logs in as pending.
     FinishLogin,
-    /// And does so under the lock.
+    /// That login is made under the lock.
     LoginUnderLock,
-    /// With two passwords, AWSCURRENT is made the first before it is retained.
+    /// With two passwords, AWSCURRENT's is made the first before it is kept as the second.
     PrimaryFirst,
     /// The ladder ends with versions that have no label.
     Unlabelled,
@@ -34,14 +34,14 @@ pub enum Protection {
     UserCheck,
 }
 
-/// A promise that does not hold.
+/// A broken promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Broken {
     /// No stored version logs in.
     LockedOut,
     /// With an overlap strategy, AWSCURRENT does not log in.
     CurrentRefused,
-    /// Running the steps again, or dropping AWSPENDING and rotating anew, does not end well.
+    /// Running the steps again, or dropping AWSPENDING and starting a new rotation, does not succeed.
     NoConvergence,
 }
 
@@ -50,7 +50,7 @@ pub enum Broken {
 pub struct Protocol {
     /// The strategy.
     pub strategy: Strategy,
-    /// What is taken away.
+    /// The protection that is taken away.
     pub without: Option<Protection>,
 }
 
@@ -77,7 +77,7 @@ impl Protocol {
         VERSIONS.iter().any(|version| self.logs_in(state, *version))
     }
 
-    /// What must hold at every instant and does not.
+    /// The promise that must hold at every moment and is broken in this state.
     pub(super) fn broken_now(&self, state: &State) -> Option<Broken> {
         if !self.some_version_logs_in(state) {
             return Some(Broken::LockedOut);

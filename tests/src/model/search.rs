@@ -1,4 +1,4 @@
-//! Every history there is: breadth first, so that what is found is found with the shortest history that leads to it.
+//! Explores every history, breadth first, so that each failure is found with its shortest history.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -6,18 +6,17 @@ use std::fmt;
 use super::protocol::{Broken, Protocol};
 use super::state::{First, Fresh, Next, Running, STEPS, Second, State, Step, Value, Version};
 
-/// What a search came to.
+/// The result of a search.
 #[derive(Debug)]
 pub struct Outcome {
-    /// How many states there are.
+    /// The number of states.
     pub states: usize,
-    /// In how many of them only an operator helps, who drops a pending that was made for another current.
+    /// In how many states pending was made for another current version, so that only an operator helps, by dropping it.
     pub stale: usize,
-    /// What is broken, in how many states, and the shortest history of each.
+    /// The broken promises: each with the number of states, and its shortest history.
     pub broken: Vec<(Broken, usize, String)>,
 }
 
-/// One thing that happens.
 #[derive(Clone, Copy)]
 enum Move {
     Advance(usize, Running),
@@ -32,7 +31,7 @@ pub fn explore(protocol: Protocol) -> Outcome {
     let mut outcome = Outcome { states: 0, stale: 0, broken: Vec::new() };
     let mut reached = vec![(State::initial(), None)];
     let mut known = HashSet::from([State::initial()]);
-    // What is reached is appended, so that it is a queue and a family tree at once.
+    // New states are appended, so that the list is a queue and a family tree at once.
     let mut at = 0;
     while at < reached.len() {
         let state = reached[at].0;
@@ -101,7 +100,7 @@ impl Protocol {
         moves
     }
 
-    /// Whether the promises hold here, and, where nothing runs, whether what would happen next ends well.
+    /// Whether the promises hold in this state, and, if no step is running, whether the next rotation succeeds.
     fn verdict(&self, state: &State) -> Verdict {
         if let Some(broken) = self.broken_now(state) {
             return Verdict::Breaks(broken);
@@ -118,7 +117,7 @@ impl Protocol {
         if converges { Verdict::Holds { stale } } else { Verdict::Breaks(Broken::NoConvergence) }
     }
 
-    /// What the service does, alone and to the end: the four steps for the pending token, or for a new one.
+    /// Runs what the service would run next, to the end: the four steps for the pending token, or for a new one.
     fn settle(&self, mut state: State) -> (State, Version) {
         if state.may_rotate() {
             state = state.begun(Fresh);
@@ -135,7 +134,7 @@ impl Protocol {
 }
 
 impl State {
-    /// What RotateSecret does: an empty version, labelled AWSPENDING.
+    /// RotateSecret's effect: an empty version, labelled AWSPENDING.
     fn begun(mut self, token: Version) -> State {
         self.put(token, Value::Empty);
         self.pending = Some(token);

@@ -1,17 +1,17 @@
-//! Everything at one moment: versions, labels, passwords, the lock, and the steps that run.
+//! The whole state at one moment: versions, labels, passwords, the lock, and the running steps.
 
-/// A version of the secret. Its password is itself.
+/// A version of the secret. It is its own password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Version {
-    /// The one before the first rotation.
+    /// The previous version before the first rotation.
     Older,
-    /// The current one before the first rotation.
+    /// The current version before the first rotation.
     Old,
-    /// Made by the first rotation.
+    /// The version of the first rotation.
     First,
-    /// Made by the second.
+    /// The version of the second rotation.
     Second,
-    /// Made by a rotation after everything, to see that it goes through.
+    /// The version of a final rotation, which checks that rotations still succeed.
     Fresh,
 }
 
@@ -19,7 +19,7 @@ pub(super) use Version::{First, Fresh, Old, Older, Second};
 
 pub(super) const VERSIONS: [Version; 5] = [Older, Old, First, Second, Fresh];
 
-/// What a version holds; the user counts only where there are two.
+/// The value of a version. The user matters only for a strategy with two users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Value {
     Absent,
@@ -28,16 +28,17 @@ pub(super) enum Value {
     Alternate,
 }
 
-/// Everything at one moment.
+/// The whole state at one moment.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct State {
     pub(super) values: [Value; 5],
     pub(super) current: Version,
     pub(super) previous: Version,
     pub(super) pending: Option<Version>,
-    /// The passwords of the original and the alternate, or the first and second of one user, or one that never changes.
+    /// The passwords of the original and the alternate, or the first and second of one user. A single password uses only the
+    /// first place.
     pub(super) passwords: [Version; 2],
-    /// Which of the running steps holds the lock.
+    /// The running step that holds the lock.
     pub(super) lock: Option<usize>,
     pub(super) running: [Option<Running>; 2],
 }
@@ -68,7 +69,7 @@ impl State {
         self.running == [None, None]
     }
 
-    /// Whether a rotation may begin: AWSPENDING is nowhere, or on the current version.
+    /// Whether a rotation may begin: no version carries AWSPENDING, or the current one does.
     pub(super) fn may_rotate(&self) -> bool {
         self.pending.is_none_or(|pending| pending == self.current)
     }
@@ -77,7 +78,7 @@ impl State {
         version != self.current && version != self.previous && Some(version) != self.pending
     }
 
-    /// A step ends, well or not; its lock goes.
+    /// Ends a step, successful or not, and frees its lock.
     pub(super) fn end(&mut self, process: usize) {
         self.running[process] = None;
         if self.lock == Some(process) {
@@ -86,7 +87,6 @@ impl State {
     }
 }
 
-/// A step of a rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Step {
     Create,
@@ -97,32 +97,31 @@ pub(super) enum Step {
 
 pub(super) const STEPS: [Step; 4] = [Step::Create, Step::Set, Step::Test, Step::Finish];
 
-/// A step that runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Running {
     pub(super) token: Version,
     pub(super) step: Step,
     pub(super) next: Next,
-    /// What it saw under AWSCURRENT.
+    /// The version that it saw under AWSCURRENT.
     pub(super) seen: Option<Version>,
 }
 
-/// What it does next.
+/// A step's next effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Next {
-    /// Reads the labels, and whatever is read beside them.
+    /// Reads the labels and the values.
     Gate,
-    /// Puts the value, or looks for what logs in.
+    /// Puts the value, or looks for a version that logs in.
     Work,
     /// Waits for the lock.
     Lock,
-    /// Looks at the labels again.
+    /// Reads the labels again.
     Look,
-    /// Changes the password, or logs in a last time.
+    /// Changes the password, or logs in one last time.
     Act,
-    /// Changes it, keeping the one before.
+    /// Sets the new password and keeps the one before.
     Retain,
-    /// Moves AWSCURRENT, if it is where it was seen.
+    /// Moves AWSCURRENT, if it has not moved since the step saw it.
     Move,
 }
 

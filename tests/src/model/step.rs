@@ -3,7 +3,7 @@
 use super::protocol::{Protection, Protocol, Strategy};
 use super::state::{Next, Running, State, Step, VERSIONS, Value, Version};
 
-/// How a running step goes on after an effect.
+/// What follows an effect of a running step.
 enum Then {
     Ends,
     Goes(Next),
@@ -13,7 +13,7 @@ enum Then {
 use Then::{Ends, Goes, Waits};
 
 impl Protocol {
-    /// The state after a process's next effect; none while it waits for the lock.
+    /// The state after a process's next effect; `None` while it waits for the lock.
     pub(super) fn advance(&self, before: &State, process: usize) -> Option<State> {
         let mut state = *before;
         let mut running = before.running[process].expect("it runs");
@@ -41,7 +41,7 @@ impl Protocol {
                 if state.value(token) == Value::Empty {
                     let is_alternate = running.seen.map(|seen| state.value(seen)) == Some(Value::Alternate);
                     state.put(token, if is_alternate { Value::Original } else { Value::Alternate });
-                    state.pending = Some(token); // PutSecretValue labels what it puts
+                    state.pending = Some(token); // PutSecretValue labels its version
                 }
                 Ends
             }
@@ -106,7 +106,7 @@ impl Protocol {
     fn finish_secret(&self, state: &mut State, running: &mut Running) -> Then {
         let token = running.token;
         match running.next {
-            // A session, to hold the lock.
+            // The step needs a session to hold the lock.
             Next::Work if self.has(Protection::FinishLogin) && !self.logs_in(state, token) => Ends,
             Next::Work => Goes(Next::Lock),
             Next::Act => {

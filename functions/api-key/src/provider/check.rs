@@ -1,5 +1,5 @@
-//! From a file as it is written to a provider that can be used: what has to be there together, and what each template may
-//! use. Every problem has its line.
+//! Turns a provider file as written into a usable provider. Checks which keys need each other, and which variables each template
+//! may use. Every problem names its line.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub struct Problem {
     pub what: String,
 }
 
-/// Reads a provider file. `builtin` finds what `like` names.
+/// Reads a provider file. `builtin` finds the provider that `like` names.
 pub(super) fn read(text: &str, builtin: &dyn Fn(&str) -> Option<File>) -> Result<Provider, Problem> {
     let file = parse(text)?;
     let checker = Checker { text, file: &file };
@@ -32,7 +32,7 @@ pub(super) fn read(text: &str, builtin: &dyn Fn(&str) -> Option<File>) -> Result
     checker.provider(parent.as_ref())
 }
 
-/// Reads the words and types of a file, without looking at what they mean together.
+/// Checks the words and types of a file, but not how they fit together.
 pub(super) fn parse(text: &str) -> Result<File, Problem> {
     toml::from_str(text).map_err(|error| {
         let line = line(text, error.span().map_or(0, |span| span.start));
@@ -54,7 +54,7 @@ impl Checker<'_> {
         Problem { line: line(self.text, offset), what: what.into() }
     }
 
-    /// The place of something that the whole file lacks.
+    /// A problem of the whole file, at the line of its name.
     fn missing(&self, what: impl Into<String>) -> Problem {
         self.at(self.file.name.span().start, what)
     }
@@ -77,7 +77,7 @@ impl Checker<'_> {
         Ok(provider)
     }
 
-    /// The calls by name, each with whether it is this file's own.
+    /// The calls by name, each with whether this file has it itself.
     fn calls(&self, parent: Option<&File>) -> [(&'static str, Option<(Call, bool)>); 6] {
         let found = |part: fn(&Calls) -> &Option<Call>| {
             let own = part(&self.file.call).clone().map(|call| (call, true));
@@ -93,14 +93,14 @@ impl Checker<'_> {
         ]
     }
 
-    /// What this file says, and where it says nothing what its parent does.
+    /// Takes each part from this file, or from the parent if this file does not have it.
     fn merged(
         &self,
         parent: Option<&File>,
         calls: &[(&str, Option<(Call, bool)>)],
     ) -> Result<Provider, Problem> {
         let file = self.file;
-        // Other servers than the parent's have other sites than the parent's.
+        // A file with its own servers does not inherit the parent's sites.
         let of_sites = if file.servers.is_some() { None } else { parent };
         let sites = either(file, of_sites, |file| &file.sites).into_iter().flatten();
         let shape = either(file, parent, |file| &file.secret).cloned();
@@ -133,9 +133,9 @@ impl Checker<'_> {
         }
     }
 
-    /// What a single call needs, and what its templates may use.
+    /// Checks what one call needs, and which variables its templates may use.
     fn check_call(&self, kind: &str, call: &Call, own: bool, provider: &Provider) -> Result<(), Problem> {
-        // The line of something inherited is the line that inherits it.
+        // A problem in an inherited part gets the line of `like`.
         let like = self.file.like.as_ref().map_or(0, |like| like.span().start);
         let place = |offset: usize| if own { offset } else { like };
         let at = |offset: usize, what: String| self.at(place(offset), format!("[call.{kind}]: {what}"));
@@ -181,7 +181,7 @@ impl Checker<'_> {
         self.check_answer(kind, call, provider).map_err(|what| at(path, what))
     }
 
-    /// What a call needs to find in its answer, and which keys belong to other calls.
+    /// Checks what a call must find in its answer, and that it has no keys of other calls.
     fn check_answer(&self, kind: &str, call: &Call, provider: &Provider) -> Result<(), String> {
         let only: [(&str, &str, bool); 11] = [
             ("store", "issue", !call.store.is_empty()),
@@ -276,8 +276,8 @@ fn need(there: bool, what: &str) -> Result<(), String> {
     if there { Ok(()) } else { Err(what.to_owned()) }
 }
 
-/// What an issue call has to store: the key, and its id with it. An id that stayed behind would be the old key's, and the new
-/// key would pass for a leftover.
+/// Checks that an issue call stores the new key, and its id with it. Otherwise the stored id would stay the old key's, and the
+/// new key would look like a leftover.
 fn check_stored(call: &Call, shape: &Shape) -> Result<(), String> {
     let key = shape.key.get_ref();
     need(call.store.contains_key(key), "\"store\" has to say where the new key is")?;
@@ -295,8 +295,8 @@ fn check_stored(call: &Call, shape: &Shape) -> Result<(), String> {
     }
 }
 
-/// How a revoke call may name the key. Listed keys are ended on behalf of the version that acts, whose own key and fields are
-/// the last that should be meant; a label does where it is the key's name and nothing else finds a key.
+/// Checks how a revoke call names the key. The acting version revokes listed keys, so the call must not name that version's own
+/// key or fields. A label is allowed if it is the key's name and the listing cannot tell keys apart in any other way.
 fn check_named(call: &Call, provider: &Provider) -> Result<(), String> {
     let by_id = provider.uses(call, &Variable::Id);
     if let Some(list) = &provider.calls.list {
@@ -322,7 +322,7 @@ fn either<'a, T>(
     part(file).as_ref().or_else(|| part(parent?).as_ref())
 }
 
-/// Headers that make the message what it is; a second opinion on them is an attack.
+/// Headers that frame the message. A second value for one of them could smuggle a request.
 const FRAMING: &[&str] =
     &["host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect"];
 

@@ -1,4 +1,4 @@
-//! A provider as the rest of the function uses it: what `check` has made of a file.
+//! A provider as the rest of the function uses it: a checked provider file.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,11 +16,11 @@ pub struct Provider {
     pub overlap: bool,
     /// Which key is revoked.
     pub revoke: Revoke,
-    /// For how long a new key may still be refused.
+    /// How long after it was issued a new key may still be refused.
     pub ready_within: Duration,
     /// The servers, by name.
     pub servers: BTreeMap<String, Origin>,
-    /// Other servers, by site.
+    /// The servers of each site.
     pub sites: Sites,
     /// What the secret holds.
     pub secret: Shape,
@@ -36,7 +36,7 @@ pub struct Provider {
 pub type Sites = BTreeMap<String, BTreeMap<String, Origin>>;
 
 impl Provider {
-    /// What it does, in one line.
+    /// One line that says what the provider does.
     pub fn describe(&self) -> String {
         let made = match (&self.calls.issue, &self.calls.put) {
             (Some(_), _) => "the service makes the key",
@@ -60,13 +60,13 @@ impl Provider {
         format!("{}: {made}; {overlap}; {revoke}{found}", self.name)
     }
 
-    /// Every call there is.
+    /// Every call that the provider has.
     pub fn each_call(&self) -> impl Iterator<Item = &Call> {
         let Calls { issue, put, test, list, revoke, token } = &self.calls;
         [issue, put, test, list, revoke, token].into_iter().flatten()
     }
 
-    /// The server of a call, for secrets of a site.
+    /// The server of a call, for a secret with this site.
     pub fn server(&self, call: &Call, site: Option<&str>) -> Result<&Origin> {
         let name = call.server.as_ref().map_or("api", |name| name.get_ref().as_str());
         let servers = match site {
@@ -85,7 +85,7 @@ impl Provider {
         })
     }
 
-    /// Whether a call, or what authorises it, uses a variable.
+    /// Whether a call or its authorisation uses a variable.
     pub fn uses(&self, call: &Call, variable: &Variable) -> bool {
         let auth = call.auth.as_ref().and_then(|name| self.auth.get(name.get_ref()));
         let places = auth.into_iter().flat_map(Auth::templates);
@@ -94,7 +94,7 @@ impl Provider {
             .any(|used| used == variable)
     }
 
-    /// Whether a call logs in with the key's id as its user: then the id of an accepted key is its own.
+    /// Whether a call logs in with the key's id as the user. If it is accepted, the id is the key's.
     pub fn logs_in_by_id(&self, call: &Call) -> bool {
         let auth = call.auth.as_ref().and_then(|name| self.auth.get(name.get_ref()));
         let user = auth.and_then(|auth| Some(auth.basic.as_ref()?.user.get_ref().parts()));
@@ -104,7 +104,7 @@ impl Provider {
         }
     }
 
-    /// Whether the test of a key shows which one it is.
+    /// Whether the test of a key shows the key's id.
     pub fn proves_id(&self) -> bool {
         self.calls.test.as_ref().is_some_and(|test| test.id.is_some() || self.logs_in_by_id(test))
     }
@@ -114,14 +114,14 @@ impl Provider {
         self.calls.revoke.as_ref().is_some_and(|call| self.uses(call, &Variable::Id))
     }
 
-    /// Whether keys that belong to nobody any more can be found and revoked.
+    /// Whether the function can find and revoke keys that belong to no version any more.
     pub fn sweeps(&self) -> bool {
         let lists = self.calls.list.as_ref().is_some_and(|list| list.label.is_some());
         self.revoke == Revoke::Previous && lists && self.calls.revoke.is_some()
     }
 }
 
-/// Whether a text may name a provider: lower-case letters, digits and hyphens only, because the name becomes part of a path.
+/// Whether a text may name a provider: only lower-case letters, digits and hyphens, because the name becomes part of a path.
 pub(super) fn is_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 64

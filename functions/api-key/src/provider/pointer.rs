@@ -1,9 +1,9 @@
-//! Where in an answer something is: a JSON pointer (RFC 6901), or a header.
+//! A place in an answer: a JSON pointer (RFC 6901), or a header.
 
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_json::Value;
 
-/// A JSON pointer; the empty one is the whole answer.
+/// A JSON pointer. The empty pointer means the whole answer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pointer(String);
 
@@ -17,12 +17,12 @@ pub enum Source {
 }
 
 impl Pointer {
-    /// What stands there; null is nothing.
+    /// The value at this place. Null counts as no value.
     pub fn find<'a>(&self, value: &'a Value) -> Option<&'a Value> {
         value.pointer(&self.0).filter(|found| !found.is_null())
     }
 
-    /// What stands there as a text, which a number counts as too. The error names the place, never the value.
+    /// The value at this place as text; a number counts as text. The error names the place, never the value.
     pub fn text(&self, value: &Value) -> Result<Option<String>, String> {
         match self.find(value) {
             None => Ok(None),

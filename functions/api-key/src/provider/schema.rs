@@ -1,5 +1,5 @@
-//! A provider file as it is written: every key there is, and what it means. Unknown keys and wrong types are refused by the
-//! reader with their line; what only makes sense together is checked in `check`.
+//! A provider file as it is written: every key that it can have, and what the key means. The reader refuses unknown keys and
+//! wrong types, and names the line. `check` checks how the keys fit together.
 
 use std::collections::BTreeMap;
 
@@ -10,30 +10,30 @@ use toml::Spanned;
 use super::pointer::{Pointer, Source};
 use super::template::{Json, Template, Variable};
 
-/// A template, and where it stands.
+/// A template, and its position in the file.
 pub type Place = Spanned<Template>;
 
 /// The whole file.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct File {
-    /// The name; a secret asks for it with `"provider"`.
+    /// The provider's name. A secret names it as its `"provider"`.
     pub name: Spanned<String>,
-    /// A built-in provider whose tables hold wherever this file has none.
+    /// A built-in provider. Its tables apply wherever this file has none.
     pub like: Option<Spanned<String>>,
-    /// Whether the old key works until it is revoked; true unless said otherwise.
+    /// Whether the old key works until it is revoked; true by default.
     pub overlap: Option<bool>,
-    /// Which key is revoked: the previous one (by default), the current one before a new one is made, or never one.
+    /// Which key is revoked: the previous one (the default), the current one before a new one is made, or none.
     pub revoke: Option<Revoke>,
     /// For how many seconds a new key may still be refused.
     pub ready_within: Option<u8>,
-    /// The servers, by the names that calls use: `https://HOST` or `https://HOST:PORT`, to the letter.
+    /// The servers, by the names that calls use, written exactly as `https://HOST` or `https://HOST:PORT`.
     pub servers: Option<BTreeMap<String, Spanned<Origin>>>,
-    /// Other servers under the same names, for secrets that ask for a `"site"`.
+    /// Other servers under the same names, for secrets that name a `"site"`.
     pub sites: Option<BTreeMap<String, BTreeMap<String, Spanned<Origin>>>>,
     /// What the secret holds.
     pub secret: Option<Shape>,
-    /// How keys are made, where the service does not make them.
+    /// How the function makes keys, if the service does not make them.
     pub make: Option<Make>,
     /// How calls are authorised.
     pub auth: Option<BTreeMap<String, Auth>>,
@@ -42,15 +42,15 @@ pub struct File {
     pub call: Calls,
 }
 
-/// Which key goes.
+/// Which key is revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Revoke {
-    /// The one that AWSPREVIOUS holds, before the labels move.
+    /// The key of AWSPREVIOUS, before the labels move.
     Previous,
-    /// The one that AWSCURRENT holds, before a new one is made: for services that allow one key.
+    /// The key of AWSCURRENT, before a new one is made: for services that allow one key.
     Current,
-    /// None: keys run out, or are not the service's to revoke.
+    /// No key: keys expire, or the service cannot revoke them.
     Never,
 }
 
@@ -60,7 +60,7 @@ pub enum Revoke {
 pub struct Shape {
     /// The field with the key.
     pub key: Spanned<String>,
-    /// The field in which the service's name for the key is kept.
+    /// The field that keeps the service's id of the key.
     pub id: Option<String>,
     /// Fields that templates use and anyone may see.
     #[serde(default)]
@@ -68,7 +68,7 @@ pub struct Shape {
     /// Fields that templates use and nobody may see.
     #[serde(default)]
     pub hidden: Vec<String>,
-    /// Fields of the admin secret; of the secret itself where it names no admin.
+    /// Fields of the admin secret, or of the secret itself if that names no admin.
     #[serde(default)]
     pub admin: Vec<String>,
 }
@@ -89,9 +89,9 @@ impl Shape {
 #[derive(Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Make {
-    /// How long it is.
+    /// The key's length in characters.
     pub length: usize,
-    /// Whether it may have more than letters and digits.
+    /// Whether it may have other characters than letters and digits.
     #[serde(default)]
     pub punctuation: bool,
 }
@@ -124,7 +124,7 @@ pub struct Basic {
     pub password: Place,
 }
 
-/// The calls, by what they are for.
+/// The calls, one for each purpose.
 #[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calls {
@@ -132,17 +132,17 @@ pub struct Calls {
     pub issue: Option<Call>,
     /// Makes the service accept a key that was made here.
     pub put: Option<Call>,
-    /// Whether a key is accepted.
+    /// Tests whether the service accepts a key.
     pub test: Option<Call>,
-    /// The keys that there are.
+    /// Lists the keys at the service.
     pub list: Option<Call>,
-    /// Ends a key.
+    /// Revokes a key.
     pub revoke: Option<Call>,
-    /// Gets the token that `{{access}}` stands for, or opens what the calls with `after = "token"` need.
+    /// Gets the token that `{{access}}` stands for, or opens the session that calls with `after = "token"` need.
     pub token: Option<Call>,
 }
 
-/// A call that another one needs.
+/// A call that another call needs first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum After {
@@ -150,94 +150,94 @@ pub enum After {
     Token,
 }
 
-/// One HTTP request, and what its answer means. Which keys go with which call is checked in `check`.
+/// One HTTP request, and what its answer means. `check` checks which keys go with which call.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Call {
-    /// Which server; "api" unless said otherwise.
+    /// The server's name; "api" by default.
     pub server: Option<Spanned<String>>,
-    /// GET, POST, PUT, PATCH or DELETE; GET unless said otherwise.
+    /// GET, POST, PUT, PATCH or DELETE; GET by default.
     #[serde(default, deserialize_with = "method")]
     pub method: http::Method,
-    /// The path, beginning with a slash. Values are escaped as one segment each.
+    /// The path, beginning with a slash. Each value is escaped as one segment.
     pub path: Place,
-    /// The query. A pair whose value comes out empty is left away.
+    /// The query. A pair with an empty value is left out.
     #[serde(default)]
     pub query: BTreeMap<String, Place>,
-    /// Further headers.
+    /// More headers.
     #[serde(default)]
     pub headers: BTreeMap<String, Place>,
-    /// The name of an `[auth.NAME]`.
+    /// The name of an `[auth.NAME]` table.
     pub auth: Option<Spanned<String>>,
-    /// A call that has to be carried out right before, though this one does not use `{{access}}`: where a service asks for a
-    /// password again.
+    /// A call to make right before this one, even if this call does not use `{{access}}`: for services that ask for a password
+    /// again.
     pub after: Option<After>,
     /// A JSON body.
     pub json: Option<Spanned<Json>>,
     /// A form body.
     pub form: Option<BTreeMap<String, Place>>,
-    /// The statuses that mean yes; 200 to 299 unless said otherwise.
+    /// The statuses that mean success; 200 to 299 by default.
     pub success: Option<Vec<u16>>,
-    /// The statuses that mean that the key is refused; 401 unless said otherwise.
+    /// The statuses that mean that the key is refused; 401 by default.
     pub rejected: Option<Vec<u16>>,
-    /// The statuses that mean that the key is gone already; 404 and 410 unless said otherwise.
+    /// The statuses that mean that the key is gone already; 404 and 410 by default.
     pub gone: Option<Vec<u16>>,
-    /// revoke: what stands in the answer of a yes if the key is gone already, for services that say so there.
+    /// revoke: values in a successful answer that mean that the key was gone already.
     #[serde(default)]
     pub gone_if: BTreeMap<Pointer, serde_json::Value>,
-    /// Further statuses that mean: later, and nothing was done. 429 always does.
+    /// More statuses that mean: try later, nothing was done. 429 always means that.
     #[serde(default)]
     pub later: Vec<u16>,
-    /// Whether the call may be repeated when its outcome is not known; GET, PUT, DELETE and calls with
-    /// `{{idempotency}}` may unless said otherwise.
+    /// Whether the call may be repeated if its outcome is unknown. By default GET, PUT, DELETE and calls with `{{idempotency}}`
+    /// may.
     pub repeat: Option<bool>,
-    /// What has to stand in the answer of a yes, such as `"/valid" = true`.
+    /// Values that a successful answer must have, such as `"/valid" = true`.
     #[serde(default)]
     pub expect: BTreeMap<Pointer, serde_json::Value>,
-    /// If there is something here, the answer is a no, whatever its status; one place, or a list of them.
+    /// If the answer has a value here, the call has failed, whatever the status. One place, or a list of places.
     #[serde(default, deserialize_with = "places")]
     pub failure: Vec<Pointer>,
-    /// Where a no gives its reason; one place, or a list of which the first counts that is there.
+    /// The place of a failure's reason. In a list of places, the first that has a value counts.
     #[serde(default, deserialize_with = "places")]
     pub reason: Vec<Pointer>,
-    /// issue: the fields of the secret, and where in the answer they are.
+    /// issue: the fields of the secret to store, and the place of each in the answer.
     #[serde(default)]
     pub store: BTreeMap<String, Spanned<Source>>,
-    /// issue: those of them that may be missing; then the field keeps its value.
+    /// issue: the fields in `store` that may be missing. A missing field keeps its value.
     #[serde(default)]
     pub optional: Vec<String>,
-    /// list: where the keys are.
+    /// list: the place of the list of keys.
     pub entries: Option<Pointer>,
-    /// list: in a key, its id. test: the id of the key that was accepted.
+    /// list: the place of the id in a key. test: the place of the id of the accepted key.
     pub id: Option<Pointer>,
-    /// list: in a key, its name.
+    /// list: the place of the name in a key.
     pub label: Option<Pointer>,
-    /// list: in a key, its value, where the service shows that.
+    /// list: the place of the value in a key, if the service shows it.
     pub key: Option<Pointer>,
-    /// list: in a key, when it was made: RFC 3339, or seconds since 1970.
+    /// list: the place of the creation time in a key: RFC 3339, or seconds since 1970.
     pub created: Option<Pointer>,
-    /// list: the number of the first page; 1 unless said otherwise. Numbered pages are read until one has nothing new.
+    /// list: the number of the first page; 1 by default. Numbered pages are read until a page has nothing new.
     pub first_page: Option<u32>,
-    /// list: where the answer says how to go on; nothing there means the end.
+    /// list: the place of the next page's cursor or URL. No value there means the end.
     pub next: Option<Pointer>,
-    /// list: what `next` shows is a URL, and this is the parameter to take from it.
+    /// list: `next` holds a URL, and the cursor is this parameter of it.
     pub next_param: Option<String>,
-    /// list: where the answer says whether there is more.
+    /// list: the place of the flag that says whether there are more pages.
     pub more: Option<Pointer>,
-    /// token: where the token is.
+    /// token: the place of the token.
     pub token: Option<Pointer>,
-    /// test: whether testSecret also shows that a made-up key is refused; true unless said otherwise.
+    /// test: whether testSecret also checks that the service refuses a made-up key; true by default.
     pub control: Option<bool>,
 }
 
 impl Call {
-    /// Every template, and where it stands.
+    /// Every template of the call except the JSON body's, with its position in the file.
     pub fn templates(&self) -> Vec<&Place> {
         let maps = [&self.query, &self.headers].into_iter().chain(self.form.as_ref());
         std::iter::once(&self.path).chain(maps.flat_map(BTreeMap::values)).collect()
     }
 
-    /// Whether it may be repeated when its outcome is not known.
+    /// Whether the call may be repeated if its outcome is unknown.
     pub fn repeatable(&self) -> bool {
         let same_outcome = self.method != http::Method::POST && self.method != http::Method::PATCH;
         self.repeat.unwrap_or(same_outcome || self.is_idempotent())
@@ -248,17 +248,17 @@ impl Call {
         self.variables().any(|variable| *variable == Variable::Idempotency)
     }
 
-    /// Every variable in it; not those of what authorises it.
+    /// Every variable in the call, without those of its authorisation.
     pub fn variables(&self) -> impl Iterator<Item = &Variable> {
         let texts = self.templates().into_iter().flat_map(|place| place.get_ref().variables());
         texts.chain(self.json.iter().flat_map(|json| json.get_ref().variables()))
     }
 }
 
-/// A server: scheme, host and port, as the file gives them.
+/// A server: scheme, host and port, as the file writes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// Whether TLS is spoken; where not, only to this machine itself.
+    /// Whether the server speaks TLS. A server without TLS must be on this machine.
     pub https: bool,
     /// The host's name or address.
     pub host: String,
@@ -267,7 +267,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// As a `Host` header has it.
+    /// The server as a `Host` header names it.
     pub fn authority(&self) -> String {
         let standard = if self.https { 443 } else { 80 };
         if self.port == standard { self.host.clone() } else { format!("{}:{}", self.host, self.port) }

@@ -1,29 +1,29 @@
-//! Texts with variables, as provider files write them: `/keys/{{id}}`. What a variable means is known when the file is read;
-//! its value is asked for when a request is made, and escaped for the place it goes to (`statement`).
+//! Texts with variables, as provider files write them: `/keys/{{id}}`. The variable is identified when the file is read. Its
+//! value is looked up when a request is made, and `statement` escapes it for its place.
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-/// What can stand between the braces.
+/// The names that can stand between the braces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Variable {
     /// `key`: the key of the version that the call is made for.
     Key,
     /// `secret.NAME`: a field of that version.
     Secret(String),
-    /// `admin.NAME`: a field of the admin secret; of the secret itself where it names none.
+    /// `admin.NAME`: a field of the admin secret, or of the secret itself if that names no admin.
     Admin(String),
     /// `access`: the access token that the call `token` gets.
     Access,
-    /// `id`: the key to be revoked, as the service names it.
+    /// `id`: the service's id of the key to be revoked.
     Id,
-    /// `label`: the name under which a version's key lives at the service.
+    /// `label`: the name that a version's key has at the service.
     Label,
-    /// `prefix`: what the labels of all keys of this secret begin with.
+    /// `prefix`: the text with which the labels of all keys of this secret begin.
     Prefix,
-    /// `token`: the version that is being made.
+    /// `token`: the id of the version that this rotation makes.
     Token,
-    /// `idempotency`: the same for every try of one rotation, and for no other.
+    /// `idempotency`: the same for every try of one rotation, and different for every other.
     Idempotency,
     /// `account`: the AWS account of the secret.
     Account,
@@ -31,20 +31,20 @@ pub enum Variable {
     Time(u32),
     /// `date` and `date+DAYS`: the same, without the hours.
     Date(u32),
-    /// `page`: the number of the page that is listed.
+    /// `page`: the number of the page to list.
     Page,
-    /// `cursor`: where the listing goes on; empty at first.
+    /// `cursor`: the place where the next page begins; empty for the first page.
     Cursor,
 }
 
 /// How a value is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// As a text.
+    /// As text.
     Text,
-    /// `|number`: as a JSON number, whatever the secret has.
+    /// `|number`: as a JSON number, even if the secret stores it as text.
     Number,
-    /// `|json`: as it stands in the secret, lists and objects included.
+    /// `|json`: with its type in the secret, lists and objects included.
     Json,
 }
 
@@ -52,17 +52,17 @@ pub enum Form {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template(Vec<Part>);
 
-/// A stretch of a template.
+/// A piece of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// Itself.
+    /// Text that is copied as it is.
     Text(String),
-    /// A value.
+    /// A variable and its form.
     Variable(Variable, Form),
 }
 
 impl Template {
-    /// Reads a template; the error says what is wrong with it.
+    /// Reads a template. The error says what is wrong with it.
     pub fn parse(text: &str) -> Result<Template, String> {
         let mut parts = Vec::new();
         let mut rest = text;
@@ -86,12 +86,12 @@ impl Template {
         Ok(Template(parts))
     }
 
-    /// What it is made of.
+    /// The pieces of the template.
     pub fn parts(&self) -> &[Part] {
         &self.0
     }
 
-    /// The variables in it.
+    /// The variables in the template.
     pub fn variables(&self) -> impl Iterator<Item = &Variable> {
         self.0.iter().filter_map(|part| match part {
             Part::Variable(variable, _) => Some(variable),
@@ -99,7 +99,7 @@ impl Template {
         })
     }
 
-    /// Whether it is a text and nothing else can come of it.
+    /// Whether the template always gives text, because it has no `|number` and no `|json`.
     pub fn is_text(&self) -> bool {
         !self.0.iter().any(|part| matches!(part, Part::Variable(_, Form::Number | Form::Json)))
     }
@@ -152,10 +152,10 @@ impl<'de> Deserialize<'de> for Template {
     }
 }
 
-/// A JSON value with templates for its texts. Keys are as they are written.
+/// A JSON value whose texts are templates. Names of fields are copied as they are.
 #[derive(Clone, Debug)]
 pub enum Json {
-    /// A text, or what `|number` and `|json` make of it.
+    /// A text, or the value that `|number` or `|json` makes of it.
     Template(Template),
     /// An object, in the order of its keys.
     Object(Vec<(String, Json)>),
@@ -166,7 +166,7 @@ pub enum Json {
 }
 
 impl Json {
-    /// Every variable in it.
+    /// Every variable in the value.
     pub fn variables(&self) -> Vec<&Variable> {
         match self {
             Json::Template(template) => template.variables().collect(),

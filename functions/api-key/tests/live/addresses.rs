@@ -1,4 +1,4 @@
-//! Where the function goes, and where it does not.
+//! The addresses that the function calls, and those that it refuses.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Answers that no service should give: each has its clear error, nothing secret in it, and the rotation goes on afterwards.
+//! Answers that no service should give. Each causes a clear error without any secret in it, and the rotation can continue
+//! afterwards.
 
 use http::Method;
 use serde_json::json;
@@ -12,7 +13,7 @@ use super::{builtin, graphql_dialect};
 const POST: Method = Method::POST;
 const GET: Method = Method::GET;
 
-/// One answer goes wrong; then the same token goes through, and nothing is left behind.
+/// Breaks one answer and expects an error. Then the same token succeeds, and no key is left over.
 async fn check(method: Method, path: &'static str, fault: Fault, expected: &[&str]) {
     let scene = Scene::plain().await;
     let shown = format!("{fault:?}").chars().take(80).collect::<String>();
@@ -98,7 +99,7 @@ async fn a_list_that_never_ends_is_given_up() {
     assert!(error.contains("ServerRefused") && error.contains("more than 100 pages"), "{error}");
 }
 
-/// It has never heard of pages, and answers each with the same list.
+/// The service does not know pages, and answers each number with the same list.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_without_pages_ends_with_the_first() {
     let scene = Scene::new(Setting {
@@ -123,7 +124,7 @@ async fn a_list_without_pages_ends_with_the_first() {
     assert_eq!(scene.issuer.count(&Method::DELETE, "/keys"), 2, "a key was revoked twice");
 }
 
-/// A page with fewer keys than were asked for is not the last one where the service has a limit of its own.
+/// The service limits its pages itself, so a page with fewer keys than requested is not the last one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_is_read_to_its_end_whatever_the_size_of_its_pages() {
     let scene = Scene::new(Setting {
@@ -149,7 +150,7 @@ async fn a_list_is_read_to_its_end_whatever_the_size_of_its_pages() {
     assert_eq!(scene.issuer.live(), expected, "what a lost answer left is on the second page");
 }
 
-/// GraphQL answers HTTP 200 with its errors at the top when it does nothing at all, and inside when it did something else.
+/// GraphQL answers HTTP 200 even with errors: at the top if it did nothing, inside if it did something else.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_beside_a_200_is_a_no() {
     fn stubborn(store: &mut Store, asked: &Asked) -> Reply {
@@ -171,12 +172,12 @@ async fn an_error_beside_a_200_is_a_no() {
         assert!(error.contains("refused [call.revoke] in its answer: not allowed today"), "{error}");
         scene.issuer.store().notes.clear();
         scene.world.steps(&token).await.unwrap();
-        // And the first key, made by hand, which nothing proves.
+        // Also the first key, made by hand: nothing proves whose it is.
         assert_eq!(scene.issuer.live().len(), 3);
     }
 }
 
-/// The service repeats what it was sent, and a key that nobody knew before.
+/// The service repeats the request, and a key that nobody knew before.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_echo_is_not_repeated() {
     let scene = Scene::new(Setting {

@@ -1,4 +1,4 @@
-//! A secret that somebody else has written: it revokes no key but its own, and reaches no host but the provider's.
+//! A secret that somebody else has written. It can revoke no key but its own, and reach no host but the provider's.
 
 use http::Method;
 use serde_json::json;
@@ -8,7 +8,7 @@ use super::issuer::{Asked, Issuer, Reply, Store};
 use super::plain_dialect;
 use super::scene::{Scene, Setting, admin};
 
-/// A key id that is not ours, in every version that will be revoked.
+/// Every version that will be revoked names the id of somebody else's key.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_foreign_id_revokes_nothing() {
     let scene = Scene::plain().await;
@@ -59,7 +59,7 @@ async fn a_foreign_id_revokes_nothing_where_only_labels_prove() {
     assert!(scene.issuer.store().of(&victim.value).is_some(), "the victim's key was revoked");
 }
 
-/// The access token is the very key of whoever logs in.
+/// The access token is the key with which the caller logs in.
 fn behind_a_login(store: &mut Store, asked: &Asked) -> Reply {
     if asked.path == "/token" {
         let (user, password) = asked.basic();
@@ -109,7 +109,7 @@ path = "/keys/{{id}}"
 auth = "access"
 "#;
 
-/// What a test says of itself is the key's only if the key has made it: the admin's own id would be revoked for it.
+/// The id in a test's answer is the key's only if the key itself made the call. Otherwise the admin's own key would be revoked.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_tested_as_itself_and_never_as_the_admin() {
     let issuer = Issuer::start(behind_a_login).await;
@@ -130,7 +130,7 @@ async fn a_key_is_tested_as_itself_and_never_as_the_admin() {
     assert_eq!(scene.issuer.live(), expected);
 }
 
-/// AWSPREVIOUS claims to hold the key that AWSCURRENT holds.
+/// AWSPREVIOUS claims to hold AWSCURRENT's key.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_current_key_survives_a_previous_version_that_claims_it() {
     let scene = Scene::plain().await;

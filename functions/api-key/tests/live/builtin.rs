@@ -11,7 +11,7 @@ use super::dialect::{self, ADMIN, APPLICATION};
 use super::graphql_dialect;
 use super::scene::{Setting, admin};
 
-/// Makes a test of each provider whose old key works on, from a function that takes its name.
+/// Makes a test of each provider whose old key keeps working, from a function that takes the provider's name.
 macro_rules! each_overlapping_provider {
     ($check:path) => {
         super::builtin::each_overlapping_provider! { $check;
@@ -35,7 +35,7 @@ macro_rules! each_overlapping_provider {
 }
 pub(crate) use each_overlapping_provider;
 
-/// The built-in providers whose old keys work until they are revoked, by their files; `random` has nobody who would know.
+/// The built-in providers whose old keys work until they are revoked. `random` is left out, because no service accepts its keys.
 pub(crate) fn overlapping() -> Vec<&'static str> {
     let overlaps = |text: &str| {
         let provider = Provider::read(text).unwrap();
@@ -124,12 +124,12 @@ pub(crate) fn setting(name: &str) -> Setting<'static> {
     }
 }
 
-/// Whether the first key, made by hand, cannot be proven to be the secret's, and is left alone.
+/// Whether nothing proves that the first key, made by hand, is the secret's. Then the function leaves it alone.
 pub(crate) fn leaves_the_first_key(name: &str) -> bool {
     ["datadog", "newrelic", "openai", "sendgrid"].contains(&name)
 }
 
-/// What a consumer of a secret asks the service: whether it is let in.
+/// Calls the service as a consumer does. Returns whether it accepts the key.
 pub(crate) async fn consume(name: &str, secret: &Value, port: u16) -> std::io::Result<bool> {
     let text = |field: &str| secret[field].as_str().unwrap_or_default().to_owned();
     let bearer = |field: &str| ("authorization", format!("Bearer {}", text(field)));

@@ -1,5 +1,5 @@
-//! Clients that use AWSCURRENT in a loop, each with a copy as old as caches keep it, are never refused: with any built-in
-//! provider whose old key works on. With the others, exactly the promised exception.
+//! Clients that use AWSCURRENT in a loop, with copies as old as caches keep them. With every built-in provider whose old key
+//! keeps working, none is refused. With the others, exactly the documented exception happens.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::scene::Scene;
 use super::{builtin, oauth, own_keys};
 
-/// Sends clients to a service with what a secret holds.
+/// Starts clients that use a secret's keys at a service.
 fn clients(scene: &Scene, name: &'static str) -> Clients {
     let port = scene.issuer.port;
     let habits = Habits { clients: 4, cache: Duration::from_millis(100), pause: Duration::from_millis(5) };
@@ -21,7 +21,7 @@ fn clients(scene: &Scene, name: &'static str) -> Clients {
     Clients::start(&scene.world.lab.secrets(), &scene.world.secret, habits, Arc::new(login))
 }
 
-/// Rotates so often, with time for every client to use every version.
+/// Rotates this many times, with time for every client to use every version.
 async fn rotations(scene: &Scene, clients: &Clients, count: usize) {
     for _ in 0..count {
         scene.world.rotate().await.unwrap();
@@ -37,7 +37,7 @@ fn nobody_was_refused(tally: &Tally, versions: usize) {
 
 async fn nobody_is_refused(name: &'static str) {
     let scene = Scene::new(builtin::setting(name)).await;
-    // The service takes its time, so that logins fall into every moment of a rotation.
+    // The service is slow, so that logins happen at every moment of a rotation.
     scene.issuer.latency(Duration::from_millis(10));
     let clients = clients(&scene, name);
     rotations(&scene, &clients, 3).await;
@@ -46,8 +46,8 @@ async fn nobody_is_refused(name: &'static str) {
 
 builtin::each_overlapping_provider!(nobody_is_refused);
 
-/// An access token runs out by itself and nobody ends it earlier, so its clients are not refused either; what is outside the
-/// promise is the grant (see `sweep`).
+/// An access token expires by itself, and nobody revokes it earlier, so its clients are not refused either. The promise does not
+/// cover the grant (see `sweep`).
 #[tokio::test(flavor = "multi_thread")]
 async fn access_tokens_work_until_they_run_out() {
     let scene = oauth::scene(oauth::strict).await;
@@ -56,7 +56,7 @@ async fn access_tokens_work_until_they_run_out() {
     nobody_was_refused(&clients.stop().await, 4);
 }
 
-/// Where a service allows one key, clients are refused from createSecret to finishSecret, and at no other time.
+/// If a service allows one key, clients are refused from createSecret to finishSecret, and at no other time.
 #[tokio::test(flavor = "multi_thread")]
 async fn where_one_key_is_allowed_clients_are_refused_from_create_secret_to_finish_secret() {
     let scene = own_keys::one_key_scene().await;

@@ -1,4 +1,4 @@
-//! How the services speak, by their documentation (the pages are named in providers/*.toml).
+//! The services' protocols, as their documentation describes them (providers/*.toml name the pages).
 
 use http::Method;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::issuer::{Asked, Key, Reply, Store};
 
 /// The admin's key at every service.
 pub(crate) const ADMIN: &str = "admin-key-0123456789abcdef";
-/// Datadog's second one.
+/// The second key of Datadog's admin.
 pub(crate) const APPLICATION: &str = "application-key-0123456789";
 
 pub(super) fn page<'a>(
@@ -188,7 +188,7 @@ pub(crate) fn confluent(store: &mut Store, asked: &Asked) -> Reply {
         (&Method::GET, ["iam", "v2", "api-keys"])
             if asked.query.get("spec.owner").is_some_and(|owner| owner == "sa-1") =>
         {
-            // Two a page, so that the listing has to go on.
+            // Two keys on a page, so that the listing has several pages.
             let from: usize = asked
                 .query
                 .get("page_token")
@@ -282,7 +282,7 @@ pub(crate) fn fastly(store: &mut Store, asked: &Asked) -> Reply {
             store.notes.insert("sudo".into(), String::new());
             Reply::json(200, json!({"expiry_time": stamp_in(300)}))
         }
-        // A new token is made in sudo mode only.
+        // Only in sudo mode a new token can be made.
         (&Method::POST, ["automation-tokens"]) if !store.notes.contains_key("sudo") => refused(),
         (&Method::POST, ["automation-tokens"])
             if asked.json["services"].is_array() && asked.json["role"] == "engineer" =>

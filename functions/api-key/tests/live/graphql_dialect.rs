@@ -1,4 +1,4 @@
-//! How New Relic speaks: GraphQL, which answers HTTP 200 whatever comes of it, and is strict about the types of variables.
+//! New Relic's protocol: GraphQL, which answers HTTP 200 even for failures, and is strict about the types of variables.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ pub(crate) fn newrelic(store: &mut Store, asked: &Asked) -> Reply {
         return error(401, json!({"errors": [{"message": "Invalid API key"}]}));
     }
     let (query, variables) = (asked.json["query"].as_str().unwrap_or_default(), &asked.json["variables"]);
-    // The types by which the schema knows its inputs; a query that declares others is refused, as GraphQL demands.
+    // The schema's types for inputs. A query that declares other types is refused, as GraphQL demands.
     if query.contains("apiAccessCreateKeys(keys: $keys)") && query.contains("$keys: ApiAccessCreateInput!") {
         let wanted = &variables["keys"]["user"][0];
         if wanted["accountId"] != 1 || wanted["userId"] != 2 {

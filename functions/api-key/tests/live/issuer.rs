@@ -1,5 +1,5 @@
-//! A service that issues keys: a real HTTP server with a list of keys behind it. How it speaks is a dialect's affair; how it
-//! fails is set by the test.
+//! A service that issues keys: a real HTTP server with a list of keys. A dialect decides how it speaks, and the test how it
+//! fails.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-/// What a request says, taken apart.
+/// A parsed request.
 pub(crate) struct Asked {
     pub(crate) method: Method,
     pub(crate) path: String,
@@ -33,7 +33,7 @@ impl Asked {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// The token behind `Authorization: Bearer`.
+    /// The token after `Authorization: Bearer`.
     pub(crate) fn bearer(&self) -> &str {
         self.header("authorization").strip_prefix("Bearer ").unwrap_or_default()
     }
@@ -48,13 +48,11 @@ impl Asked {
             .unwrap_or_default()
     }
 
-    /// The segments of the path.
     pub(crate) fn segments(&self) -> Vec<&str> {
         self.path.split('/').skip(1).collect()
     }
 }
 
-/// An answer.
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
@@ -71,7 +69,6 @@ impl Reply {
     }
 }
 
-/// A key of the service.
 #[derive(Clone, Debug)]
 pub(crate) struct Key {
     pub(crate) id: String,
@@ -80,42 +77,42 @@ pub(crate) struct Key {
     pub(crate) created: u64,
 }
 
-/// What goes wrong with one request.
+/// A fault of one request.
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {
-    /// This status and these headers instead of an answer, and nothing is done.
+    /// Answers with this status and these headers, and does nothing.
     Status(u16, Vec<(&'static str, String)>),
-    /// It is done, and the connection breaks.
+    /// Carries out the request, and breaks the connection.
     LoseAnswer,
-    /// It waits first.
+    /// Waits before it carries out the request.
     Delay(Duration),
-    /// It is done, and the answer is this.
+    /// Carries out the request, and answers this.
     Instead(u16, Vec<(&'static str, String)>, Vec<u8>),
-    /// It is done, and the answer is held back until the test lets it go.
+    /// Carries out the request, and holds back the answer until the test releases it.
     Hold(Arc<Held>),
-    /// It is done; the head of the answer comes, and its body drips for ever.
+    /// Carries out the request, and sends the head of the answer. The body drips for ever.
     Drip,
 }
 
 /// An answer that is held back.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
-    /// The answer is there.
+    /// Signals that the answer is ready.
     pub(crate) reached: Notify,
-    /// It may go.
+    /// Lets the answer go.
     pub(crate) release: Notify,
 }
 
-/// Everything the service knows.
+/// The service's state.
 #[derive(Default)]
 pub(crate) struct Store {
     /// The keys that work.
     pub(crate) keys: Vec<Key>,
-    /// Access tokens by what they were given for; refresh tokens; whatever a dialect keeps.
+    /// Access tokens by purpose, refresh tokens, and other state of a dialect.
     pub(crate) notes: BTreeMap<String, String>,
     /// Every request: method, path and the status of its answer.
     pub(crate) log: Vec<(Method, String, u16)>,
-    /// The keys that were ever revoked.
+    /// The ids of all keys that were revoked.
     pub(crate) revoked: Vec<String>,
     faults: Vec<(Method, &'static str, Fault)>,
     made: u64,
@@ -123,11 +120,10 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Makes a key.
     pub(crate) fn issue(&mut self, form: &str, name: &str) -> Key {
         self.made += 1;
         let random = format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
-        // Nothing of the value: ids are logged.
+        // Without any of the value, because ids are logged.
         let id = format!("id{}{:012x}", self.made, rand::random::<u64>() >> 16);
         let value = form.replace("{id}", &id).replace("{random}", &random);
         let created = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
@@ -141,7 +137,7 @@ impl Store {
         self.keys.iter().find(|key| key.value == value)
     }
 
-    /// Ends a key; whether there was one.
+    /// Revokes a key. Returns whether it existed.
     pub(crate) fn revoke(&mut self, id: &str) -> bool {
         let before = self.keys.len();
         self.keys.retain(|key| key.id != id);
@@ -153,10 +149,10 @@ impl Store {
     }
 }
 
-/// How a service speaks.
+/// How a service answers.
 pub(crate) type Dialect = fn(&mut Store, &Asked) -> Reply;
 
-/// A running service. Dropped, it closes every connection.
+/// A running service. When it is dropped, it closes every connection.
 pub(crate) struct Issuer {
     store: Arc<Mutex<Store>>,
     pub(crate) port: u16,
@@ -169,7 +165,7 @@ impl Issuer {
         Issuer::start_with(dialect, None).await
     }
 
-    /// The same, behind TLS if there is something to do it with.
+    /// The same, with TLS if there is an acceptor.
     pub(crate) async fn start_with(dialect: Dialect, tls: Option<tokio_rustls::TlsAcceptor>) -> Issuer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -196,7 +192,7 @@ impl Issuer {
         Issuer { store, port, _server: server }
     }
 
-    /// What the service knows, to look at or to change.
+    /// The service's state, to inspect or to change.
     pub(crate) fn store(&self) -> MutexGuard<'_, Store> {
         self.store.lock().unwrap()
     }
@@ -208,22 +204,22 @@ impl Issuer {
         live
     }
 
-    /// The next request with this method whose path has this in it goes wrong; several are used up in order.
+    /// Adds a fault for the next request with this method and this text in its path. Several faults are used in order.
     pub(crate) fn fault(&self, method: Method, path: &'static str, fault: Fault) {
         self.store().faults.push((method, path, fault));
     }
 
-    /// How many faults nobody has met.
+    /// The number of faults that have not been used.
     pub(crate) fn faults_left(&self) -> usize {
         self.store().faults.len()
     }
 
-    /// How long every request takes from now on.
+    /// Sets how long every request takes from now on.
     pub(crate) fn latency(&self, latency: Duration) {
         self.store().latency = latency;
     }
 
-    /// How many requests of a method had this in their path.
+    /// The number of requests with this method and this text in their path.
     pub(crate) fn count(&self, method: &Method, path: &str) -> usize {
         self.store().log.iter().filter(|(asked, of, _)| asked == method && of.contains(path)).count()
     }
@@ -234,11 +230,11 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let answer = service_fn(move |request| answer(dialect, Arc::clone(&store), request));
-    // How a connection ends is its caller's affair; faults end some on purpose.
+    // The caller decides how a connection ends. Some faults end it on purpose.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
 }
 
-/// The connection closes without an answer.
+/// Closes the connection without an answer.
 #[derive(Debug)]
 struct Lost;
 
@@ -319,7 +315,7 @@ fn dripping() -> Response<Body> {
     Response::new(Body::Right(http_body_util::StreamBody::new(drops)))
 }
 
-/// A query or a form, with its escapes undone.
+/// Parses a query or a form, and decodes its escapes.
 fn pairs(text: &str) -> BTreeMap<String, String> {
     let decode = |text: &str| {
         let mut bytes = Vec::new();

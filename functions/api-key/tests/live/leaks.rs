@@ -1,4 +1,4 @@
-//! No key leaves: not into the function's output at its most talkative, not into an error, however the service quotes it.
+//! No key leaks: not into the function's output at its most verbose level, not into an error, however the service quotes it.
 
 use http::Method;
 use lab::leaks;
@@ -11,10 +11,10 @@ use super::oauth;
 use super::plain_dialect;
 use super::scene::{Scene, Setting, admin};
 
-/// Everything is written down that can be.
+/// The most verbose logging.
 const TALKATIVE: &[(&str, &str)] = &[("RUST_LOG", "trace")];
 
-/// Searches for every key that any version holds or the service ever made, for the admin's, and for what else is secret.
+/// Searches for every key of every version and of the service, for the admin's, and for these other secrets.
 #[track_caller]
 fn absent(scene: &Scene, more: &[&str], error: &str) {
     let values = scene.world.values();
@@ -71,7 +71,7 @@ async fn no_token_is_in_the_output_of_an_exchange() {
     for _ in 0..2 {
         scene.world.rotate().await.unwrap();
     }
-    // A refresh token that was used up, and the service says so in its own words.
+    // A refresh token that was used up. The service's own words say so.
     let token = scene.world.begin().unwrap();
     scene.issuer.store().notes.clear();
     let error = scene.world.step(&token, Step::CreateSecret).await.unwrap_err().to_string();
@@ -99,7 +99,7 @@ fn with_admin(store: &mut Store, asked: &Asked) -> Reply {
     plain_dialect::http(store, &asked)
 }
 
-/// A service that calls its keys by their values, and shows them.
+/// A service that uses the keys' values as their ids, and shows them.
 fn frank(store: &mut Store, asked: &Asked) -> Reply {
     match (&asked.method, &asked.segments()[..]) {
         (&Method::GET, ["keys"]) => {
@@ -136,7 +136,7 @@ key = "/value"
 label = "/name"
 "#;
 
-/// A key that no version ever held is known from the list alone.
+/// The function knows this key from the list alone, because no version ever held it.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_listed_key_is_in_the_output_that_tells_of_its_end() {
     let setting =
@@ -152,7 +152,7 @@ async fn no_listed_key_is_in_the_output_that_tells_of_its_end() {
     absent(&scene, &orphans.iter().map(String::as_str).collect::<Vec<_>>(), &error);
 }
 
-/// A service that makes a key, refuses, and quotes everything it was sent and everything it has made.
+/// A service that makes a key, then refuses and quotes both the request and the new key.
 fn quoting(store: &mut Store, asked: &Asked) -> Reply {
     if asked.method == Method::POST {
         let key = store.issue("{random}", "unknown to anybody");
@@ -187,7 +187,7 @@ async fn no_key_is_in_an_error_that_quotes_it() {
     absent(&scene, &[], &error);
 }
 
-/// The key comes back in headers and in a body that is no JSON, with a yes, a no, and somewhere else to go.
+/// The key comes back in headers and in a body that is not JSON: in a success, a failure and a redirect.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_key_is_in_an_error_whatever_the_answer_looks_like() {
     for status in [200, 302, 403, 418, 500] {

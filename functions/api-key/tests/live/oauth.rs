@@ -1,4 +1,4 @@
-//! Refresh tokens: exchanged, kept in memory when they cannot be stored, and named when they are lost.
+//! Refresh tokens: exchanged, kept in memory if they cannot be stored, and reported if they are lost.
 
 use http::Method;
 use lab::rotation::Step;
@@ -8,7 +8,7 @@ use serde_json::json;
 use super::issuer::{Asked, Fault, Reply, Store};
 use super::scene::{Scene, Setting};
 
-/// A strict server: a refresh token works once, and its second use ends the grant (RFC 9700, section 4.14.2).
+/// A strict server: a refresh token works once, and a second use ends the grant (RFC 9700, section 4.14.2).
 pub(crate) fn strict(store: &mut Store, asked: &Asked) -> Reply {
     login(store, asked, false)
 }
@@ -62,12 +62,12 @@ pub(crate) fn setting(dialect: super::issuer::Dialect) -> Setting<'static> {
     }
 }
 
-/// Makes the server know the grant.
+/// Makes the grant known to the server.
 pub(crate) fn grant(scene: &Scene) {
     scene.issuer.store().notes.insert(FIRST.into(), "fresh".into());
 }
 
-/// A server, and a secret with a grant that it knows.
+/// A server, and a secret with a grant that the server knows.
 pub(crate) async fn scene(dialect: super::issuer::Dialect) -> Scene {
     let scene = Scene::new(setting(dialect)).await;
     grant(&scene);
@@ -89,7 +89,7 @@ async fn a_strict_servers_tokens_are_exchanged_three_times() {
     }
 }
 
-/// The token is exchanged, and cannot be stored: the next try stores what the first one got.
+/// The token is exchanged but cannot be stored. The next try stores the answer of the first exchange.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_could_not_be_stored_is_not_lost_with_the_try() {
     for kind in ["AccessDeniedException", "InvalidRequestException"] {
@@ -104,7 +104,7 @@ async fn what_could_not_be_stored_is_not_lost_with_the_try() {
     }
 }
 
-/// Another secret beside the scene's, with a grant of its own.
+/// A second secret beside the scene's, with a grant of its own.
 fn second_secret(scene: &Scene) -> &'static str {
     let refresh = "another-refresh-token-made-by-hand";
     let access = scene.issuer.store().issue("access-{random}", "access token").value;
@@ -117,7 +117,7 @@ fn second_secret(scene: &Scene) -> &'static str {
     "prod/other"
 }
 
-/// Tokens are their callers' choice, and two secrets may be rotated with the same one.
+/// Callers choose tokens, so two secrets may be rotated with the same one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_that_could_not_be_stored_goes_to_no_other_secret() {
     let scene = scene(strict).await;
@@ -139,7 +139,7 @@ async fn a_grant_that_could_not_be_stored_goes_to_no_other_secret() {
     }
 }
 
-/// A function rotates many secrets, and several of them can be in trouble at once.
+/// A function rotates many secrets, and several can fail to store their grants at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn grants_that_could_not_be_stored_do_not_displace_each_other() {
     let scene = scene(strict).await;
@@ -166,7 +166,7 @@ async fn a_lost_answer_is_made_good_within_a_grace_period() {
     assert!(scene.accepts(&scene.world.current(), "access_token"));
 }
 
-/// What remains possible, and what is said then.
+/// This loss remains possible, and the error says what to do.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_strict_servers_lost_answer_is_an_error_that_says_what_to_do() {
     let scene = scene(strict).await;

@@ -1,4 +1,4 @@
-//! Keys that are made here: put to a service, put over the only one, or told to nobody.
+//! Keys that the function makes: put to a service, put over the only key, or used by no service.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::issuer::{Asked, Fault, Held, Issuer, Key, Reply, Store};
 use super::scene::{Scene, Setting, provider_folder};
 
-/// A service to which keys are put under names of the caller's choice.
+/// A service to which a caller can put keys under names of its choice.
 fn registry(store: &mut Store, asked: &Asked) -> Reply {
     let Some(_) = store.of(asked.bearer()) else { return Reply::json(401, json!({})) };
     match (&asked.method, &asked.segments()[..]) {
@@ -95,14 +95,14 @@ path = "/whoami"
 auth = "key"
 "#;
 
-/// An admin's key manages the others.
+/// A service whose keys an admin's key manages.
 async fn registry_scene() -> Scene {
     let issuer = Issuer::start(registry).await;
     let port = issuer.port;
     registry_scene_at(issuer, port).await
 }
 
-/// The same, with everything that is sent passing through a proxy.
+/// The same with a proxy between the function and the service.
 pub(crate) async fn registry_scene_behind_a_proxy() -> std::io::Result<(Scene, Arc<Proxy>)> {
     let issuer = Issuer::start(registry).await;
     let proxy = Arc::new(Proxy::start(Protocol::Http, "127.0.0.1", issuer.port).await?);
@@ -126,7 +126,7 @@ async fn registry_scene_at(issuer: Issuer, port: u16) -> Scene {
 async fn a_key_is_stored_before_it_is_put() {
     let scene = registry_scene().await;
     let by_hand = scene.issuer.live();
-    // Every second answer to the put is lost; putting it again changes nothing.
+    // The first answer to the put is lost. Putting the key again changes nothing.
     scene.issuer.fault(Method::PUT, "/keys", Fault::LoseAnswer);
     for _ in 0..3 {
         scene.world.lab.clear_calls();
@@ -134,17 +134,17 @@ async fn a_key_is_stored_before_it_is_put() {
         assert!(scene.accepts(&scene.world.current(), "key"));
         assert_eq!(scene.world.current()["key"].as_str().unwrap().len(), 48);
     }
-    // Two more than where the service makes the key: setSecret acts, so it looks at the labels again, and once more behind it.
+    // Two calls more than if the service makes the key: setSecret reads the labels again before the put, and once more after it.
     assert_eq!(scene.world.lab.calls().len(), 18, "{:#?}", scene.world.lab.calls());
     let mut expected = scene.held("key");
-    // The admin's key is nobody's to revoke here, and nothing proves whose the one made by hand is.
+    // The function may not revoke the admin's key here, and nothing proves whose key the one made by hand is.
     expected.extend(by_hand);
     expected.sort();
     assert_eq!(scene.issuer.live(), expected);
 }
 
-/// A setSecret falls asleep in its put; its twin finishes the rotation, and another one follows. What the sleeper has put is
-/// AWSPREVIOUS by then.
+/// A setSecret pauses in its put. Its twin finishes the rotation, and another rotation follows. By then the key that was put
+/// belongs to AWSPREVIOUS.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_overtaken_put_leaves_the_key_of_a_version_with_a_label_alone() {
     let scene = registry_scene().await;
@@ -164,7 +164,8 @@ async fn an_overtaken_put_leaves_the_key_of_a_version_with_a_label_alone() {
     assert!(scene.accepts(&previous, "key"), "the key of AWSPREVIOUS was revoked");
 }
 
-/// The only key is replaced: authorised by nobody but the old key, it cannot be; the file has to name an admin.
+/// The put replaces the only key. It would need the old key, which the pending version does not have, so the file has to name an
+/// admin.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_only_key_that_nobody_else_may_replace_fails_without_harm() {
     let issuer = Issuer::start(slot).await;
@@ -200,7 +201,7 @@ async fn a_random_secret_is_new_three_times_as_json_and_as_plain_text() {
     }
 }
 
-/// What a deployment asks of passwords is for the keys that are made here, and adds to what the file says.
+/// The deployment's password rules apply to keys that the function makes, in addition to the rules in the file.
 #[tokio::test(flavor = "multi_thread")]
 async fn excluded_characters_do_not_bring_punctuation_back() {
     let env = [("PROVIDER", "random"), ("EXCLUDE_CHARACTERS", "abcdef")];
@@ -211,7 +212,7 @@ async fn excluded_characters_do_not_bring_punctuation_back() {
     assert!(!text.contains(['a', 'b', 'c', 'd', 'e', 'f']), "{text}");
 }
 
-/// The service makes the keys, so what the deployment asks of passwords is nobody's affair.
+/// The service makes the keys, so the deployment's password rules do not apply.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_for_passwords_does_not_fail_the_test_of_an_issued_key() {
     let env = &[("PASSWORD_LENGTH", "12"), ("EXCLUDE_NUMBERS", "true")];
@@ -220,7 +221,7 @@ async fn a_policy_for_passwords_does_not_fail_the_test_of_an_issued_key() {
     scene.only_held_keys_live("key");
 }
 
-/// A service whose keys end themselves, and which lists none.
+/// A service whose keys revoke themselves, and which has no list.
 fn self_revoking(store: &mut Store, asked: &Asked) -> Reply {
     match store.of(asked.bearer()).map(|key| key.id.clone()) {
         Some(id) if asked.method == Method::DELETE && store.revoke(&id) => Reply::empty(204),
@@ -248,7 +249,7 @@ path = "/keys/self"
 auth = "key"
 "#;
 
-/// A crash between the revocation and the promotion: the next try finds a key that cannot ask for its own end any more.
+/// A crash between the revocation and the promotion. The next try finds a key that can no longer revoke itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_has_revoked_itself_is_gone_and_no_obstacle() {
     let issuer = Issuer::start(self_revoking).await;
@@ -264,7 +265,7 @@ async fn a_key_that_has_revoked_itself_is_gone_and_no_obstacle() {
     scene.world.steps(&token).await.unwrap_err();
     scene.world.steps(&token).await.unwrap();
     scene.only_held_keys_live("key");
-    // And what cannot be found again is not promised to be.
+    // A key that cannot be found again is not promised to be found.
     scene.issuer.fault(Method::POST, "/keys", Fault::LoseAnswer);
     let error = scene.world.rotate().await.unwrap_err();
     assert!(error.contains("is not known whether") && error.contains("nobody finds"), "{error}");
@@ -294,7 +295,7 @@ fn single(store: &mut Store, asked: &Asked) -> Reply {
     }
 }
 
-/// A secret for it, with an admin's key, because the current one is gone when a new one is asked for.
+/// A secret for this service, with an admin's key, because the current key is revoked before a new one is made.
 pub(crate) async fn one_key_scene() -> Scene {
     Scene::new(Setting {
         dialect: single,
@@ -305,7 +306,7 @@ pub(crate) async fn one_key_scene() -> Scene {
     .await
 }
 
-/// It is revoked before there is a new one, and the price is paid in refusals.
+/// The current key is revoked before there is a new one, so clients are refused in between.
 #[tokio::test(flavor = "multi_thread")]
 async fn where_one_key_is_allowed_the_current_one_goes_first() {
     let scene = one_key_scene().await;
@@ -313,7 +314,7 @@ async fn where_one_key_is_allowed_the_current_one_goes_first() {
         scene.world.rotate().await.unwrap();
         assert_eq!(scene.issuer.live(), [scene.world.current()["key"].as_str().unwrap()]);
     }
-    // A crash between issuing and storing leaves the only place taken; the next try makes room.
+    // A crash between issuing and storing leaves the only place occupied. The next try makes room.
     scene.issuer.fault(Method::POST, "/keys", Fault::LoseAnswer);
     let token = scene.world.begin().unwrap();
     scene.world.steps(&token).await.unwrap_err();
@@ -321,7 +322,7 @@ async fn where_one_key_is_allowed_the_current_one_goes_first() {
     assert_eq!(scene.issuer.live(), [scene.world.current()["key"].as_str().unwrap()]);
 }
 
-/// A user's own provider for plain strings, tested with the key itself.
+/// A user's own provider for plain strings. The key itself is its test.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plain_string_is_enough_where_the_provider_needs_nothing_else() {
     let issuer = Issuer::start(super::plain_dialect::http).await;

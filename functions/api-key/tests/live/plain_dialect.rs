@@ -1,4 +1,4 @@
-//! The conventions of `http.toml`, and the same with idempotency keys.
+//! The conventions of `http.toml`, with and without idempotency keys.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::dialect::{error, page};
 use super::issuer::{Asked, Reply, Store};
 
-/// The same, with idempotency keys: one key for each, whether it still works or not.
+/// With idempotency keys: each gets one key, whether that key still works or not.
 pub(crate) fn idempotent(store: &mut Store, asked: &Asked) -> Reply {
     let sent = asked.header("idempotency-key").to_owned();
     match store.notes.get(&sent) {
@@ -23,7 +23,7 @@ pub(crate) fn idempotent(store: &mut Store, asked: &Asked) -> Reply {
     }
 }
 
-/// The conventions of `http.toml`; keys manage themselves and each other.
+/// The conventions of `http.toml`. Keys manage themselves and each other.
 pub(crate) fn http(store: &mut Store, asked: &Asked) -> Reply {
     let Some(caller) = store.of(asked.bearer()).cloned() else {
         return error(401, json!({"error": "who are you?"}));

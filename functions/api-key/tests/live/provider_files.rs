@@ -1,4 +1,4 @@
-//! Provider files: the built-in ones are good, and what is wrong with another is said with its line.
+//! Provider files: the built-in ones are valid, and an error in any other file names its line.
 
 use lab::world::World;
 use rotate_api_key::provider::{BUILTIN, Provider};
@@ -45,7 +45,7 @@ path = "/keys/{{id}}"
 auth = "key"
 "#;
 
-/// Replaces a piece of the good file; the problem's line, and a part of its words.
+/// Replaces a piece of the valid file, and expects a problem at this line with this text.
 #[track_caller]
 fn refused(old: &str, new: &str, line: usize, part: &str) {
     assert!(GOOD.contains(old), "{old}");
@@ -112,20 +112,20 @@ fn what_is_wrong_is_said_with_its_line() {
     assert!(Provider::read(&used).err().unwrap().what.contains("where the token is"));
 }
 
-/// What is listed is ended one by one, on behalf of the version that acts: only `{{id}}` says which key is meant.
+/// The acting version revokes listed keys one by one, so only `{{id}}` says which key is meant.
 #[test]
 fn a_listed_key_is_revoked_by_its_id_alone() {
     let by = |variable: &str| format!("path = \"/keys/{variable}\"\nauth");
     for variable in ["{{key}}", "{{secret.project}}", "{{label}}", "self"] {
         refused("path = \"/keys/{{id}}\"\nauth", &by(variable), 25, "has to name the key by {{id}}");
     }
-    // Without a list the call is made for the very version whose key goes.
+    // Without a list, the call is made for the very version whose key is revoked.
     let list = GOOD.split_once("[call.list]").unwrap().1.split_once("[call.revoke]").unwrap().0;
     let unlisted = GOOD.replace(&format!("[call.list]{list}"), "");
     assert!(Provider::read(&unlisted.replace("/keys/{{id}}", "/keys/{{key}}")).is_ok());
 }
 
-/// Whoever may write the secret chooses the id that stands in it.
+/// Anyone who may write the secret chooses the id in it.
 #[test]
 fn an_id_out_of_the_secret_is_never_revoked() {
     let good = GOOD
@@ -146,12 +146,12 @@ fn an_id_out_of_the_secret_is_never_revoked() {
         let (line, what) = reads(&format!("path = \"{path}\"\n{more}\nauth = \"key\"")).unwrap();
         assert!(line == 26 && what.contains("proves nothing"), "{path} {more}: {line}: {what}");
     }
-    // To log in with it is another matter.
+    // An id may be used to log in.
     let user = "[auth.own]\nbasic = { user = \"{{secret.id}}\", password = \"{{key}}\" }\n";
     assert_eq!(reads(&format!("path = \"/keys/{{{{id}}}}\"\nauth = \"own\"\n{user}")), None);
 }
 
-/// An id that stays behind when the key is replaced is another key's.
+/// If a new key kept the old id, that id would be another key's.
 #[test]
 fn a_new_key_brings_its_id_along() {
     let shape = "key = \"key\"\nfields";

@@ -13,7 +13,7 @@ async fn rotates_three_times(name: &str) {
     let field = setting.fields.0.to_owned();
     let scene = Scene::new(setting).await;
     let made_by_hand = scene.world.current()[&field].as_str().unwrap().to_owned();
-    // A key of somebody else's, which must survive everything.
+    // A stranger's key, which must survive everything.
     let stranger = scene.issuer.store().issue("{random}", "somebody else's");
     for round in 1..=3 {
         let before = scene.world.current();
@@ -43,7 +43,7 @@ async fn rotates_three_times(name: &str) {
     }
 }
 
-/// What later rotations cost: the first ones have no previous key, or one that was made by hand and has to be read.
+/// The cost of later rotations. The first ones have no previous key, or one made by hand, which has to be read.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rotation_costs_fourteen_calls_at_most_eight_deep_and_two_more_where_an_admin_acts() {
     for (name, most, deepest) in
@@ -55,7 +55,7 @@ async fn a_rotation_costs_fourteen_calls_at_most_eight_deep_and_two_more_where_a
         scene.world.rotate().await.unwrap();
         let calls: Vec<String> = scene.world.lab.calls().into_iter().map(|call| call.operation).collect();
         assert_eq!(calls.len(), most + 1, "{name}, the first key's turn: {calls:?}");
-        // Long enough for calls at once to overlap even on a busy machine.
+        // Long enough that simultaneous calls overlap even on a busy machine.
         scene.world.lab.set_latency(Duration::from_millis(150));
         scene.world.lab.clear_calls();
         scene.world.rotate().await.unwrap();
@@ -65,7 +65,7 @@ async fn a_rotation_costs_fourteen_calls_at_most_eight_deep_and_two_more_where_a
     }
 }
 
-/// Services limit how many access tokens may be asked for.
+/// Services limit how many access tokens a client may request.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_asks_for_one_access_token_at_most() {
     let scene = Scene::new(builtin::setting("mongodb-atlas")).await;

@@ -18,25 +18,22 @@ pub(crate) struct Scene {
     pub(crate) folder: tempfile::TempDir,
 }
 
-/// How a scene differs from the plainest one.
+/// The differences between a scene and the plain one.
 pub(crate) struct Setting<'a> {
     /// The built-in provider.
     pub(crate) like: &'a str,
-    /// How the service speaks.
+    /// How the service answers.
     pub(crate) dialect: Dialect,
     /// The secret's field with the key, and the one with its id.
     pub(crate) fields: (&'a str, &'a str),
-    /// The other fields of the secret.
     pub(crate) more: Value,
-    /// The admin's secret, where there is one.
     pub(crate) admin: Option<Value>,
     /// Further lines of the provider file, before its tables.
     pub(crate) top: &'a str,
-    /// And after them.
     pub(crate) tables: &'a str,
     /// Further variables of the function's environment.
     pub(crate) env: &'a [(&'a str, &'a str)],
-    /// Whether the function reaches the service through this port instead.
+    /// The port through which the function reaches the service, if not the service's own.
     pub(crate) port: Option<u16>,
     /// How long the function may take for a step.
     pub(crate) timeout: Duration,
@@ -65,13 +62,12 @@ impl Scene {
         Scene::new(Setting::default()).await
     }
 
-    /// A scene of this kind.
     pub(crate) async fn new(setting: Setting<'_>) -> Scene {
         let issuer = Issuer::start(setting.dialect).await;
         Scene::around(issuer, setting).await
     }
 
-    /// The same around a service that runs already.
+    /// The same with a service that is already running.
     pub(crate) async fn around(issuer: Issuer, setting: Setting<'_>) -> Scene {
         let port = setting.port.unwrap_or(issuer.port);
         let folder = provider_folder(&format!(
@@ -82,7 +78,7 @@ impl Scene {
         let mut secret = json!({"provider": "mine", "note": {"kept": [1, 2.50]}});
         secret[setting.fields.0] = first.value.clone().into();
         if setting.like == "gitlab" {
-            // GitLab's own ids are numbers; the first key's is found by whoever asks.
+            // The function asks GitLab for the first key's id, which is a number.
         } else if !setting.fields.1.is_empty() {
             secret[setting.fields.1] = first.id.clone().into();
         }
@@ -108,7 +104,6 @@ impl Scene {
         Scene { issuer, world, folder }
     }
 
-    /// Replaces the provider file.
     pub(crate) fn rewrite(&self, text: &str) {
         std::fs::write(self.folder.path().join("mine.toml"), text).expect("the file is written");
     }
@@ -122,13 +117,12 @@ impl Scene {
         held
     }
 
-    /// Exactly the keys that the secret holds are alive.
+    /// Checks that exactly the keys in the secret are alive.
     #[track_caller]
     pub(crate) fn only_held_keys_live(&self, field: &str) {
         assert_eq!(self.issuer.live(), self.held(field), "what is alive, and what the secret holds");
     }
 
-    /// Whether the service accepts a value's key.
     pub(crate) fn accepts(&self, value: &Value, field: &str) -> bool {
         self.issuer.store().of(value[field].as_str().unwrap()).is_some()
     }
@@ -141,7 +135,6 @@ pub(crate) fn provider_folder(text: &str) -> tempfile::TempDir {
     folder
 }
 
-/// An admin's secret with one field.
 pub(crate) fn admin(field: &str) -> Option<Value> {
     Some(json!({field: ADMIN}))
 }

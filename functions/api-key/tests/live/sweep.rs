@@ -1,6 +1,6 @@
-//! Killed before and after every call to Secrets Manager and every message to the service, the rotation converges, AWSCURRENT
-//! works at every instant, and at the end exactly those keys are alive that the secret holds: with every built-in provider
-//! whose old key works on. With the others, exactly the promised exception.
+//! Kills the function before and after every call to Secrets Manager and every message to the service. The rotation must still
+//! finish, AWSCURRENT must always work, and at the end only the keys in the secret are alive. This holds for every built-in
+//! provider whose old key keeps working. With the others, exactly the documented exception happens.
 
 use std::io;
 use std::sync::Arc;
@@ -14,10 +14,9 @@ use super::issuer::Issuer;
 use super::scene::{Scene, Setting};
 use super::{builtin, oauth, own_keys};
 
-/// How many cases run at once.
 const AT_ONCE: usize = 4;
 
-/// A secret that has been rotated once, so that there is a previous key to revoke, behind a proxy.
+/// A secret behind a proxy. It has been rotated once, so there is a previous key to revoke.
 async fn stage(name: &'static str) -> io::Result<Stage> {
     let setting = builtin::setting(name);
     let field = setting.fields.0;
@@ -25,7 +24,7 @@ async fn stage(name: &'static str) -> io::Result<Stage> {
     let first = scene.world.current()[field].as_str().unwrap().to_owned();
     scene.world.rotate().await.map_err(io::Error::other)?;
     let Scene { issuer, world, folder } = scene;
-    // The folder has to outlive the function.
+    // The folder must exist as long as the function.
     let (issuer, folder) = (Arc::new(issuer), Arc::new(folder));
     let (secrets, secret, service) = (world.lab.secrets(), world.secret.clone(), Arc::clone(&issuer));
     let epilogue = move || {
@@ -37,7 +36,7 @@ async fn stage(name: &'static str) -> io::Result<Stage> {
         if builtin::leaves_the_first_key(name) {
             live.retain(|key| *key != first);
         }
-        // What a rotation that was overtaken has left under AWSPENDING may work or not; nobody uses it.
+        // An overtaken rotation's key under AWSPENDING may work or not. Nobody uses it.
         let pending = under("AWSPENDING");
         let used = [under("AWSCURRENT"), under("AWSPREVIOUS")];
         live.retain(|key| Some(key) != pending.as_ref() || used.contains(&pending));
@@ -84,7 +83,7 @@ async fn survives_a_cut_anywhere(name: &'static str) {
 
 builtin::each_overlapping_provider!(survives_a_cut_anywhere);
 
-/// Keys that are made here and put: durable before they are alive, so a cut leaves nothing behind either.
+/// Keys that the function makes are stored before they are put, so a cut leaves no other key behind either.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_put_survives_a_cut_anywhere() {
     async fn stage() -> io::Result<Stage> {
@@ -103,7 +102,7 @@ async fn a_key_that_is_put_survives_a_cut_anywhere() {
             let labels = ["AWSCURRENT", "AWSPREVIOUS", "AWSPENDING"];
             let mut held: Vec<String> =
                 labels.iter().filter_map(|label| secrets.value(&secret, label)).map(key).collect();
-            // Nothing proves which one the first key is, made by hand.
+            // Nothing proves whose key the first one is, because it was made by hand.
             held.extend([admin.clone(), first.clone()]);
             let stray = service.live().iter().filter(|key| !held.contains(key)).count();
             let outcome =
@@ -131,15 +130,15 @@ async fn grant(dialect: super::issuer::Dialect) -> io::Result<Stage> {
     Ok(Stage { world, proxy: Some(proxy), accepts, overlaps: true, epilogue: Some(Arc::new(epilogue)) })
 }
 
-/// Servers that answer a used refresh token with the same answer for a while lose nothing, wherever it is cut.
+/// Servers that give a used refresh token the same answer again for a while lose nothing at any cut.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_with_a_grace_period_survives_a_cut_anywhere() {
     let checked = sweep::check("oauth-refresh", || grant(oauth::graceful), AT_ONCE).await;
     checked.unwrap_or_else(|failures| panic!("{failures}"));
 }
 
-/// Strict ones lose the grant if the process dies between its exchange and the Put, and at no other moment. Even then AWSCURRENT
-/// works on, and the error says what to do.
+/// Strict servers lose the grant only if the process dies between the exchange and the Put. Even then AWSCURRENT keeps working,
+/// and the error says what to do.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_strict_grant_is_lost_between_its_exchange_and_the_put_alone() {
     let recording = sweep::record(&|| grant(oauth::strict)).await.unwrap();
@@ -163,7 +162,7 @@ async fn a_strict_grant_is_lost_between_its_exchange_and_the_put_alone() {
     );
 }
 
-/// Nobody issues these, so what has to hold is the labels' affair: the keys of AWSCURRENT and AWSPREVIOUS are what consumers accept.
+/// No service issues these keys. Consumers accept the keys of AWSCURRENT and AWSPREVIOUS, so only the labels matter.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_random_key_survives_a_cut_anywhere() {
     async fn stage() -> io::Result<Stage> {

@@ -1,4 +1,4 @@
-//! Two at once: two createSecrets with one token, two tokens alive, and keys that look like orphans and are none.
+//! Two at once: two createSecrets with one token, two live tokens, and keys that look like orphans but are not.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +40,7 @@ async fn the_loser_of_two_create_secrets_revokes_its_own_key() {
     scene.only_held_keys_live("key");
 }
 
-/// A Put that is refused for good takes its key back at once.
+/// If a Put is refused for good, the function revokes the key at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_may_not_be_stored_is_revoked_at_once() {
     let scene = Scene::plain().await;
@@ -51,7 +51,7 @@ async fn a_key_that_may_not_be_stored_is_revoked_at_once() {
     assert_eq!(scene.issuer.live().len(), 1, "a key is left behind");
 }
 
-/// Why the value could not be stored is what has to be mended; that the key could not be revoked either follows from nothing.
+/// The error says why the value could not be stored, because that has to be fixed. The failed revocation is only logged.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revocation_that_fails_does_not_hide_why_the_key_could_not_be_stored() {
     let scene = Scene::plain().await;
@@ -63,7 +63,7 @@ async fn a_revocation_that_fails_does_not_hide_why_the_key_could_not_be_stored()
     assert!(scene.world.output().contains("refused [call.revoke] with HTTP 403"));
 }
 
-/// The secret keeps no id, so the key itself is asked for it.
+/// The secret keeps no id, so the function asks the service with the key itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_whose_id_is_not_kept_is_revoked_at_once_too() {
     let tables = "[secret]\nkey = \"key\"\nadmin = [\"key\"]\n[call.issue]\nmethod = \"POST\"\npath = \"/keys\"\nauth = \"admin\"\n\
@@ -76,7 +76,7 @@ async fn a_key_whose_id_is_not_kept_is_revoked_at_once_too() {
     assert_eq!(scene.issuer.live().len(), 1, "a key is left behind");
 }
 
-/// The answer to the Put is lost: the value may be stored, so its key must live.
+/// The answer to the Put is lost. The value may be stored, so its key must stay valid.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_may_be_stored_is_kept() {
     let scene = Scene::plain().await;
@@ -103,10 +103,10 @@ async fn the_key_of_a_rotation_that_was_given_up_is_revoked_by_the_next() {
     scene.only_held_keys_live("key");
 }
 
-/// An operation, which call of it, and how it is held.
+/// An operation, the number of the call, and how it is held.
 type Point = (&'static str, u64, fn(Hook) -> What);
 
-/// A finishSecret stands still at each point where labels are read or moved; meanwhile another rotation overtakes it.
+/// A finishSecret pauses at each point at which it reads or moves labels. Meanwhile another rotation overtakes it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_finish_revokes_nothing_that_a_faster_rotation_still_needs() {
     let scene = Scene::plain().await;
@@ -116,7 +116,7 @@ async fn a_slow_finish_revokes_nothing_that_a_faster_rotation_still_needs() {
     let points: [Point; 4] = [
         ("DescribeSecret", 1, before),
         ("DescribeSecret", 2, before),
-        // The second look has seen the old labels.
+        // The second look has read the old labels.
         ("DescribeSecret", 2, after),
         ("UpdateSecretVersionStage", 1, before),
     ];
@@ -140,8 +140,8 @@ async fn a_slow_finish_revokes_nothing_that_a_faster_rotation_still_needs() {
     }
 }
 
-/// The same right after pending's last login. An admin authorises, so nothing but the confirmed labels stands between the slow
-/// one and the key that has just become AWSPREVIOUS.
+/// The same right after pending's last login. An admin authorises here, so only the confirmed labels protect the key that has
+/// just become AWSPREVIOUS.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_finish_retires_by_the_labels_it_has_confirmed() {
     let issuer = Issuer::start(plain_dialect::http).await;
@@ -170,7 +170,7 @@ async fn a_slow_finish_retires_by_the_labels_it_has_confirmed() {
     assert_eq!(scene.issuer.live(), expected);
 }
 
-/// A key under this token's label that may still be on its way into the secret lives; one that cannot be any more goes.
+/// A key under this token's label stays valid as long as somebody may still store it. After that it is revoked.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_old_leftovers_go_before_a_new_key_is_made() {
     let scene = Scene::plain().await;
@@ -190,7 +190,7 @@ async fn only_old_leftovers_go_before_a_new_key_is_made() {
     scene.only_held_keys_live("key");
 }
 
-/// A version with another label than the rotation's own keeps its key.
+/// A version with a label that the rotation did not set keeps its key.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pinned_version_keeps_its_key() {
     let scene = Scene::plain().await;
@@ -208,8 +208,8 @@ async fn a_pinned_version_keeps_its_key() {
     assert_eq!(scene.issuer.count(&Method::POST, "/keys"), 5);
 }
 
-/// A service with idempotency keys answers every try with one key: it is asked again when the answer is lost, and the key is
-/// not revoked as long as a later try may store it.
+/// A service with idempotency keys answers every try with the same key. So the function repeats a call without an answer, and
+/// does not revoke a key that a later try may store.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_idempotency_key_brings_one_key() {
     let issue = "[call.issue]\nmethod = \"POST\"\npath = \"/keys\"\nauth = \"admin\"\nheaders = { Idempotency-Key = \"{{idempotency}}\" }\n\

@@ -26,7 +26,7 @@ async fn retry_after_is_waited_for() {
     scene.only_held_keys_live("key");
 }
 
-/// The statuses mean what the file says that they mean.
+/// The statuses mean what the file says.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_services_own_statuses_are_understood() {
     let tables = "[call.test]\npath = \"/keys/self\"\nauth = \"key\"\nid = \"/id\"\nlater = [409]\nrejected = [401, 418]\n\
@@ -69,7 +69,7 @@ async fn a_failing_service_is_asked_again_where_that_is_safe() {
     scene.only_held_keys_live("key");
 }
 
-/// A key is not asked for twice in one step; the next try finds what this one left.
+/// One step asks for only one key. The next try finds the key that was lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_whose_answer_is_lost_is_found_and_revoked() {
     for fault in [Fault::LoseAnswer, Fault::Instead(500, Vec::new(), Vec::new())] {
@@ -95,7 +95,7 @@ async fn a_slow_service_is_waited_for() {
     scene.only_held_keys_live("key");
 }
 
-/// The service's own retries bring a rotation through whatever passes.
+/// Secrets Manager's retries get a rotation through every temporary failure.
 #[tokio::test(flavor = "multi_thread")]
 async fn secrets_managers_retries_converge() {
     let scene = Scene::plain().await;
@@ -106,7 +106,7 @@ async fn secrets_managers_retries_converge() {
     scene.only_held_keys_live("key");
 }
 
-/// New keys of some services work a moment later than they are issued.
+/// New keys of some services need a moment before they work.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_not_ready_yet_is_waited_for() {
     let setting = |top| Setting {
@@ -129,7 +129,7 @@ async fn a_key_that_is_not_ready_yet_is_waited_for() {
     assert!(error.contains("testSecret: CredentialRejected"), "{error}");
 }
 
-/// The time of the function is shorter than the time that the provider gives a new key.
+/// The function's time limit is shorter than the time that the provider gives a new key.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_not_ready_in_time_is_said_to_be_that() {
     let scene = Scene::new(Setting {
@@ -150,7 +150,7 @@ async fn a_key_that_is_not_ready_in_time_is_said_to_be_that() {
     assert!(error.contains("does not accept the new key yet") && error.contains("60 s"), "{error}");
 }
 
-/// What a key's last test comes to is no reason to keep the next one from being promoted.
+/// A failed test of the previous key is no reason to hold up the promotion.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_previous_key_whose_test_fails_is_left_alone_with_a_warning() {
     let scene = Scene::new(Setting {
@@ -173,7 +173,7 @@ async fn a_previous_key_whose_test_fails_is_left_alone_with_a_warning() {
     assert_eq!(scene.issuer.live(), expected);
 }
 
-/// Where a test cannot name an id, nobody's old key is sent anywhere for it.
+/// If a test cannot show an id, the old key is not sent to it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_test_that_cannot_prove_an_id_is_not_made() {
     let tables = "[call.test]\npath = \"/keys/self\"\nauth = \"key\"\ncontrol = false\n";
@@ -186,7 +186,7 @@ async fn a_test_that_cannot_prove_an_id_is_not_made() {
     assert!(scene.world.output().contains("revoke it by hand"), "{}", scene.world.output());
 }
 
-/// A test call that answers everybody with a yes is no proof.
+/// A test call that accepts every key proves nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_test_that_accepts_a_made_up_key_proves_nothing() {
     let scene = Scene::new(Setting {

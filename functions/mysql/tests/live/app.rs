@@ -14,9 +14,7 @@ pub(crate) const ADMINS: &str = "Th3-Adm1ns-0wn-pa55!";
 
 /// An account on a server that this test shares with others.
 pub(crate) struct App {
-    /// The server.
     pub(crate) server: Arc<MySql>,
-    /// The account's user.
     pub(crate) user: String,
     /// Its host part.
     pub(crate) host: String,
@@ -28,12 +26,10 @@ impl App {
         App::on(MySql::shared(release).await.expect("a server starts")).await
     }
 
-    /// Makes an account on this server.
     pub(crate) async fn on(server: Arc<MySql>) -> App {
         App::named(server, &unique("app"), "%").await
     }
 
-    /// Makes an account with this name.
     pub(crate) async fn named(server: Arc<MySql>, user: &str, host: &str) -> App {
         let app = App { server, user: user.to_owned(), host: host.to_owned() };
         app.server
@@ -43,17 +39,14 @@ impl App {
         app
     }
 
-    /// The account in SQL.
     pub(crate) fn account(&self) -> String {
         account(&self.user, &self.host)
     }
 
-    /// The other user's account in SQL.
     pub(crate) fn clone_account(&self) -> String {
         account(&format!("{}_clone", self.user), &self.host)
     }
 
-    /// Whether the server is MariaDB.
     pub(crate) fn is_mariadb(&self) -> bool {
         self.server.flavor() == Flavor::MariaDb
     }
@@ -67,7 +60,6 @@ impl App {
         })
     }
 
-    /// A world around the secret.
     pub(crate) async fn world(&self) -> World {
         self.world_with(&[], |_| ()).await
     }
@@ -104,7 +96,6 @@ impl App {
         world
     }
 
-    /// Makes an admin, and returns its secret.
     pub(crate) async fn admin(&self) -> Value {
         let admin = account(&unique("admin"), "%");
         let made = format!(
@@ -140,7 +131,6 @@ pub(crate) fn unique(kind: &str) -> String {
     format!("{kind}_{}_{}", std::process::id() % 100_000, NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// An account in SQL.
 pub(crate) fn account(user: &str, host: &str) -> String {
     let quoted = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"));
     format!("{}@{}", quoted(user), quoted(host))

@@ -1,4 +1,4 @@
-//! Clients that log in all the time with AWSCURRENT as they last read it: none is refused where the strategy promises that.
+//! Clients that log in all the time with their copy of AWSCURRENT. No client is refused if the strategy promises that.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use serde_json::Value;
 
 use super::app::App;
 
-/// Eight, each with a copy of the secret up to this old.
+/// Eight clients, each with a copy of the secret that is at most this old.
 const HABITS: Habits = Habits { clients: 8, cache: Duration::from_secs(1), pause: Duration::from_millis(10) };
 
 const STRATEGIES: [(&str, bool); 4] =
     [("single-user", false), ("admin", false), ("alternating-users", true), ("dual-password", true)];
 
-/// Rotates twice under load; what came of the logins, and what the function wrote.
+/// Rotates twice under load. Returns the tally of logins and the function's output.
 async fn under_load(app: App, strategy: &str) -> (Tally, String) {
     let world = app.world_as(strategy, |_| ()).await;
     let app = Arc::new(app);
@@ -34,7 +34,7 @@ async fn under_load(app: App, strategy: &str) -> (Tally, String) {
     (clients.stop().await, world.output())
 }
 
-/// The numbers that the function's lines have under a key, without fractions.
+/// The numbers under a key in the function's log lines, rounded down.
 fn numbers(output: &str, key: &str) -> Vec<f64> {
     let number = |line: &str| Some(serde_json::from_str::<Value>(line).ok()?[key].as_f64()?.floor());
     output.lines().filter_map(number).collect()

@@ -1,4 +1,4 @@
-//! Two passwords on one account: what AWSCURRENT holds is never retired.
+//! Two passwords on one account: AWSCURRENT's password is never dropped.
 
 use lab::rotation::Step;
 use lab::servers::{MySql, Release};
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::app::{App, FIRST};
 
-/// A world in which a MySQL user acts for itself.
+/// A world in which a MySQL user changes its own passwords.
 async fn self_service(app: &App) -> World {
     let grant = format!("GRANT APPLICATION_PASSWORD_ADMIN ON *.* TO {}", app.account());
     app.server.execute(&grant).await.expect("it is granted");
@@ -40,7 +40,7 @@ async fn without_privilege_and_admin_the_error_names_both_ways_out() {
     assert!(error.starts_with("createSecret: BadSecret:") && error.contains("masterarn"), "{error}");
 }
 
-/// Gives up a rotation after setSecret, as an operator does who removes the label.
+/// Gives up a rotation after setSecret, as an operator does by removing the label.
 async fn give_up(world: &World) {
     let token = world.begin().expect("a rotation begins");
     world.step(&token, Step::CreateSecret).await.expect("createSecret works");
@@ -50,7 +50,7 @@ async fn give_up(world: &World) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rotations_that_are_given_up_never_retire_what_awscurrent_holds() {
-    // RETAIN keeps what is primary; after a rotation that was given up this is not AWSCURRENT.
+    // RETAIN keeps the primary password. After a rotation that was given up, that is not AWSCURRENT's.
     for release in MySql::releases().await.unwrap() {
         let app = App::new(release).await;
         let mut worlds = vec![app.world_as("dual-password", |_| ()).await];
@@ -88,7 +88,7 @@ async fn discard_old_retires_the_old_password_with_the_promotion_and_nothing_els
             let before = world.current();
             let token = world.rotate().await.unwrap();
             assert!(app.accepts(&world.current()).await && !app.accepts(&before).await, "{release}");
-            // A late finishSecret, after a newer rotation has set its password.
+            // A finishSecret that runs late, after a newer rotation has set its password.
             give_up(&world).await;
             world.step(&token, Step::FinishSecret).await.unwrap();
             assert!(app.accepts(&world.current()).await, "{release}");
@@ -113,7 +113,7 @@ async fn password_history_and_required_current_passwords_are_served_or_explained
             };
             rotate("first").await;
             rotate("second").await;
-            // Doubled steps.
+            // Repeats a step.
             let token = world.begin().unwrap();
             for step in [Step::CreateSecret, Step::SetSecret, Step::SetSecret, Step::TestSecret] {
                 world
@@ -121,7 +121,7 @@ async fn password_history_and_required_current_passwords_are_served_or_explained
                     .await
                     .unwrap_or_else(|error| panic!("{policy} {with_admin}: {error}"));
             }
-            // Given up: either the next one goes through, or it says how, and nothing is lost.
+            // Either the next rotation succeeds, or its error says what to do. Nothing is lost.
             world.abandon().unwrap();
             if let Err(error) = world.rotate().await {
                 assert!(
@@ -140,7 +140,7 @@ async fn looking_for_a_newer_password_in_front_does_not_lock_the_account() {
     let limits = "PASSWORD HISTORY 5 FAILED_LOGIN_ATTEMPTS 2 PASSWORD_LOCK_TIME UNBOUNDED";
     app.server.execute(&format!("ALTER USER {} {limits}", app.account())).await.unwrap();
     let world = app.world_as("dual-password", |_| ()).await;
-    // Nothing but pending is newer: one try shows that it is not in front.
+    // Only pending is newer, so one login shows that it is not primary.
     world.rotate().await.unwrap();
     for _ in 0..3 {
         let token = world.begin().unwrap();

@@ -17,7 +17,7 @@ use super::app::{App, FIRST};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn edits_between_the_steps_send_no_password_anywhere_else() {
-    // AWS's function compares the host and the user only.
+    // AWS's function compares only the host and the user.
     for release in MySql::releases().await.unwrap() {
         let app = App::new(release).await;
         for (key, value) in [
@@ -112,7 +112,7 @@ async fn whoever_has_lost_the_lock_promotes_nothing() {
         }
         let (name, mut admin) = (lock_name(&world), superuser(&app).await);
         world.lab.clear_calls();
-        // The second look at the labels: the lock is held, and the promotion comes next.
+        // At the second look at the labels the lock is held, and the promotion comes next.
         let (hook, mut held) = Hook::hold();
         world.lab.faults().set(vec![Fault::new(At::Call(3), What::After(hook))]);
         let loses_it = async {
@@ -131,7 +131,7 @@ async fn whoever_has_lost_the_lock_promotes_nothing() {
     }
 }
 
-/// Its name is a contract among all functions that rotate the secret.
+/// The lock's name, which all functions that rotate the secret must agree on.
 pub(crate) fn lock_name(world: &World) -> String {
     let arn = world.lab.secrets().arn(&world.secret).expect("an ARN");
     let hash = digest::digest(&digest::SHA256, arn.as_bytes());
@@ -143,7 +143,7 @@ async fn superuser(app: &App) -> Conn {
     server.connect(server.superuser(), server.superuser_password(), "").await.expect("a session")
 }
 
-/// Somebody else's session that holds the secret's lock.
+/// A stranger's session that holds the secret's lock.
 async fn lock(app: &App, world: &World) -> Conn {
     let mut session = superuser(app).await;
     let sql = format!("SELECT GET_LOCK('{}', 0)", lock_name(world));

@@ -1,11 +1,11 @@
-//! After `alternating-users` the two accounts differ in name and password, and in nothing else.
+//! After `alternating-users` the two accounts differ only in name and password.
 
 use lab::servers::{MySql, Release};
 use lab::world::World;
 
 use super::app::{App, account, unique};
 
-/// Everything that a server prints of an account, without its names, its password and our mark.
+/// All that a server prints about an account, without its names, its password and our mark.
 async fn printed(app: &App, account: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for what in [format!("SHOW CREATE USER {account}"), format!("SHOW GRANTS FOR {account}")] {
@@ -20,13 +20,13 @@ async fn printed(app: &App, account: &str) -> Vec<String> {
 
 fn neutral(line: String, app: &App) -> String {
     let ticked = |user: &str| format!("`{}`@`", user.replace('`', "``"));
-    // MariaDB prints proxies in other quotes than everything else.
+    // MariaDB quotes the names in proxy grants differently from all others.
     let mut line = line
         .replace(&ticked(&format!("{}_clone", app.user)), "`USER`@`")
         .replace(&ticked(&app.user), "`USER`@`")
         .replace(&format!("'{}_clone'@'", app.user), "'USER'@'")
         .replace(&format!("'{}'@'", app.user), "'USER'@'");
-    // The stored password: a text behind AS, USING or PASSWORD.
+    // The stored password: a text after AS, USING or PASSWORD.
     for word in [" AS '", " USING '", " BY PASSWORD '"] {
         if let Some(at) = line.find(word) {
             let from = at + word.len();
@@ -53,7 +53,7 @@ fn neutral(line: String, app: &App) -> String {
     line
 }
 
-/// The comparison: no difference but the name and the password.
+/// Checks that the accounts differ only in name and password.
 async fn equal(app: &App, when: &str) {
     let (original, alternate) =
         (printed(app, &app.account()).await, printed(app, &app.clone_account()).await);
@@ -61,7 +61,7 @@ async fn equal(app: &App, when: &str) {
     assert_eq!(alternate, original, "{} {when}", if app.is_mariadb() { "MariaDB" } else { "MySQL" });
 }
 
-/// An account that has one of everything.
+/// An account with a grant of every kind.
 async fn rich(release: Release) -> (App, String, Vec<String>) {
     let app = App::new(release).await;
     let (user, schema) = (app.account(), unique("d"));
@@ -135,7 +135,7 @@ async fn server_for(release: Release) {
     }
 }
 
-/// Lets the admin pass these roles on: on MariaDB only those can who hold them with this option.
+/// Lets the admin pass these roles on. On MariaDB this needs the admin option on them.
 async fn pass_on(app: &App, world: &World, roles: &[String]) {
     if !app.is_mariadb() {
         return;
@@ -147,7 +147,7 @@ async fn pass_on(app: &App, world: &World, roles: &[String]) {
     run(app, &grants.collect::<Vec<_>>()).await;
 }
 
-/// What becomes of the original between two rotations, and what somebody gives to the alternate alone.
+/// Changes to the original between two rotations, and grants to the alternate alone.
 fn changes(app: &App, schema: &str, roles: &[String]) -> Vec<String> {
     let (user, clone, r1, r3) = (app.account(), app.clone_account(), &roles[0], &roles[2]);
     let mut changes = vec![
@@ -164,7 +164,7 @@ fn changes(app: &App, schema: &str, roles: &[String]) -> Vec<String> {
         format!(
             "ALTER USER {user} WITH MAX_QUERIES_PER_HOUR 0 MAX_UPDATES_PER_HOUR 9000 PASSWORD EXPIRE NEVER"
         ),
-        // What somebody gave to the alternate alone.
+        // Grants to the alternate alone.
         format!("GRANT DROP ON {schema}.* TO {clone}"),
         format!("GRANT SUPER ON *.* TO {clone} WITH GRANT OPTION"),
     ];
@@ -231,7 +231,7 @@ async fn every_kind_of_tls_requirement_is_copied() {
         ] {
             let clone = app.clone_account();
             app.server.execute(&format!("ALTER USER {} REQUIRE {requirement}", app.account())).await.unwrap();
-            // Back to the original, whose requirement may keep us out; then the alternate is made equal to it.
+            // The original's turn: its requirement may refuse us. After that the alternate is made equal to it.
             if !["SSL", "NONE"].contains(&requirement) {
                 app.server.execute(&format!("ALTER USER {} REQUIRE NONE", app.account())).await.unwrap();
             }

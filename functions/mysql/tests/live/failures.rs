@@ -1,4 +1,4 @@
-//! What AWS's functions do wrong, and what goes wrong on the way to a server: each named after what happens.
+//! Failures of AWS's functions, and failures on the way to a server. Each test is named after what happens.
 
 use lab::certs::Authority;
 use lab::rotation::Step;
@@ -87,7 +87,7 @@ async fn a_wrong_certificate_a_wrong_name_and_an_expired_one_are_told_apart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_without_tls_is_refused_and_never_sent_anything_in_clear() {
-    // AWS's function tries again in plaintext where the secret says nothing, or anything but yes and no.
+    // AWS's function retries in plaintext if the secret has no "ssl" or an unknown value.
     for release in releases().await {
         let app = on(MySql::release(release).tls(Tls::Off).setting("general_log", "1")).await;
         let before = app.server.general_log().len();
@@ -113,14 +113,14 @@ async fn a_wrong_password_is_an_answer_and_names_every_version_that_was_tried() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_lets_anybody_in_proves_nothing() {
     for release in releases().await {
-        // An anonymous account with the same password: the login is accepted, and is somebody else's.
+        // An anonymous account has the same password. The server accepts the login, but as another account.
         let app = on(MySql::release(release)).await;
         execute(&app, &format!("CREATE USER ''@'%' IDENTIFIED BY '{FIRST}'")).await;
         execute(&app, &format!("DROP USER {}", app.account())).await;
         let world = app.world().await;
         world.fails(&["setSecret: NotOurs:", "became a session of", "anonymous"]).await;
     }
-    // And a server that checks nothing; MySQL would not even listen then.
+    // A server that checks no passwords. MySQL would not even listen then.
     let server = MySql::release(Release::MARIADB_10).setting("skip_grant_tables", "1").start().await.unwrap();
     let secret = json!({
         "engine": "mariadb", "host": server.host(), "port": server.port(), "username": "app", "password": FIRST,
@@ -145,7 +145,7 @@ async fn locked_expired_and_crowded_accounts_are_explained() {
         for (clause, undo, parts) in cases {
             let app = App::new(release).await;
             execute(&app, &format!("ALTER USER {} {clause}", app.account())).await;
-            // One login uses up the hour.
+            // One login uses up the hour's limit.
             let _ = app.server.can_login(&app.user, FIRST, "").await;
             let world = app.world().await;
             world.fails(parts).await;
@@ -176,7 +176,7 @@ async fn an_account_is_not_driven_into_its_login_lock() {
             execute(&app, &sql).await;
         }
         let world = app.world_as("admin", |secret| secret["password"] = "wrong-wrong-wrong-1".into()).await;
-        // Two more versions that would be tried.
+        // Two more versions to try.
         for number in 2..=3 {
             let mut value = world.current();
             value["password"] = format!("wrong-wrong-wrong-{number}").into();
@@ -184,7 +184,7 @@ async fn an_account_is_not_driven_into_its_login_lock() {
             world.put(&token, &value, "AWSCURRENT").unwrap();
         }
         world.fails(&["setSecret: LockedOut:", "one more refusal may lock"]).await;
-        // The right password still opens it, so nothing was locked.
+        // The right password still works, so the account was not locked.
         assert!(app.has(FIRST).await, "{release}");
     }
 }
@@ -214,7 +214,7 @@ async fn a_user_that_has_to_show_its_current_password_rotates() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_pending_label_locks_nobody_out() {
-    // AWS's functions never try a version without a label: after this they cannot log in ever again.
+    // AWS's functions never try a version without a label, so they could never log in again after this.
     for release in releases().await {
         let app = App::new(release).await;
         let world = app.world().await;
@@ -252,7 +252,7 @@ async fn a_user_that_does_not_exist_is_a_refused_login_whatever_plugin_the_serve
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_version_is_reached_as_the_current_one_is() {
-    // The root that it trusted when it was written has been replaced since.
+    // The root in the older version has been replaced since.
     for release in MySql::releases().await.unwrap() {
         let app = App::new(release).await;
         let world = app.world_with(&[], |secret| secret["sslrootcert"] = Authority::new().pem().into()).await;

@@ -1,4 +1,4 @@
-//! An admin changes nobody's account but the secret's own.
+//! An admin changes no account but the secret's own.
 
 use lab::rotation::Step;
 use lab::servers::MySql;
@@ -25,7 +25,7 @@ async fn a_secret_for_victim_clone_does_not_take_over_victim() {
         );
         assert_eq!(stored(&victim, &victim.account()).await, before);
         assert!(app.accepts(&world.current()).await);
-        // What the error says makes it ours.
+        // The statement in the error makes the account the secret's.
         let marking = error.split("say so: ").nth(1).unwrap().split("; if it is not").next().unwrap();
         app.server.execute(marking).await.unwrap_or_else(|error| panic!("{marking}: {error}"));
         let token = world.lab.secrets().version_with(&world.secret, "AWSPENDING").unwrap();
@@ -42,11 +42,11 @@ async fn an_alternate_that_exists_is_ours_only_if_a_version_opens_it() {
         let before = stored(&alternate, &alternate.account()).await;
         app.server.execute(&format!("GRANT PROCESS ON *.* TO {}", app.account())).await.unwrap();
         let world = app.world_as("alternating-users", |_| ()).await;
-        // The password of FIRST is no version's for this user; the value of AWSCURRENT is for the other one.
+        // No version holds FIRST as this user's password. AWSCURRENT's value is for the other user.
         let error = world.rotate().await.unwrap_err();
         assert!(error.starts_with("setSecret: NotOurs:"), "{error}");
         assert_eq!(stored(&alternate, &alternate.account()).await, before);
-        // As AWS's function leaves it: AWSPREVIOUS is the other user's.
+        // The state that AWS's function leaves: AWSPREVIOUS is the other user's.
         world.abandon().unwrap();
         let (current, mut previous) = (world.current(), world.current());
         previous["username"] = alternate.user.as_str().into();
@@ -89,7 +89,7 @@ async fn other_host_parts_are_named_and_rotated_only_when_they_are_listed_and_pr
         world.rotate().await.unwrap();
         assert!(world.output().contains("10.1.%") && world.output().contains("more host parts"));
         assert_eq!(stored(&app, &other).await, before);
-        // Listed, and not proven.
+        // The host part is listed, but not proven.
         let mut listed = world.current();
         listed["hosts"] = json!(["%", "10.1.%"]);
         let token = "00000000-0000-4000-8000-000000000001";
@@ -97,7 +97,7 @@ async fn other_host_parts_are_named_and_rotated_only_when_they_are_listed_and_pr
         let error = world.rotate().await.unwrap_err();
         assert!(error.starts_with("setSecret: NotOurs:") && error.contains("10.1.%"), "{error}");
         assert!(app.accepts(&world.current()).await && stored(&app, &other).await == before);
-        // Proven by an admin's mark.
+        // An admin's mark proves the host part.
         let marking = error.split("say so: ").nth(1).unwrap().split("; if it is not").next().unwrap();
         app.server.execute(marking).await.unwrap();
         let token = world.lab.secrets().version_with(&world.secret, "AWSPENDING").unwrap();
@@ -163,7 +163,7 @@ async fn pairs_that_the_secret_names_are_only_given_what_they_lack() {
 async fn an_account_whose_every_password_is_lost_is_reset_only_where_the_deployment_allows_it() {
     const LOST: &str = "A-pa55-that-no-version-holds";
     for release in MySql::releases().await.unwrap() {
-        // With two users it is the other one that is reset: here the original, which never carries a mark.
+        // With two users the other one is reset: here the original, which never carries a mark.
         for (strategy, before) in [("admin", 0), ("alternating-users", 1)] {
             for (env, allowed) in [(&[][..], false), (&[("ADMIN_RESET", "true")][..], true)] {
                 let app = App::new(release).await;

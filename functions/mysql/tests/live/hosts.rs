@@ -1,4 +1,4 @@
-//! Accounts with more than one host part: each is an account of its own, and has to be the secret's own.
+//! Accounts with more than one host part. Each is an account of its own, and has to be proven.
 
 use lab::rotation::Step;
 use lab::servers::{MySql, Release};
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::app::{App, FIRST, account, unique};
 
-/// What no version of a secret holds.
+/// A password that no version of a secret holds.
 const ANOTHERS: &str = "Another-pa55-0f-its-own!";
 
 async fn stored(app: &App, account: &str) -> String {
@@ -14,7 +14,7 @@ async fn stored(app: &App, account: &str) -> String {
     rows[0][0].clone().expect("the server prints it")
 }
 
-/// The same user at another host part, with this password.
+/// Creates the same user with another host part and this password.
 async fn also_at(app: &App, host: &str, password: &str) -> String {
     let other = account(&app.user, host);
     let made = app.server.execute(&format!("CREATE USER {other} IDENTIFIED BY '{password}'")).await;
@@ -41,7 +41,7 @@ async fn an_alternate_is_not_given_what_somebody_elses_host_part_has() {
             let made = app.server.query(&format!("SHOW GRANTS FOR {clone}")).await;
             assert!(made.is_err(), "{release}: {clone} was made: {made:?}");
         }
-        // What the error says makes it ours.
+        // The statement in the error makes the account the secret's.
         let way = match app.is_mariadb() {
             true => format!("ALTER USER {theirs} IDENTIFIED BY '{FIRST}'"),
             false => {
@@ -63,7 +63,7 @@ async fn what_one_host_part_lacks_stops_the_promotion_whichever_it_is() {
         let app = at_localhost(release).await;
         let other = also_at(&app, "10.0.%", FIRST).await;
         app.server.execute(&format!("GRANT PROCESS ON *.* TO {other}")).await.unwrap();
-        // As somebody writes them who does not know how the server keeps them.
+        // Written by somebody who does not know how the server stores host parts.
         let hosts = json!(["LOCALHOST", "10.0.%"]);
         let world = app.world_as("alternating-users", |secret| secret["hosts"] = hosts).await;
         if !app.is_mariadb() {

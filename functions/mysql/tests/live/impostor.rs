@@ -1,4 +1,4 @@
-//! A server that is none: it greets as MySQL does, and then asks for the password in ways that would give it away.
+//! An impostor: it greets as MySQL does, and then asks for the password in ways that would reveal it.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -13,13 +13,13 @@ use tokio::time::timeout;
 
 use super::app::FIRST;
 
-/// One message: three bytes of length, a number, and the rest.
+/// A message: three bytes of length, a number, and the content.
 fn message(number: u8, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len()).expect("a short message").to_le_bytes();
     [&length[..3], &[number], body].concat()
 }
 
-/// The first message of a server (MySQL, "Protocol::HandshakeV10"), without TLS among what it offers.
+/// A server's first message (MySQL, "Protocol::HandshakeV10"). It does not offer TLS.
 fn greeting(plugin: &str) -> Vec<u8> {
     // Long passwords, protocol 4.1, a secure connection, authentication by plugins.
     let capabilities: u32 = 0x0000_0001 | 0x0000_0200 | 0x0000_8000 | 0x0008_0000;
@@ -36,7 +36,7 @@ fn greeting(plugin: &str) -> Vec<u8> {
     message(0, &body.concat())
 }
 
-/// Greets, asks what it asks, and keeps whatever it is sent.
+/// Greets, asks this question, and records all that it receives.
 async fn ask(mut stream: TcpStream, plugin: &str, question: &[u8], heard: &Mutex<Vec<u8>>) {
     let mut bytes = [0; 4096];
     let mut answer = greeting(plugin);
@@ -54,14 +54,14 @@ async fn ask(mut stream: TcpStream, plugin: &str, question: &[u8], heard: &Mutex
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_asks_for_the_password_in_clear_text_is_not_given_it() {
-    // PyMySQL, and with it AWS's function, answers the first of these without TLS.
+    // Without TLS, PyMySQL, and so AWS's function, answers the first of these.
     for (plugin, question) in [
         ("mysql_native_password", &b"\xfemysql_clear_password\0\0"[..]),
         ("mysql_clear_password", b"\xfemysql_clear_password\0\0"),
         ("mysql_clear_password", b"\0\0\0\x02\0\0\0"),
-        // MariaDB's plugin that puts questions to a person.
+        // MariaDB's plugin that asks a person questions.
         ("mysql_native_password", b"\xfedialog\0\x04Password: "),
-        // The method of MySQL 4.0, which is as good as clear text.
+        // The method of MySQL 4.0, which is nearly clear text.
         ("mysql_native_password", b"\xfe"),
     ] {
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -89,7 +89,7 @@ async fn whoever_asks_for_the_password_in_clear_text_is_not_given_it() {
     }
 }
 
-/// Asks by parsec, with random bytes that end so, and tells how long the answer was that the client signed.
+/// Asks for a parsec login with random bytes that end with `last`. Returns the length of the client's signed answer.
 async fn signed(mut stream: TcpStream, last: u8) -> io::Result<usize> {
     let nonce = [&[7; 31][..], &[last]].concat();
     let salt = [b"P\0".as_slice(), &[7; 18]].concat();
@@ -124,7 +124,7 @@ async fn random_bytes_at_which_the_driver_gives_up_are_asked_for_again() {
         io::Result::Ok(lengths)
     });
     world.rotate().await.unwrap_err();
-    // Nothing to the first, and a header, bytes of the client's own and a signature to the second.
+    // The first connection gets no answer. The second gets a header, random bytes of the client and a signature.
     let lengths = timeout(Duration::from_secs(10), impostor).await.expect("a second connection is made");
     assert_eq!(lengths.unwrap().unwrap(), [0, 4 + 32 + 64]);
 }

@@ -1,4 +1,4 @@
-//! No password leaves: not into the servers' logs, not into the function's output, not into an error.
+//! No password leaks: not into the servers' logs, not into the function's output, not into an error.
 
 use lab::leaks;
 use lab::servers::MySql;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::app::{ADMINS, App, FIRST};
 
-/// Searches for every password that any version of the secret holds, and for the admin's.
+/// Searches for every password of every version of the secret, and for the admin's.
 #[track_caller]
 fn absent(world: &World, texts: &[(&str, &[u8])]) {
     let values = world.values();
@@ -19,7 +19,7 @@ fn password(value: &Value) -> &str {
     value["password"].as_str().expect("every value has a password")
 }
 
-/// What performance_schema remembers of statements.
+/// The tables of performance_schema that remember statements.
 const HISTORY: [&str; 3] = ["statements_current", "statements_history", "statements_history_long"];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,7 +40,7 @@ async fn no_password_is_in_a_log_of_the_servers_or_in_the_functions_output() {
                 app.server.execute(&sql).await.unwrap();
             }
             let world = app.world_of(strategy, &[("RUST_LOG", "trace")], |_| (), |_| ()).await;
-            // Whoever made the accounts wrote their first passwords, which are not ours to hide.
+            // The test itself made the accounts with their first passwords, so earlier log lines show these.
             let made = [app.server.general_log().len(), app.server.slow_log().len()];
             for _ in 0..2 {
                 world.rotate().await.unwrap();
@@ -64,7 +64,7 @@ async fn no_password_is_in_a_log_of_the_servers_or_in_the_functions_output() {
             let later: Vec<Value> =
                 world.values().into_iter().filter(|value| value["password"] != FIRST).collect();
             assert_eq!(later.len(), 2);
-            // The binary log starts with the server, so the first passwords are in it where the server writes them.
+            // The binary log begins with the server, so it may contain the first passwords.
             leaks::absent(&later.iter().map(password).collect::<Vec<_>>(), &[("the binary log", &binary)]);
             absent(
                 &world,

@@ -1,4 +1,4 @@
-//! User names that are legal and inconvenient.
+//! Valid but awkward user names.
 
 use lab::servers::MySql;
 use serde_json::json;
@@ -49,7 +49,7 @@ async fn odd_user_names_rotate_with_every_strategy() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_that_exists_at_another_host_part_than_any_rotates() {
-    // AWS's function knows no host part but '%': error 1141, for ever.
+    // AWS's function knows only the host part '%', and fails with error 1141 on every try.
     for release in MySql::releases().await.unwrap() {
         let server = MySql::shared(release).await.unwrap();
         for (number, host) in ["localhost", "l%host", "loc_lhost"].iter().enumerate() {
@@ -81,7 +81,7 @@ async fn a_name_that_is_too_long_is_refused_before_anything_is_made() {
             let error = world.await.rotate().await.unwrap_err();
             assert!(error.starts_with("createSecret: BadSecret:") && error.contains("characters"), "{error}");
         }
-        // Characters count, not bytes.
+        // The limit counts characters, not bytes.
         let world = app.world_with(&[], |secret| {
             secret["username"] = "ü".repeat(limit - 6).into();
             secret["masterarn"] = json!("prod/admin");

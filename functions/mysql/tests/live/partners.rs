@@ -1,4 +1,4 @@
-//! Two accounts of one secret: whether they belong together, and what may be given to one of them.
+//! Two accounts of one secret: whether they belong together, and what one of them may be given.
 
 use lab::rotation::Step;
 use lab::servers::{MySql, Release};
@@ -20,7 +20,7 @@ async fn a_secret_that_proves_one_account_only_does_not_get_what_the_other_has()
             secret["alternate_username"] = mine.user.as_str().into();
         });
         let world = world.await;
-        // The first version becomes AWSPREVIOUS, and is what logs in.
+        // The first version becomes AWSPREVIOUS, and is the one that logs in.
         let mut names_victim = world.current();
         names_victim["username"] = victim.user.as_str().into();
         names_victim["password"] = "junk".into();
@@ -97,7 +97,7 @@ async fn a_partner_that_an_admin_has_marked_and_locked_keeps_what_it_has() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_admin_that_is_shown_nobodys_privileges_is_told_so() {
-    // The views answer whoever may not see others with no rows and no error.
+    // A user who may not see others' privileges gets no rows from the views, and no error.
     let app = App::new(Release::MYSQL_9).await;
     app.server.execute(&format!("GRANT PROCESS ON *.* TO {}", app.account())).await.unwrap();
     let world = app.world_as("alternating-users", |_| ()).await;

@@ -1,4 +1,4 @@
-//! Accounts that do not authenticate as the server would have it by default, and servers that judge passwords themselves.
+//! Accounts with other authentication plugins than the server's default, and servers that check passwords themselves.
 
 use std::panic::AssertUnwindSafe;
 
@@ -19,7 +19,7 @@ async fn with(release: Release, library: &'static str) -> App {
     App::on(server.start().await.expect("the server starts").into()).await
 }
 
-/// The same, and the account authenticates by the plugin.
+/// The same, and the account authenticates with the plugin.
 async fn by(release: Release, library: &'static str, plugin: &str) -> App {
     let app = with(release, library).await;
     let sql = format!("ALTER USER {} IDENTIFIED VIA {plugin} USING PASSWORD('{FIRST}')", app.account());
@@ -31,11 +31,11 @@ async fn world(app: &App, strategy: &str, env: &[(&str, &str)]) -> World {
     app.world_of(strategy, env, |_| (), |_| ()).await
 }
 
-/// How often something is tried that a login can stop for nothing: ed25519 and parsec let the client sign random bytes, and the
-/// driver drops the last of them where it is zero, once in 256 logins (README.md, "Limits"). With parsec it panics then.
+/// How often a login is tried, because one may fail by chance. With ed25519 and parsec the client signs random bytes, and the
+/// driver drops the last one if it is zero, once in 256 logins (README.md, "Limits"). With parsec it then panics.
 const TRIES: u32 = 4;
 
-/// One rotation. A login that is refused is followed by another try with the same token, as by the service.
+/// Rotates once. After a refused login it tries the same token again, as the service does.
 async fn rotated(world: &World) -> Result<(), String> {
     let token = world.begin().expect("a rotation begins");
     let mut outcome = world.steps(&token).await;
@@ -62,7 +62,7 @@ async fn still_has_its_first(app: &App) -> bool {
     opens(app, &json!({"username": app.user, "password": FIRST})).await
 }
 
-/// Three rotations, after each of which the current user logs in, and by the same plugin as before.
+/// Rotates three times. After each rotation the current user must log in, with the same plugin as before.
 async fn three_times(app: &App, world: &World, by: &str) {
     for round in 1..=3 {
         rotated(world).await.unwrap_or_else(|error| panic!("round {round}: {error}"));
@@ -150,7 +150,7 @@ async fn a_refused_password_is_known_as_one_where_unix_socket_is_the_other_way_i
             world.rotate().await.unwrap_or_else(|error| panic!("{release} {methods}: {error}"));
             assert!(app.accepts(&world.current()).await, "{release}");
         }
-        // Where there is no password at all, the server's words and the reason are still told.
+        // If the account has no password at all, the error still has the server's words and the reason.
         let app = App::new(release).await;
         app.server
             .execute(&format!("ALTER USER {} IDENTIFIED VIA unix_socket", app.account()))
@@ -225,7 +225,7 @@ async fn an_alternate_that_was_half_made_in_plaintext_is_closed_and_is_finished_
         let admin = world.lab.secrets().value("prod/admin", "AWSCURRENT").unwrap();
         let admin: Value = serde_json::from_str(&admin).unwrap();
         let admin = account(admin["username"].as_str().unwrap(), "%");
-        // What the admin may not pass on stops it after the account is made.
+        // The admin may not pass this on, so the rotation stops after the account is created.
         app.server.execute(&format!("REVOKE GRANT OPTION ON *.* FROM {admin}")).await.unwrap();
         let error = world.rotate().await.unwrap_err();
         assert!(error.starts_with("setSecret: ServerRefused:"), "{release}: {error}");

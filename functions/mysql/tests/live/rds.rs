@@ -1,5 +1,5 @@
-//! Servers that RDS runs: which host names are one server, and where the server of an RDS-made admin secret is. The rules are
-//! shared with PostgreSQL, and tested there name by name; here only that they are asked, and for these engines.
+//! Servers run by RDS: which host names are the same server, and the address for an admin secret that RDS made. PostgreSQL's
+//! tests check these shared rules name by name. These tests only check that the function applies them for its engines.
 
 use lab::rds::{Entry, Rds};
 use lab::rotation::Step;
@@ -19,7 +19,7 @@ const FLEET: [Entry; 5] = [
         "<ReadReplicaSourceDBClusterIdentifier>app</ReadReplicaSourceDBClusterIdentifier>",
     ),
     Entry::Instance("other", "other.x.rds.test", ""),
-    // A name can be one server's only, so this one is left out where names are compared.
+    // Each name may belong to one server only, so this entry is left out when names are compared.
     Entry::Instance("one", "localhost", ""),
 ];
 
@@ -46,7 +46,7 @@ async fn the_admin_acts_for_readers_members_and_replicas_of_its_server_and_for_n
             let token = world.begin().unwrap();
             world.step(&token, Step::CreateSecret).await.unwrap();
             let outcome = world.step(&token, Step::SetSecret).await.map_err(|error| error.to_string());
-            // The guard's login and the change both happen on the admin's host.
+            // Both the guard's login and the change happen on the admin's host.
             assert_eq!(app.has(FIRST).await, !accepted, "{release} {host}: {outcome:?}");
             match outcome {
                 Ok(()) => assert!(accepted, "{release}: {host} was accepted"),
@@ -59,7 +59,7 @@ async fn the_admin_acts_for_readers_members_and_replicas_of_its_server_and_for_n
     }
 }
 
-/// A world whose admin's secret is as RDS makes it: a user, a password, and tags.
+/// A world with an admin secret as RDS makes it: a user, a password, and tags.
 async fn managed(app: &App, rds: &Rds, key: &str, arn: &str) -> World {
     let (url, roots, admin) = (rds.url(), app.server.ca_pem().to_owned(), app.admin().await);
     let env = [("AWS_ENDPOINT_URL_RDS", url.as_str()), ("EXTRA_CA_PEM", roots.as_str())];
@@ -83,7 +83,7 @@ async fn the_server_of_an_admin_secret_that_rds_made_is_looked_up() {
             ("aws:rds:primaryDBClusterArn", arn("cluster", "app")),
             ("aws:rds:primaryDBInstanceArn", arn("db", "one")),
         ] {
-            // An Aurora cluster is MySQL's; the engine of MariaDB has none.
+            // MariaDB has no Aurora clusters.
             if release.flavor != Release::MYSQL_9.flavor && key.contains("Cluster") {
                 continue;
             }

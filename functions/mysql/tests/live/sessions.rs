@@ -1,4 +1,4 @@
-//! Sessions at the server: a step is over when its lock is free, and a login that finds no place waits for one.
+//! Sessions at the server: when a step answers, its lock is free; and a login waits if the server has no session left.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ async fn when_a_step_answers_its_lock_is_free() {
         let app = App::new(release).await;
         let proxy = Proxy::start(Protocol::MySql, app.server.host(), app.server.port()).await.unwrap();
         let world = app.world_with(&[], |secret| secret["port"] = proxy.port().into()).await;
-        // The goodbye is on its way for a while; a step that leaves it to the goodbye to free the lock answers meanwhile.
+        // The proxy delays the logout. A step that relies on the logout to free the lock would answer before that.
         proxy.delay(SLOW);
         let token = world.begin().unwrap();
         let free = format!("SELECT IS_FREE_LOCK('{}')", lock_name(&world));

@@ -15,7 +15,7 @@ async fn releases() -> Vec<Release> {
     releases
 }
 
-/// Three rotations in a row; what logs in after each is what the strategy promises.
+/// Rotates three times. After each rotation exactly the promised credentials must log in.
 async fn three_times(app: &App, world: &World, overlaps: bool) {
     for round in 1..=3 {
         let before = world.current();

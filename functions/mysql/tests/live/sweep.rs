@@ -1,4 +1,4 @@
-//! Killed before and after every call and every message, the rotation converges, and somebody can always log in.
+//! Kills the function before and after every call and message. The rotation must still finish, and a stored password must log in.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ async fn stage(release: Release, strategy: &'static str) -> std::io::Result<Stag
         let app = Arc::clone(&app);
         Box::pin(async move { app.accepts(&value).await }) as sweep::Answer<bool>
     };
-    // What logs in is complete: an alternate without its privileges would be promoted by AWS's function.
+    // An alternate that can log in must be complete. AWS's function would promote one without its privileges.
     let epilogue = move || {
         let app = Arc::clone(&counted);
         Box::pin(async move {
@@ -63,7 +63,7 @@ async fn stage(release: Release, strategy: &'static str) -> std::io::Result<Stag
     Ok(Stage { world, proxy: Some(proxy), accepts: Arc::new(accepts), overlaps, epilogue })
 }
 
-/// The same user at another host part, which is the secret's as well: by its password on MariaDB, by the mark on MySQL.
+/// The same user with another host part, which also belongs to the secret: by its password on MariaDB, by the mark on MySQL.
 async fn elsewhere(app: &App, world: &World) -> std::io::Result<()> {
     let other = account(&app.user, "10.0.%");
     app.server.execute(&format!("CREATE USER {other} IDENTIFIED BY '{FIRST}'")).await?;

@@ -1,17 +1,17 @@
-//! What is read from the server's catalogs. All of it may be read by everyone, on RDS as well.
+//! The queries of the server's catalogs. Every user may run all of them, on RDS as well.
 
 use rotation::database::alternation::Alternation;
 
 use super::literal;
 
-/// The role that a session of `u` acts as in this database: a setting like any other, the nearest one counts (PostgreSQL
-/// manual, ALTER ROLE, "SET").
+/// The role that a session of `u` acts as in this database. This is a setting like others, so the most specific one counts
+/// (PostgreSQL manual, ALTER ROLE, "SET").
 const ACTS_AS: &str = "coalesce((SELECT nullif(substr(c, 6), 'none') FROM pg_db_role_setting s, unnest(s.setconfig) AS c \
     WHERE c LIKE 'role=%' AND s.setrole IN (0, u.oid) \
       AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())) \
     ORDER BY s.setrole = 0, s.setdatabase = 0 LIMIT 1), u.rolname::text)";
 
-/// The accounts of these names: attributes, limits, comment, whom they act as; and the server's version.
+/// The accounts with these names: attributes, limits, comment, the role that each acts as; and the server's version.
 pub fn roles(names: [&str; 2]) -> String {
     let [one, other] = names.map(literal);
     format!(
@@ -23,8 +23,8 @@ pub fn roles(names: [&str; 2]) -> String {
     )
 }
 
-/// An account's memberships: in what, whether it may pass them on, given by whom, whether it inherits and may act; and whether
-/// the original has as much.
+/// An account's memberships: the role, the admin option, the grantor, whether the account inherits and may act as the role; and
+/// whether the original is a member, and has the admin option.
 pub fn memberships(member: &str, original: &str) -> String {
     let (member, original) = (literal(member), literal(original));
     format!(
@@ -36,7 +36,7 @@ pub fn memberships(member: &str, original: &str) -> String {
     )
 }
 
-/// The settings of accounts: whose, in which database (empty for all), which, what.
+/// The settings of accounts: account, database (empty for all), name, value.
 pub fn settings(names: [&str; 2]) -> String {
     let [one, other] = names.map(literal);
     format!(
@@ -46,9 +46,9 @@ pub fn settings(names: [&str; 2]) -> String {
     )
 }
 
-/// In which databases an account owns something, or has been given something itself, and how much. User mappings are left
-/// out: they are the account's by nature, and cannot change hands; so are default privileges, which mean nothing to an
-/// account that makes nothing under its own name. The empty database is what all of them share.
+/// The databases in which an account owns objects or was granted privileges by name, and how many. User mappings are left out,
+/// because they cannot change hands. Default privileges are left out, because they mean nothing to an account that creates
+/// nothing under its own name. The empty database stands for shared objects.
 pub fn holdings(role: &str) -> String {
     format!(
         "SELECT coalesce(d.datname, ''), d.datname = current_database(), \
@@ -90,8 +90,8 @@ pub fn transfers(from: &str, to: &str) -> String {
     )
 }
 
-/// What an account has been given itself in this database and in what all databases share, each as the statement that takes it
-/// away. Without CASCADE: what the account has passed on to others is not ours to end.
+/// The privileges granted to an account by name, in this database and on shared objects, as statements that revoke them. There is
+/// no CASCADE, because this function must not end what the account has granted to others.
 pub fn revocations(role: &str) -> String {
     format!(
         "SELECT DISTINCT format('REVOKE ALL ON %s %s FROM %I', CASE \
@@ -108,8 +108,8 @@ pub fn revocations(role: &str) -> String {
     )
 }
 
-/// Whether a role, by its membership, may already do what another owns, and how the admin of this session stands to it: may
-/// do what it may, and has given itself a membership that would have to be restored.
+/// How the admin of this session stands to a role. First column: the admin has the role's privileges. Second column: the admin
+/// has granted itself a membership that would have to be restored.
 pub fn standing_to(role: &str) -> String {
     format!(
         "SELECT pg_has_role(current_user, u.oid, 'USAGE'), EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles me ON me.oid = m.member \
@@ -132,12 +132,12 @@ pub fn holder(key: i64) -> String {
     )
 }
 
-/// Whether one role may do everything that another may.
+/// Whether one role has all privileges of another.
 pub fn inherits(member: &str, role: &str) -> String {
     format!("SELECT pg_has_role({}, {}, 'USAGE')", literal(member), literal(role))
 }
 
-/// Whether one role may act as another, if there is such a one: from PostgreSQL 16 on not every membership lets it.
+/// Whether one role exists and another may act as it. From PostgreSQL 16 on, not every membership allows that.
 pub fn may_act(member: &str, role: &str, version: u32) -> String {
     let how = if version >= 16 { "SET" } else { "MEMBER" };
     format!(
@@ -156,17 +156,17 @@ pub fn may_act_here(member: &str, role: &str) -> String {
     )
 }
 
-/// What who is logged in here lacks to set passwords, each as the statement that gives it. (RDS for PostgreSQL: with
-/// `rds.restrict_password_commands` only members of `rds_password` may.) From PostgreSQL 16 on whoever administers a member is
-/// a member too, by a membership that is good for nothing else; so it has to be one's own, or inherited.
+/// The grants that this session's user lacks to set passwords, as statements to run. (RDS for PostgreSQL: with
+/// `rds.restrict_password_commands` only members of `rds_password` may set them.) From PostgreSQL 16 on, administering a role
+/// makes one a member, but gives nothing else. So only the user's own or an inherited membership counts.
 pub const LACKS_FOR_PASSWORDS: &str = "SELECT format('GRANT %I TO %I', r.rolname, session_user) FROM pg_roles r \
     WHERE r.rolname = 'rds_password' AND NOT pg_has_role(session_user, r.oid, 'USAGE') \
       AND NOT EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles me ON me.oid = m.member \
         WHERE m.roleid = r.oid AND me.rolname = session_user) \
       AND lower(current_setting('rds.restrict_password_commands', true)) IN ('on', '1', 'true', 'yes')";
 
-/// What who is logged in here lacks to act on these accounts, as far as they exist; `copied` is the one whose attributes another
-/// account is to get. Before PostgreSQL 16 CREATEROLE is power over every role that is neither superuser nor for replication.
+/// The grants that this session's user lacks to change those of these accounts that exist. `copied` is the account whose
+/// attributes another one gets. Before PostgreSQL 16, CREATEROLE covers every role that is neither superuser nor for replication.
 pub fn lacks_as_admin(accounts: &[&str], copied: Option<&str>) -> String {
     let names = accounts.iter().map(|name| literal(name)).collect::<Vec<_>>().join(", ");
     let copied = literal(copied.unwrap_or_default());
@@ -186,7 +186,7 @@ pub fn lacks_as_admin(accounts: &[&str], copied: Option<&str>) -> String {
     )
 }
 
-/// The security labels in which the alternate differs from the original, each as the statement that makes it alike.
+/// The security labels in which the alternate differs from the original, as statements that make them equal.
 pub fn labels(original: &str, alternate: &str, take: bool) -> String {
     let [original, alternate] = [original, alternate].map(literal);
     let of = |role: &str| {
@@ -204,8 +204,8 @@ pub fn labels(original: &str, alternate: &str, take: bool) -> String {
     )
 }
 
-/// Who this session is: logged in as, acting as, supposed to act as; what the other user of the pair acts as, if it exists; and
-/// whether only that one may replicate, which no membership carries.
+/// This session: the user that logged in, the role that it acts as, the role that it is set to act as. Then the role that the
+/// pair's other user acts as, if there is one, and whether only that user may replicate, which no membership passes on.
 pub fn who(other: &str) -> String {
     format!(
         "SELECT session_user, current_user, {ACTS_AS}, o.acts_as, coalesce(o.rolreplication AND NOT u.rolreplication, false) \
@@ -215,12 +215,12 @@ pub fn who(other: &str) -> String {
     )
 }
 
-/// Tables and what reads like one, but for those of one session.
+/// Tables, views and the like, without temporary ones.
 const TABLES: &str =
     "(SELECT * FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND relpersistence <> 't') AS o";
 
-/// Everything that privileges can be given on: what GRANT calls it, the name of one, all of them, the privileges, and the
-/// function that tells who has them.
+/// The kinds of objects with privileges: GRANT's word, an object's name, the list of objects, the privileges, and the function
+/// that tests them.
 const KINDS: [[&str; 5]; 10] = [
     [
         "TABLE",
@@ -255,7 +255,7 @@ const KINDS: [[&str; 5]; 10] = [
     [
         "TYPE",
         "o.oid::regtype",
-        // An array and a multirange are whoever's their element is.
+        // An array or a multirange has the privileges of its element.
         "(SELECT * FROM pg_type WHERE typtype <> 'm' AND oid NOT IN (SELECT typarray FROM pg_type)) AS o",
         "ARRAY['USAGE']",
         "has_type_privilege",
@@ -290,8 +290,8 @@ const KINDS: [[&str; 5]; 10] = [
     ],
 ];
 
-/// What one role may do in this database and another may not, each as the statement that would grant it; the first hundred.
-/// Large objects and parameters are left out: no function tells what a role may do with those on every supported version.
+/// The privileges that one role has in this database and another lacks, as the statements that would grant them; the first
+/// hundred. Large objects and parameters are left out, because no function tests their privileges on every supported version.
 pub fn lacking(has: &str, lacks: &str) -> String {
     let (has, to, lacks) = (literal(has), literal(&super::identifier(lacks)), literal(lacks));
     let on_columns = format!(

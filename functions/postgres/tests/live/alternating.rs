@@ -54,7 +54,7 @@ async fn eight_clients_that_read_the_secret_a_second_ago_are_never_refused() {
     }
     for round in 0..4 {
         world.rotate().await.unwrap_or_else(|error| panic!("{round}: {error}"));
-        // A client may hold what it read for a second, and a rotation replaces what was current two rotations ago.
+        // A client may use its copy for a second, and a rotation replaces the version that was current two rotations ago.
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     stop.store(true, Ordering::Relaxed);

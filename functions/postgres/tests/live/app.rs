@@ -12,9 +12,7 @@ pub(crate) const FIRST: &str = "F1rst-pa55-of-this-app";
 
 /// An account on a server that this test shares with others.
 pub(crate) struct App {
-    /// The server.
     pub(crate) server: Arc<Postgres>,
-    /// The account's name.
     pub(crate) user: String,
 }
 
@@ -24,14 +22,12 @@ impl App {
         App::on(Postgres::shared(version).await.expect("a server starts")).await
     }
 
-    /// Makes an account on this server.
     pub(crate) async fn on(server: Arc<Postgres>) -> App {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let user = format!("app_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         App::named(server, &user).await
     }
 
-    /// Makes an account with this name.
     pub(crate) async fn named(server: Arc<Postgres>, user: &str) -> App {
         let quoted = user.replace('"', "\"\"");
         server
@@ -49,7 +45,6 @@ impl App {
         })
     }
 
-    /// A world around the secret.
     pub(crate) async fn world(&self) -> World {
         self.world_with(&[], |_| ()).await
     }

@@ -1,5 +1,5 @@
-//! What somebody who can write a secret, or owns a role or a database, might try to make the admin do. Each is refused, and
-//! nothing on the server has changed.
+//! Attacks by somebody who can write a secret, or owns a role or a database, and tries to make the admin act for them. The
+//! function refuses each one, and nothing on the server changes.
 
 use lab::servers::{Auth, Postgres};
 use lab::world::World;
@@ -9,14 +9,14 @@ use super::app::{App, FIRST};
 use super::pair::{ADMIN_SECRET, Pair, Power};
 use super::rds::listing;
 
-/// Everything that roles are, passwords included.
+/// Roles with their passwords, memberships and settings.
 async fn roles(server: &Postgres) -> Vec<Vec<Option<String>>> {
     let sql = "SELECT to_jsonb(a)::text, shobj_description(a.oid, 'pg_authid') FROM pg_authid a UNION ALL \
                SELECT to_jsonb(m)::text, '' FROM pg_auth_members m UNION ALL SELECT to_jsonb(s)::text, '' FROM pg_db_role_setting s ORDER BY 1";
     server.query(sql).await.unwrap()
 }
 
-/// Rotates, which has to be refused with these texts and leave no trace.
+/// Rotates. The rotation must fail with these texts and change nothing.
 async fn refused(pair: &Pair, world: &World, parts: &[&str]) {
     let before = roles(&pair.app.server).await;
     let error = world.rotate().await.expect_err("the rotation is refused");
@@ -28,24 +28,24 @@ async fn refused(pair: &Pair, world: &World, parts: &[&str]) {
     world.abandon().unwrap();
 }
 
-/// A server of its own, so that nobody else changes its roles.
+/// A separate server, so that no other test changes its roles.
 async fn pair(version: u32) -> Pair {
     Pair::on(Postgres::version(version).start().await.unwrap().into(), Power::Superuser).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_for_victim_clone_does_not_get_victim() {
-    // AWS's function resets the password of `victim`, a superuser here, and hands it to whoever holds the secret.
+    // AWS's function resets the password of `victim`, a superuser here, and gives it to the secret's holder.
     let pair = pair(16).await;
     pair.app.server.execute(&format!("CREATE ROLE victim SUPERUSER LOGIN PASSWORD 'x'; CREATE ROLE victim_clone LOGIN PASSWORD '{FIRST}'")).await.unwrap();
     let world = pair.world_with(&[], |secret| secret["username"] = "victim_clone".into()).await;
     refused(&pair, &world, &["setSecret: NotOurs:", "\"victim\"", "COMMENT ON ROLE"]).await;
-    // The same by naming the other user, or a role to act as, instead.
+    // The same attack with the other user's name, or a role to act as.
     let other = pair.world_with(&[], |secret| secret["alternate_username"] = "victim".into()).await;
     refused(&pair, &other, &["setSecret: NotOurs:", "\"victim\""]).await;
     let role = pair.world_with(&[], |secret| secret["owner_role"] = "victim".into()).await;
     refused(&pair, &role, &["setSecret: NotOurs:", "owner_role"]).await;
-    // Or by being the admin.
+    // Or with the admin's own name.
     let admin = pair.world_with(&[], |secret| secret["alternate_username"] = "postgres".into()).await;
     refused(&pair, &admin, &["setSecret: NotOurs:", "the admin itself"]).await;
 }
@@ -56,7 +56,7 @@ async fn older_versions_vouch_for_their_own_account_on_their_own_server_only() {
     let victim = pair.clone_name();
     let sql = format!("CREATE ROLE {victim} LOGIN PASSWORD '{FIRST}'");
     pair.app.server.execute(&sql).await.unwrap();
-    // A version for this user on this host is AWSPREVIOUS, behind the current one.
+    // A version for this user on this host becomes AWSPREVIOUS, after the current one.
     let after = async |username: &str, host: &str| {
         let world = pair.world().await;
         let current = world.current();
@@ -70,13 +70,13 @@ async fn older_versions_vouch_for_their_own_account_on_their_own_server_only() {
     for (username, host) in [(&pair.app.user, "localhost"), (&victim, "elsewhere.invalid")] {
         refused(&pair, &after(username, host).await, &["setSecret: NotOurs:", &victim]).await;
     }
-    // What it takes: the account's own password, for this server.
+    // This version has the account's own password for this server.
     after(&victim, "localhost").await.rotate().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_proves_one_user_of_a_pair_gets_nothing_of_the_other() {
-    // The secret's holder has a login of one name and writes the other one, which is not its own, into AWSCURRENT.
+    // The secret's holder has the login of one user, and writes the other user, which is not its own, into AWSCURRENT.
     for (mine, theirs, extra) in
         [("victim_clone", "victim", json!({})), ("victim", "victim_clone", json!({"sync": "exact"}))]
     {
@@ -85,7 +85,7 @@ async fn who_proves_one_user_of_a_pair_gets_nothing_of_the_other() {
             "CREATE ROLE {mine} LOGIN PASSWORD '{FIRST}'; CREATE ROLE {theirs} SUPERUSER LOGIN PASSWORD 'x'; GRANT {mine} TO {theirs}; \
              CREATE TABLE theirs (); ALTER TABLE theirs OWNER TO {theirs}"
         );
-        // Where the other one is the alternate it inherits from the original, as in every pair.
+        // If the other user is the alternate, it inherits from the original, as in every pair.
         let sql =
             if mine == "victim" { sql } else { sql.replace(&format!("GRANT {mine} TO {theirs}; "), "") };
         pair.app.server.execute(&sql).await.unwrap();
@@ -102,7 +102,7 @@ async fn who_proves_one_user_of_a_pair_gets_nothing_of_the_other() {
                    SELECT setrole::regrole::text, setconfig::text FROM pg_db_role_setting ORDER BY 1, 2";
         let before = pair.app.server.query(sql).await;
         let before = before.unwrap_or_else(|error| panic!("{error}"));
-        // Its own password is what it may have. (That it then has less than the other one can stop the promotion.)
+        // The user may get its own password. (It then has less than the other user, which can stop the promotion.)
         let outcome = world.rotate().await;
         assert!(outcome.is_ok() || outcome.unwrap_err().starts_with("testSecret: ServerRefused:"), "{mine}");
         assert!(world.output().contains("gets its password and nothing else"));
@@ -122,12 +122,12 @@ async fn nothing_is_handed_to_a_role_that_the_original_only_says_it_acts_as() {
         world.rotate().await.unwrap();
         let current = world.current();
         assert_eq!(current["username"], clone.as_str());
-        // A function that the alternate owns itself, and that runs with its owner's powers.
+        // A function that the alternate itself owns, and that runs with its owner's privileges.
         pair.app.server.execute("GRANT CREATE ON SCHEMA public TO PUBLIC").await.unwrap();
         let sql = "SET ROLE NONE; CREATE FUNCTION trap() RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT current_user::text'";
         pair.as_user(&current, sql).await.unwrap();
         world.rotate().await.unwrap();
-        // Back at the original's password, its holder sets the role that its sessions act as.
+        // When the original's password is current again, its holder sets the role that its sessions act as.
         let sql = format!("ALTER ROLE {user} SET role TO postgres");
         pair.as_user(&world.current(), &sql).await.unwrap();
         let owner = "SELECT proowner::regrole::text FROM pg_proc WHERE proname = 'trap'";
@@ -143,7 +143,7 @@ async fn a_role_that_grants_itself_away_proves_nothing() {
         let pair = pair(version).await;
         let user = &pair.app.user;
         let victim = pair.clone_name();
-        // On 14 a role may grant itself; on newer servers it takes an admin, which proves as little.
+        // On 14 a role may grant itself. On newer servers an admin has to, which proves just as little.
         pair.app
             .server
             .execute(&format!("CREATE ROLE {victim} LOGIN PASSWORD 'unknown'; GRANT {user} TO {victim}"))
@@ -193,7 +193,7 @@ async fn a_mark_counts_for_its_own_secret_only() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_host_cannot_vouch() {
-    // A server of the attacker's, with an account of the right name and password, and a name that begins as the real one does.
+    // A server of the attacker, with an account of the right name and password, and a name that begins like the real one.
     let pair = pair(16).await;
     let theirs = App::on(Postgres::version(16).start().await.unwrap().into()).await;
     let rds = listing(&[], pair.app.server.port()).await;
@@ -205,7 +205,7 @@ async fn another_host_cannot_vouch() {
         secret["username"] = theirs.user.as_str().into();
     });
     refused(&pair, &world.await, &["setSecret: NotOurs:", "127.0.0.1", "localhost"]).await;
-    // The same host with another port is asked nothing: the proof is made where the change would be.
+    // With the same host and another port, that server is not asked: the proof is made on the server that would be changed.
     let port = theirs.server.port();
     let world = pair.world_with(&[], |secret| {
         secret["port"] = port.into();
@@ -257,7 +257,7 @@ async fn the_user_in_use_is_never_the_one_to_be_changed() {
     let pair = pair(16).await;
     let world = pair.world().await;
     let token = world.begin().unwrap();
-    // As after a change of strategy, or of the label, in the middle of a rotation.
+    // As if the strategy or the label had changed in the middle of a rotation.
     let mut pending = world.current();
     pending["password"] = "another-password-for-the-same-user".into();
     world.put(&token, &pending, "AWSPENDING").unwrap();

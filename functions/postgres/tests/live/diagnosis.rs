@@ -1,5 +1,5 @@
-//! What the diagnose event says of accounts that may not do what their strategy needs: before anything is made, and as
-//! statements that can be run as they stand.
+//! The diagnose event reports the privileges that an account lacks for its strategy: before any version is made, and as
+//! statements that can be run unchanged.
 
 use lab::servers::Postgres;
 use lab::world::World;
@@ -10,7 +10,7 @@ use super::pair::{Pair, Power};
 
 const ALLOWED: (&str, &str) = ("ALLOW_DIAGNOSE", "true");
 
-/// The report's line about privileges; nothing may be made meanwhile.
+/// The report's line about privileges. The event must not change the secret.
 async fn privileges(world: &World) -> Value {
     let before = (world.values(), world.lab.secrets().version_with(&world.secret, "AWSPENDING"));
     let event = json!({"Step": "diagnose", "SecretId": world.secret, "Checks": ["privileges"]});
@@ -30,7 +30,7 @@ async fn second_user(world: &World) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_users_own_privileges_are_told_before_a_rotation_takes_them() {
-    let pair = Pair::new(18, Power::CreateRole).await;
+    let pair = Pair::new(18, Power::Superuser).await;
     let (app, clone, server) = (&pair.app.user, pair.clone_name(), &pair.app.server);
     let world = pair.world_with(&[ALLOWED], |_| ()).await;
     world.rotate().await.unwrap();
@@ -57,7 +57,7 @@ async fn a_second_users_own_privileges_are_told_before_a_rotation_takes_them() {
     assert_eq!(second_user(&world).await["Hint"], Value::Null);
 }
 
-/// Takes something away, hears of exactly that, gives it as the hint says, and then the rotation goes through.
+/// Takes a privilege away. The report must name exactly that privilege, and after its hint is run the rotation must succeed.
 async fn told(pair: &Pair, world: &World, take: &str, hints: &[String]) {
     let case = format!("{take}: ");
     assert_eq!(privileges(world).await["Verdict"], "pass", "{case}");
@@ -125,7 +125,7 @@ async fn only_a_superuser_can_act_on_a_superuser() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_sets_passwords_needs_rds_password_where_rds_restricts_that() {
-    // The setting is RDS's own. A server that does not know it keeps it, and restricts nothing.
+    // This setting is RDS's own. Other servers accept it, and restrict nothing.
     for version in [14, 18] {
         let server = Postgres::version(version).setting("rds.restrict_password_commands", "on").start();
         let pair = Pair::on(server.await.unwrap().into(), Power::CreateRole).await;

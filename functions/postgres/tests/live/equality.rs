@@ -1,12 +1,12 @@
-//! A program that finds every difference between two accounts: attributes, memberships, privileges on every object, settings
-//! as a session sees them, and who owns what either makes. And rotations after which it finds none.
+//! Finds every difference between two accounts: attributes, memberships, privileges on every object, the settings of a session,
+//! and the owner of new objects. After each rotation there must be none.
 
 use lab::servers::Postgres;
 use serde_json::Value;
 
 use super::pair::{Pair, Power};
 
-/// What one account has and the other does not.
+/// What one account has and the other lacks.
 async fn differences(pair: &Pair, values: [&Value; 2]) -> Vec<String> {
     let mut found = Vec::new();
     let users = values.map(|value| value["username"].as_str().unwrap().to_owned());
@@ -64,7 +64,7 @@ fn attributes(one: &str, other: &str) -> String {
     )
 }
 
-/// Membership in every role that is neither of the two; in a pair the alternate is a member of the original on top.
+/// Membership in every role other than these two. In a pair, the alternate is also a member of the original.
 fn memberships(one: &str, other: &str) -> String {
     format!(
         "SELECT r.rolname, k FROM pg_roles r, unnest(CASE WHEN current_setting('server_version_num')::int >= 160000 \
@@ -74,11 +74,11 @@ fn memberships(one: &str, other: &str) -> String {
     )
 }
 
-/// What whole tables and views are among the relations.
+/// Tables and views among the relations.
 const TABLES: &str = "(SELECT * FROM pg_class WHERE relkind IN ('r','p','v','m','f'))";
 
-/// What privileges are on, in every version but for tables, whose privileges grew: the kind, where its objects are listed, what
-/// names one, the privileges, and the function that knows them.
+/// The kinds of objects with the same privileges in every version (tables have got new ones): the kind, the list of its objects,
+/// an object's name, the privileges, and the function that tests them.
 const OBJECTS: [(&str, &str, &str, &[&str], &str); 10] = [
     (
         "columns",
@@ -104,7 +104,7 @@ const OBJECTS: [(&str, &str, &str, &[&str], &str); 10] = [
     ("server", "pg_foreign_server", "o.srvname", &["USAGE"], "has_server_privilege"),
 ];
 
-/// Every function `has_..._privilege` that the server has, over every object there is.
+/// Tests every object with every `has_..._privilege` function of the server.
 fn privileges(one: &str, other: &str, version: u32) -> String {
     let each = |privileges: &[&str]| {
         let all = privileges.iter().flat_map(|p| [format!("'{p}'"), format!("'{p} WITH GRANT OPTION'")]);
@@ -125,7 +125,7 @@ fn privileges(one: &str, other: &str, version: u32) -> String {
     parts
         .extend(OBJECTS.map(|(kind, from, name, privileges, test)| part(kind, from, name, privileges, test)));
     if version >= 15 {
-        // A parameter is named, and has no OID.
+        // A parameter has a name and no OID.
         let privileges = each(&["SET", "ALTER SYSTEM"]);
         parts.push(format!(
             "SELECT 'parameter', o.name, p FROM pg_settings o, unnest(ARRAY[{privileges}]) p \
@@ -145,7 +145,7 @@ fn privileges(one: &str, other: &str, version: u32) -> String {
     parts.join(" UNION ALL ")
 }
 
-/// An application with a little of everything.
+/// Gives an application something of every kind.
 async fn furnish(pair: &Pair, power: Power) {
     let (app, server) = (&pair.app.user, &pair.app.server);
     let groups = format!(
@@ -241,7 +241,7 @@ async fn after_each_rotation_nothing_tells_the_two_apart() {
                 let found = differences(&pair, [&previous, &current]).await;
                 assert!(found.is_empty(), "PostgreSQL {version}, {power:?}, round {round}: {found:#?}");
                 previous = current;
-                // Meanwhile somebody grants and revokes, to the original and past it.
+                // Meanwhile somebody grants and revokes, for the original and for the alternate alone.
                 let sql = match round {
                     0 => format!(
                         "CREATE TABLE of_{app}.later (x int); REVOKE ALL ON of_{app}.direct FROM {app}; REVOKE reads_{app} FROM {app}"
@@ -262,7 +262,7 @@ async fn after_each_rotation_nothing_tells_the_two_apart() {
                 };
                 pair.app.server.execute(&sql).await.unwrap();
                 if round == 2 {
-                    // The account in use is not touched: what was done to the alternate just now goes at its own next turn.
+                    // The account in use is not touched. Changes to the alternate disappear at its own next turn.
                     world.rotate().await.unwrap();
                     previous = world.current();
                 }

@@ -1,4 +1,4 @@
-//! What AWS's function does wrong, and what goes wrong on the way to a server: each named after what happens.
+//! Failures of AWS's function, and failures on the way to a server. Each test is named after what happens.
 
 use std::time::Duration;
 
@@ -77,13 +77,13 @@ async fn a_wrong_certificate_a_wrong_name_and_an_expired_one_are_told_apart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_without_tls_is_refused_and_never_sent_anything_in_clear() {
-    // AWS's function tries again in plaintext where the secret says nothing, or anything but yes and no.
+    // AWS's function retries in plaintext if the secret has no "ssl" or an unknown value.
     let app = on(Postgres::version(16).tls(Tls::Off).setting("log_connections", "on")).await;
     for ssl in [Value::Null, json!("yes"), json!(1), json!("")] {
         let world = app.world_with(&[], |secret| secret["ssl"] = ssl).await;
         world.fails(&["setSecret: Unreachable:", "does not offer TLS", "ssl = on"]).await;
     }
-    // Whoever logs in is named there.
+    // The log names every user that logs in.
     let log = app.server.log();
     assert!(log.contains("connection authenticated: identity=") && !log.contains(&app.user), "{log}");
 }
@@ -94,7 +94,7 @@ async fn a_wrong_password_is_an_answer_and_names_every_version_that_was_tried() 
     let world = app.world_with(&[], |secret| secret["password"] = "not the password at all".into()).await;
     let error = world.fails(&["setSecret: LockedOut:", "AWSCURRENT", "28P01", "ADMIN_RESET"]).await;
     assert!(error.contains("AWSPENDING") && !error.contains("not the password"), "{error}");
-    // This server locks nobody.
+    // This server never locks accounts.
     assert!(!error.contains("no more was tried"), "{error}");
 }
 
@@ -124,8 +124,8 @@ async fn who_may_not_list_old_versions_is_told_that_nothing_logs_in_and_any_othe
     }
 }
 
-/// A version whose key is out of reach for good must not stop the others from being tried; one that cannot be read now has not been
-/// refused by anybody.
+/// If a version's key is unavailable for good, the other versions must still be tried. A version that cannot be read just now has
+/// not been refused by any server.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_version_is_passed_over_if_it_may_not_be_read_and_any_other_trouble_is_itself() {
     for (code, kind) in [
@@ -137,7 +137,7 @@ async fn an_older_version_is_passed_over_if_it_may_not_be_read_and_any_other_tro
         let mut wrong = world.current();
         wrong["password"] = "not the password at all".into();
         world.put("00000000-0000-4000-8000-00000000000a", &wrong, "AWSCURRENT").unwrap();
-        // After two reads each of createSecret and setSecret.
+        // After two reads each by createSecret and setSecret.
         let previous = At::operation("GetSecretValue", 5);
         world.lab.faults().set(vec![Fault::new(previous, What::FailBefore(code.into(), 400))]);
         world.fails(&[kind]).await;
@@ -147,7 +147,7 @@ async fn an_older_version_is_passed_over_if_it_may_not_be_read_and_any_other_tro
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_wants_no_password_proves_nothing() {
-    // With `trust` AWS's function finds that pending works already, and rotates nothing at all.
+    // With `trust`, AWS's function concludes that pending works already, and never rotates.
     let app = on(Postgres::version(16).auth(Auth::Trust)).await;
     let world = app.world().await;
     world.fails(&["setSecret: NotOurs:", "without asking for the password", "trust"]).await;
@@ -164,7 +164,7 @@ async fn a_server_that_asks_for_clear_text_gets_it_over_tls_only() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_pending_label_locks_nobody_out() {
-    // AWS's function never tries a version without a label: after this it cannot log in ever again.
+    // AWS's function never tries a version without a label, so it could never log in again after this.
     let app = App::new(16).await;
     let world = app.world().await;
     for lost in 1..=2 {
@@ -190,7 +190,7 @@ async fn a_password_that_the_server_refuses_is_explained_and_can_be_replaced() {
     let world = world.await;
     world.fails(&["setSecret: ServerRefused:", "22023", "AWSPENDING"]).await;
     assert!(app.accepts(&world.current()).await);
-    // Dropping the label is what the error says; with a policy that fits, the next rotation goes through.
+    // The error says to remove the label. With a fitting policy the next rotation then succeeds.
     world.abandon().unwrap();
     let fitting = app.world_with(&[("PASSWORD_FORM", "plaintext")], |_| ()).await;
     fitting.rotate().await.unwrap();
@@ -277,7 +277,7 @@ async fn a_user_whose_transactions_only_read_rotates() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_root_that_is_none_is_found_before_anything_is_made_and_in_an_old_version_stops_nothing() {
     let old_authority = Authority::new().pem();
-    // What happens while that version is current, and which one the rotation goes on from when a later one is refused.
+    // The error while that version is current, and the version from which the rotation continues when a later one is refused.
     for (root, found, rung) in [
         ("no certificate", "createSecret: BadSecret:", "a version without a label"),
         (&*old_authority, "setSecret: Unreachable:", "AWSPREVIOUS"),
@@ -336,7 +336,7 @@ async fn secrets_that_cannot_be_rotated_are_refused_with_their_fault_and_nothing
 async fn reads_that_lag_behind_the_writes_cost_a_retry_and_no_more() {
     let app = App::new(16).await;
     let lag = Duration::from_millis(300);
-    // The service waits longer than that before it tries again.
+    // The service waits longer than the lag before it tries again.
     let retries = Retries { attempts: 3, backoff: Duration::from_millis(500) };
     let options = Options { value_lag: lag, metadata_lag: lag, retries, ..Options::default() };
     let world = World::with(options, "rotate-postgres", &[], &app.secret()).await.unwrap();
@@ -344,7 +344,7 @@ async fn reads_that_lag_behind_the_writes_cost_a_retry_and_no_more() {
         let rotation = world.rotate_with_retries().await.unwrap();
         let attempts = rotation.steps.last().map(|run| run.attempt);
         assert!(rotation.succeeded() && attempts <= Some(2), "{:?}\n{}", rotation.steps, world.output());
-        // Read without the lag.
+        // This read has no lag.
         let current = world.lab.secrets().value_of(&world.secret, &rotation.token).unwrap();
         let current: Value = serde_json::from_str(&current).unwrap();
         assert!(app.accepts(&current).await);

@@ -109,7 +109,12 @@ async fn a_schema_that_the_original_may_not_create_in_stops_no_hand_over() {
     let narrowed =
         format!("GRANT CREATE, USAGE ON SCHEMA s TO {clone}; REVOKE CREATE ON SCHEMA s FROM {app}");
     server.execute(&narrowed).await.unwrap();
-    world.rotate().await.unwrap();
+    // `ALTER TABLE ... OWNER` would ask for that right, `REASSIGN OWNED` does not. What clients would lack is testSecret's to say.
+    let error = world.rotate().await.unwrap_err();
+    assert!(
+        error.contains("testSecret: ServerRefused") && error.contains("GRANT CREATE ON SCHEMA s"),
+        "{error}"
+    );
     assert_eq!(owned_by(&pair, &clone).await, "0");
     assert_eq!(owned_by(&pair, app).await, "6");
 }

@@ -1,4 +1,4 @@
-//! No password leaves: not into the server's most talkative log, not into the function's output, not into an error.
+//! No password leaks: not into the server's most verbose log, not into the function's output, not into an error.
 
 use lab::leaks;
 use lab::rotation::Step;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::app::{App, FIRST};
 use super::pair::{ADMIN_SECRET, Pair, Power};
 
-/// Searches for every password that any version of the secret holds, and for the admin's.
+/// Searches for every password of every version of the secret, and for the admin's.
 #[track_caller]
 fn absent(world: &World, texts: &[(&str, &str)]) {
     let admin = world.lab.secrets().value(ADMIN_SECRET, "AWSCURRENT");
@@ -36,10 +36,10 @@ async fn no_password_is_in_the_servers_log_or_in_the_functions_output() {
         let app = App::on(server.into()).await;
         let world = app.world_with(&[("RUST_LOG", "trace")], |_| ()).await;
         world.rotate().await.unwrap();
-        // The log does show the statements, so silence would be seen.
+        // The log does show statements, so the search covers them.
         assert!(app.server.log().contains("ALTER ROLE"));
         let log = app.server.log();
-        // The account was made with its first password in the statement, by the test itself.
+        // The test itself made the account, with the first password in its statement.
         let log: String = log.lines().filter(|line| !line.contains("CREATE ROLE")).collect();
         absent(&world, &[("the server's log", &log), ("the output", &world.output())]);
         assert!(world.output().contains("the step is done"));
@@ -80,7 +80,7 @@ async fn no_password_is_in_the_servers_log_when_an_admin_acts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_password_is_in_an_error_however_the_server_quotes_it() {
     let app = App::new(16).await;
-    // The check statement names the password, and PostgreSQL quotes what it does not understand.
+    // The test statement contains the password, and PostgreSQL quotes the part that it does not understand.
     let world = app.world().await;
     let token = world.begin().unwrap();
     world.step(&token, Step::CreateSecret).await.unwrap();

@@ -1,4 +1,4 @@
-//! User names that are legal and inconvenient.
+//! Valid but awkward user names.
 
 use lab::servers::Postgres;
 

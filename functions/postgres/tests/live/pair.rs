@@ -8,15 +8,13 @@ use serde_json::{Value, json};
 
 use super::app::{App, FIRST};
 
-/// The admin secret's name.
 pub(crate) const ADMIN_SECRET: &str = "prod/admin";
 
-/// How much the admin may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Power {
     /// Everything.
     Superuser,
-    /// What RDS gives: CREATEROLE, and ADMIN OPTION on the accounts it made.
+    /// RDS's: CREATEROLE, and ADMIN OPTION on the accounts it made.
     CreateRole,
 }
 
@@ -24,9 +22,7 @@ pub(crate) enum Power {
 pub(crate) struct Pair {
     /// The application's account; the original.
     pub(crate) app: App,
-    /// The admin's name.
     pub(crate) admin: String,
-    /// The admin's password.
     pub(crate) admin_password: String,
 }
 
@@ -36,7 +32,6 @@ impl Pair {
         Pair::on(Postgres::shared(version).await.expect("a server starts"), power).await
     }
 
-    /// An application on this server.
     pub(crate) async fn on(server: Arc<Postgres>, power: Power) -> Pair {
         let app = App::on(server).await;
         let server = &app.server;
@@ -46,7 +41,7 @@ impl Pair {
         }
         let (admin, password) = (format!("admin_of_{}", app.user), "4dm1n-pa55-of-this-app".to_owned());
         let user = &app.user;
-        // What whoever makes a role has of it: before PostgreSQL 16 nothing, and CREATEROLE is enough.
+        // The rights of a role's creator: before PostgreSQL 16 none, and CREATEROLE is enough.
         let made = format!(
             "CREATE ROLE {admin} LOGIN CREATEROLE CREATEDB PASSWORD '{password}'; \
              DO $$ BEGIN IF current_setting('server_version_num')::int >= 160000 THEN \
@@ -56,12 +51,11 @@ impl Pair {
         Pair { app, admin, admin_password: password }
     }
 
-    /// The name AWS's functions would give the other user.
+    /// The name that AWS's functions would give the other user.
     pub(crate) fn clone_name(&self) -> String {
         format!("{}_clone", self.app.user)
     }
 
-    /// A world around both secrets.
     pub(crate) async fn world(&self) -> World {
         self.world_with(&[], |_| ()).await
     }
@@ -77,7 +71,6 @@ impl Pair {
         world
     }
 
-    /// Puts the admin's secret into a world.
     pub(crate) fn add_admin(&self, world: &World, name: &str, change: impl FnOnce(&mut Value)) {
         let mut secret = self.app.secret();
         secret["username"] = self.admin.as_str().into();
@@ -86,7 +79,6 @@ impl Pair {
         world.lab.secrets().create(name, &secret.to_string()).expect("the admin secret is made");
     }
 
-    /// Whether a value's user and password log in.
     pub(crate) async fn accepts(&self, value: &Value) -> bool {
         let text = |key: &str| value[key].as_str().expect("a text").to_owned();
         let (user, password) = (text("username"), text("password"));
@@ -99,7 +91,6 @@ impl Pair {
         rows.into_iter().next().and_then(|row| row.into_iter().next().flatten())
     }
 
-    /// The server's major version.
     pub(crate) async fn version(&self) -> u32 {
         let number = self.value("SELECT current_setting('server_version_num')::int / 10000").await;
         number.and_then(|number| number.parse().ok()).expect("a server has a version")
@@ -131,7 +122,7 @@ impl Pair {
     }
 }
 
-/// What every application starts with, as a value.
+/// The first user and password of an application, as a value.
 pub(crate) fn first(user: &str) -> Value {
     json!({"username": user, "password": FIRST})
 }

@@ -1,4 +1,4 @@
-//! What goes wrong with two users: AWS's failures that concern them, each named after what happens, and what an admin may not do.
+//! Failures with two users: those of AWS's function, each named after what happens, and missing privileges of the admin.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::app::FIRST;
 use super::pair::{ADMIN_SECRET, Pair, Power, first};
 use super::rds::listing;
 
-/// The first rotation fails with these texts, and leaves no trace of the alternate.
+/// The first rotation must fail with these texts and leave no trace of the alternate.
 async fn fails(pair: &Pair, world: &World, parts: &[&str]) -> String {
     let error = world.rotate().await.expect_err("the rotation fails");
     for part in parts {
@@ -60,7 +60,7 @@ async fn a_turn_that_fails_half_way_leaves_everything_as_it_was() {
         for _ in 0..2 {
             world.rotate().await.unwrap();
         }
-        // Memberships, limits and attributes come before the setting that cannot be copied.
+        // Memberships, limits and attributes are changed before the setting that cannot be copied.
         let sql = format!(
             "ALTER ROLE {app} CONNECTION LIMIT 5 VALID UNTIL '2099-01-01'; ALTER ROLE {app} SET work_mem = '9MB'; \
              ALTER ROLE {app} SET log_statement = 'none'; GRANT pg_monitor TO {clone}; REVOKE {app} FROM {clone}"
@@ -88,7 +88,7 @@ async fn a_turn_that_fails_half_way_leaves_everything_as_it_was() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pair_without_an_admin_is_refused_before_anything_is_made() {
-    // AWS's function makes the pending version first, and ends in setSecret with every try.
+    // AWS's function makes the pending version first, and then fails in setSecret on every try.
     let pair = Pair::new(16, Power::CreateRole).await;
     let world = pair.app.world_with(&[], |secret| secret["strategy"] = "alternating-users".into()).await;
     let error = world.rotate().await.unwrap_err();
@@ -138,7 +138,7 @@ async fn attributes_that_come_with_the_role_do_not_stop_an_admin_who_may_not_cop
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_admin_without_admin_option_is_told_the_grant_it_needs() {
-    // AWS's function ends with the server's bare refusal from PostgreSQL 16 on.
+    // From PostgreSQL 16 on, AWS's function fails with the server's bare refusal.
     let pair = Pair::new(16, Power::CreateRole).await;
     let (app, admin) = (&pair.app.user, &pair.admin);
     pair.app.server.execute(&format!("REVOKE ADMIN OPTION FOR {app} FROM {admin}")).await.unwrap();
@@ -154,7 +154,7 @@ async fn an_admin_without_admin_option_is_told_the_grant_it_needs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_original_that_is_a_member_of_its_clone_is_told_apart() {
-    // What people did so that the original can use what the clone of AWS's function makes.
+    // People did this so that the original can use objects made by the clone of AWS's function.
     let pair = Pair::new(16, Power::Superuser).await;
     let (app, clone) = (&pair.app.user, pair.clone_name());
     pair.app
@@ -177,7 +177,8 @@ async fn an_original_that_is_a_member_of_its_clone_is_told_apart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_abandoned_rotation_of_the_original_locks_nobody_out() {
-    // The original's live password is in a version without any label; AWS's function would not find it, and set it blindly.
+    // The original's working password is in a version without any label. AWS's function would not find it, and would reset the
+    // password blindly.
     let pair = Pair::new(16, Power::CreateRole).await;
     let world = pair.world().await;
     world.rotate().await.unwrap();
@@ -200,7 +201,7 @@ async fn what_is_changed_while_a_turn_is_under_way_is_in_force_after_the_next() 
     let pair = Pair::on(server, Power::CreateRole).await;
     let world = pair.world().await;
     let app = &pair.app.user;
-    // Somebody else's transaction, not committed while the alternate is made.
+    // A stranger's transaction, which is not committed while the alternate is made.
     let blocker =
         pair.app.server.connect("postgres", pair.app.server.superuser_password(), "postgres").await.unwrap();
     blocker
@@ -236,7 +237,7 @@ async fn two_rotations_of_one_secret_take_turns_on_the_writer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_is_behind_is_waited_for_by_looking() {
-    // The secret's host: another server, on which the test plays the replication.
+    // The secret's host is another server, on which the test imitates replication.
     let pair = Pair::on(Arc::new(Postgres::version(16).start().await.unwrap()), Power::Superuser).await;
     let replica = Postgres::version(16).setting("log_connections", "on").start().await.unwrap();
     replica.execute(&format!("CREATE ROLE {} LOGIN PASSWORD '{FIRST}'", pair.app.user)).await.unwrap();
@@ -257,7 +258,7 @@ async fn a_replica_that_is_behind_is_waited_for_by_looking() {
     let pending = world.labelled("AWSPENDING").unwrap();
     let clone = pair.clone_name();
     let replay = async {
-        // Not before the function has been refused.
+        // Waits until the function has been refused.
         while !replica.log().contains(&format!("password authentication failed for user \"{clone}\"")) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -272,7 +273,7 @@ async fn a_replica_that_is_behind_is_waited_for_by_looking() {
     tested.unwrap();
     world.step(&token, Step::FinishSecret).await.unwrap();
     assert_eq!(world.current()["username"], clone.as_str());
-    // A password that the writer refuses as well is refused at once.
+    // If the writer refuses the password as well, the function refuses at once.
     let token = world.begin().unwrap();
     world.step(&token, Step::CreateSecret).await.unwrap();
     let error = world.step(&token, Step::TestSecret).await.unwrap_err().to_string();
@@ -281,7 +282,7 @@ async fn a_replica_that_is_behind_is_waited_for_by_looking() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lock_is_taken_in_the_secrets_own_database_whoever_acts() {
-    // An advisory lock is one per database: a single user's function and an admin's have to mean the same one.
+    // An advisory lock belongs to one database. A single user's function and an admin's must take the same lock.
     let pair = Pair::on(
         Arc::new(
             Postgres::version(16)

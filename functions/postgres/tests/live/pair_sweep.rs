@@ -1,5 +1,5 @@
-//! The crash sweep where an admin acts: every turn of two users, with and without an owner role, a clone of AWS's function
-//! being taken over, and one user alone.
+//! The crash sweep with an admin: every turn of two users, with and without an owner role, the takeover of a clone that AWS's
+//! function made, and one user alone.
 
 use std::io;
 use std::sync::Arc;
@@ -12,25 +12,25 @@ use serde_json::{Value, json};
 use super::app::FIRST;
 use super::pair::{ADMIN_SECRET, Pair, Power};
 
-/// What is set up before the rotation that is cut.
+/// The state before the rotation that is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Before {
-    /// Nothing: the alternate is made.
+    /// Nothing. The rotation creates the alternate.
     Nothing,
     /// This many rotations.
     Rotations(usize),
     /// An owner role that both users act as, and one rotation.
     OwnerRole,
-    /// What AWS's function leaves: a clone with a table of its own, in use.
+    /// The state that AWS's function leaves: a clone that is in use and owns a table.
     Aws,
-    /// Both users, the second of them marked by the admin.
+    /// Both users. The admin has marked the second one.
     Pair,
-    /// The strategy `admin` instead.
+    /// The strategy `admin`.
     Admin,
 }
 
 impl Before {
-    /// What the secret says for it.
+    /// Sets the secret's fields for this state.
     fn choose(self, secret: &mut Value, app: &str, owner: &str) {
         match self {
             Before::OwnerRole => secret["owner_role"] = owner.into(),
@@ -43,7 +43,7 @@ impl Before {
         }
     }
 
-    /// Brings it about, once there is a secret.
+    /// Produces this state, once there is a secret.
     async fn lead_up(self, pair: &Pair, world: &World) -> io::Result<()> {
         let rotations = match self {
             Before::Rotations(count) => count,
@@ -59,7 +59,7 @@ impl Before {
     }
 }
 
-/// Another user with a table, whom the admin has marked.
+/// A second user with a table. The admin has marked it.
 async fn second_user(pair: &Pair, world: &World) -> io::Result<()> {
     let (app, admin) = (&pair.app.user, &pair.admin);
     let arn = world.lab.secrets().arn(&world.secret).map_err(io::Error::other)?;
@@ -71,7 +71,7 @@ async fn second_user(pair: &Pair, world: &World) -> io::Result<()> {
     pair.app.server.execute(&sql).await
 }
 
-/// A clone as AWS's function makes it, with a table, and current.
+/// A clone as AWS's function makes it. It owns a table and is current.
 async fn clone_in_use(pair: &Pair, world: &World) -> io::Result<()> {
     let (app, clone) = (&pair.app.user, pair.clone_name());
     let admin = pair.app.server.connect(&pair.admin, &pair.admin_password, "postgres").await;
@@ -84,7 +84,7 @@ async fn clone_in_use(pair: &Pair, world: &World) -> io::Result<()> {
     world.put("00000000-0000-4000-8000-0000000000ee", &value, "AWSCURRENT").map_err(io::Error::other)
 }
 
-/// The role that both users are to act as: the application's own, or one that is made for them.
+/// The role that both users should act as: the application's own, or a new one.
 async fn owner(before: Before, pair: &Pair) -> io::Result<String> {
     let app = &pair.app.user;
     if before != Before::OwnerRole {
@@ -134,8 +134,8 @@ async fn stage(before: Before) -> io::Result<Stage> {
     Ok(Stage { world, proxy: Some(proxy), accepts, overlaps, epilogue: Some(epilogue) })
 }
 
-/// The admin has given back what it borrowed, what an alternate owned has changed hands, and no alternate has more than its
-/// original.
+/// Checks that the admin has given back what it borrowed, that the alternate's objects have a new owner, and that no alternate
+/// has more than its original.
 async fn nothing_is_left_over(pair: &Pair) -> Result<(), String> {
     let (app, admin) = (&pair.app.user, &pair.admin);
     let sql = format!(

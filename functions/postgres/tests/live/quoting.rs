@@ -1,4 +1,4 @@
-//! What is quoted comes back from a real server as it was, whatever is in it and however the session reads backslashes.
+//! A real server returns quoted names and texts unchanged, whatever they contain and however the session reads backslashes.
 
 use lab::servers::Postgres;
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ use rotate_postgres::statement::{identifier, literal};
 /// The server's limit on names, in bytes (PostgreSQL manual, "Identifiers and Key Words").
 const NAME: usize = 63;
 
-/// Texts in which what quoting is about comes often.
+/// Texts that often contain the characters that matter for quoting.
 fn texts(count: usize) -> Vec<String> {
     let tricky =
         prop::sample::select(&["'", "\"", "\\", "$$", ";", "--", "/*", "%", "E'", "\n", "é", "😀"][..]);

@@ -1,4 +1,4 @@
-//! Which host names are one server, by what RDS lists; and where the server of an RDS-made admin secret is.
+//! Which host names are the same server, according to RDS; and the address for an admin secret that RDS made.
 
 use lab::rds::{Entry, Rds};
 use lab::rotation::Step;
@@ -7,15 +7,15 @@ use serde_json::json;
 
 use super::pair::{ADMIN_SECRET, Pair, Power};
 
-/// RDS that lists these, with PostgreSQL on this port.
+/// An RDS API that lists these entries, with PostgreSQL on this port.
 pub(crate) async fn listing(entries: &[Entry], port: u16) -> Rds {
     Rds::start(["postgres", "aurora-postgresql"], entries, port).await.unwrap()
 }
 
 const MEMBER: &str = "<DBClusterIdentifier>app</DBClusterIdentifier>";
 
-/// An Aurora cluster whose writer is the server under test, a lone instance with replicas, others, and proxies; more than a
-/// page of everything.
+/// An Aurora cluster whose writer is the server under test, a single instance with replicas, other servers, and proxies. Each
+/// list is longer than a page.
 const FLEET: [Entry; 23] = [
     Entry::Cluster(
         "other",
@@ -28,7 +28,7 @@ const FLEET: [Entry; 23] = [
         "localhost",
         "<ReaderEndpoint>app.cluster-ro-x.rds.test</ReaderEndpoint><CustomEndpoints><member>reports.cluster-custom-x.rds.test</member></CustomEndpoints>",
     ),
-    // A cluster that replicates one of this name in another Region.
+    // A cluster that replicates a cluster of the same name in another Region.
     Entry::Cluster(
         "far",
         "far.cluster-x.rds.test",
@@ -90,7 +90,7 @@ async fn every_endpoint_of_the_admins_server_is_accepted_and_no_other() {
         ("deep.x.rds.test", true),
         ("front.proxy-x.rds.test", true),
         ("front-ro.endpoint.proxy-x.rds.test", true),
-        // The instance that is called as the cluster is, a cluster elsewhere, a ring, a proxy for two servers, one for none.
+        // An instance with the cluster's name, a cluster elsewhere, a ring, a proxy for two servers, a proxy for none.
         ("app.x.rds.test", false),
         ("far.cluster-x.rds.test", false),
         ("ring-1.x.rds.test", false),
@@ -110,7 +110,7 @@ async fn every_endpoint_of_the_admins_server_is_accepted_and_no_other() {
         match outcome {
             Ok(()) => {
                 assert!(accepted, "{host} was accepted");
-                // Each world is another secret, and would not touch what is this one's.
+                // Each world has another secret, which would not touch this secret's account.
                 pair.app.server.execute(&format!("DROP ROLE {}", pair.clone_name())).await.unwrap();
             }
             Err(error) => {
@@ -141,7 +141,7 @@ async fn rds_is_not_asked_while_both_secrets_name_one_host() {
 async fn hosts_that_differ_where_rds_may_not_be_asked_are_named_with_the_missing_action() {
     let pair = Pair::new(16, Power::Superuser).await;
     for (proxies, parts) in [
-        // A host that is no name of RDS is no failure of the API: AWS's function ends in a bare exception here.
+        // A host that is not an RDS name is no failure of the API. AWS's function ends in a bare exception here.
         (Entry::Proxy("some", "some.proxy-x.rds.test"), ["setSecret: NotOurs:", "127.0.0.1", "same host"]),
         (Entry::Proxy("denied", "x"), ["setSecret: AccessDenied:", "127.0.0.1", "rds:DescribeDBProxies"]),
     ] {
@@ -158,7 +158,7 @@ async fn hosts_that_differ_where_rds_may_not_be_asked_are_named_with_the_missing
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_server_of_an_admin_secret_that_rds_made_is_looked_up() {
-    // The compiled-in roots do not know this server, so its own is added where a deployment would.
+    // The compiled-in roots do not cover this server. Its own root is added as a deployment would add one.
     let server = Postgres::version(16).start().await.unwrap();
     let pair = Pair::on(server.into(), Power::Superuser).await;
     let rds = listing(&FLEET, pair.app.server.port()).await;

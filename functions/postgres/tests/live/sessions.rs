@@ -1,4 +1,4 @@
-//! Sessions at the server: a step is over when its sessions are, and a login that finds no place waits for one.
+//! Sessions at the server: when a step answers, its sessions have ended; and a login waits if the server has no session left.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ async fn when_a_step_answers_its_sessions_are_over_at_the_server() {
             secret["ssl"] = ssl.into();
         });
         let world = world.await;
-        // The goodbye is on its way for a while; a step that does not wait for what comes of it answers meanwhile.
+        // The proxy delays the logout. A step that does not wait for the server to end the session would answer before that.
         proxy.delay(SLOW);
         let token = world.begin().unwrap();
         for step in Step::ALL {

@@ -1,4 +1,4 @@
-//! The other shapes of a pair: a role that owns everything, users made beforehand, and an admin for one user alone.
+//! The other shapes of a pair: a role that owns everything, users that exist beforehand, and an admin for one user alone.
 
 use lab::rotation::Step;
 use lab::servers::Postgres;
@@ -17,7 +17,7 @@ async fn both_users_act_as_the_owner_role() {
             .await
             .unwrap();
         let world = pair.world_with(&[], |secret| secret["owner_role"] = owner.as_str().into()).await;
-        // The original is not given a role on the word of a secret; the error says what an admin would do.
+        // The function grants the original no role just because a secret names it. The error has the admin's statements.
         let error = world.rotate().await.unwrap_err();
         let (_, statements) = error.split_once("say so: ").unwrap_or_else(|| panic!("{error}"));
         server.execute(statements).await.unwrap();
@@ -84,7 +84,7 @@ async fn a_pair_made_beforehand(pair: &Pair) {
         );
         assert_eq!(pair.as_user(&current, "SELECT current_user").await.unwrap(), [app.as_str()]);
     }
-    // Nothing was taken away, because nobody asked for that. The log says what the second user cannot use.
+    // Nothing was taken away, because the secret did not ask for it. The log says what the second user cannot use.
     let unused = "cannot use what it has of its own";
     assert!(world.output().contains(unused), "{}", world.output());
     assert!(
@@ -94,7 +94,7 @@ async fn a_pair_made_beforehand(pair: &Pair) {
     );
     let kept = pair.value(&format!("SELECT tableowner || pg_has_role('{blue}', 'extra_{app}', 'MEMBER') FROM pg_tables WHERE tablename = 'mine_{app}'")).await;
     assert_eq!(kept.unwrap(), format!("{app}true"));
-    // With "exact" it is.
+    // With "exact" it is taken away.
     let mut value = world.current();
     value["sync"] = "exact".into();
     world.put("00000000-0000-4000-8000-0000000000bb", &value, "AWSCURRENT").unwrap();
@@ -124,7 +124,7 @@ async fn with_sync_none_nothing_but_the_password_is_touched() {
         secret["sync"] = "none".into();
     };
     let world = pair.world_with(&[], change).await;
-    // A version that opens the second user proves that it belongs here.
+    // A version that logs in as the second user proves that the user belongs to this secret.
     let mut value = world.current();
     value["original_username"] = app.as_str().into();
     value["username"] = green.as_str().into();
@@ -148,7 +148,7 @@ async fn an_alternate_that_may_not_be_made_is_asked_for() {
     let world = pair.world_with(&[], |secret| secret["create_users"] = false.into()).await;
     let error = world.rotate().await.unwrap_err();
     assert!(error.contains("setSecret: BadSecret:") && error.contains("create_users"), "{error}");
-    // What an operator makes then, marked, is filled in completely.
+    // If an operator then creates and marks the user, the rotation completes it.
     let clone = pair.clone_name();
     let arn = world.lab.secrets().arn(&world.secret).unwrap();
     let admin = pair.app.server.connect(&pair.admin, &pair.admin_password, "postgres").await.unwrap();
@@ -199,7 +199,7 @@ async fn a_lost_password_is_reset_by_the_admin_only_where_the_deployment_says_so
         let world = pair.world_with(&[("ADMIN_RESET", "true")], lost).await;
         world.rotate().await.unwrap();
         assert!(pair.accepts(&world.current()).await && world.output().contains("ADMIN_RESET"));
-        // With two users the original's turn comes next, and its password is lost as well.
+        // With two users the original's turn comes next, and its password is lost too.
         world.rotate().await.unwrap();
         assert!(pair.accepts(&world.current()).await);
     }
@@ -207,7 +207,7 @@ async fn a_lost_password_is_reset_by_the_admin_only_where_the_deployment_says_so
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_security_label_that_cannot_be_copied_is_named_and_stops_nothing() {
-    // No provider comes with PostgreSQL, and without one only the catalog itself can be written to.
+    // PostgreSQL comes without a provider. Without one, only the catalog itself can be written.
     for version in Postgres::versions().await.unwrap() {
         let pair = Pair::new(version, Power::Superuser).await;
         let (app, clone) = (&pair.app.user, pair.clone_name());
@@ -222,7 +222,7 @@ async fn a_security_label_that_cannot_be_copied_is_named_and_stops_nothing() {
         world.rotate().await.unwrap();
         let copy = format!("SECURITY LABEL FOR anon ON ROLE {clone} IS 'MASKED; it''s'");
         assert!(world.output().contains(&copy), "{version}: {}", world.output());
-        // What is alike is left alone, and what only the alternate has is to go.
+        // Equal labels are left alone. Labels that only the alternate has are removed.
         pair.app.server.execute(&label(&clone, "anon", "MASKED; it''s")).await.unwrap();
         pair.app.server.execute(&label(&clone, "other", "x")).await.unwrap();
         world.rotate().await.unwrap();
@@ -243,7 +243,7 @@ async fn test_secret_notices_an_alternate_that_does_not_act_as_it_should() {
         world.step(&token, step).await.unwrap();
     }
     let (app, clone) = (&pair.app.user, pair.clone_name());
-    // The server lets such a session in, and only warns it.
+    // The server accepts such a session with only a warning.
     pair.app.server.execute(&format!("REVOKE {app} FROM {clone}")).await.unwrap();
     let error = world.step(&token, Step::TestSecret).await.unwrap_err().to_string();
     assert!(
@@ -251,6 +251,6 @@ async fn test_secret_notices_an_alternate_that_does_not_act_as_it_should() {
         "{error}"
     );
     assert!(pair.accepts(&first(app)).await);
-    // Running the steps again mends it.
+    // Running the steps again repairs it.
     world.steps(&token).await.unwrap();
 }

@@ -60,7 +60,7 @@ async fn ssl_false_rotates_without_tls_and_says_nothing_in_clear_text() {
     let app = App::on(server.into()).await;
     for spelling in [json!(false), json!("False")] {
         let world = app.world_with(&[], |secret| secret["ssl"] = spelling).await;
-        // The account already has another password after the first round.
+        // After the first round the account has another password.
         if !app.accepts(&world.current()).await {
             app.server.execute(&format!("ALTER ROLE \"{}\" PASSWORD '{FIRST}'", app.user)).await.unwrap();
         }
@@ -87,7 +87,7 @@ async fn every_step_can_be_repeated_and_a_finished_rotation_answers_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn test_secret_works_on_its_own() {
-    // RotateSecret with RotateImmediately=false calls nothing else.
+    // With RotateImmediately=false, RotateSecret calls no other step.
     let app = App::new(16).await;
     let world = app.world().await;
     let token = world.begin().unwrap();
@@ -141,7 +141,7 @@ async fn the_server_is_reached_while_secrets_manager_is_waited_for_and_told_noth
     for step in [Step::CreateSecret, Step::SetSecret] {
         world.step(&token, step).await.unwrap();
     }
-    // While a call is held back the connection is there, and silent.
+    // While a call is held back, the connection is open and silent.
     let connected_meanwhile = async |step: Step, operation: &str| {
         let (hook, mut held) = Hook::hold();
         world.lab.faults().set(vec![Fault::new(At::operation(operation, 1), What::Before(hook))]);
@@ -157,13 +157,13 @@ async fn the_server_is_reached_while_secrets_manager_is_waited_for_and_told_noth
     };
     connected_meanwhile(Step::TestSecret, "GetSecretValue").await.unwrap();
     assert!(!proxy.messages().is_empty());
-    // Where the gate is closed nobody says anything on it, and it goes with the step.
+    // If the gate is closed, nothing is sent on the connection, and it ends with the step.
     world.abandon().unwrap();
     let refused = connected_meanwhile(Step::FinishSecret, "DescribeSecret").await.unwrap_err().to_string();
     assert!(refused.starts_with("NotRotatable:"), "{refused}");
     until(|| open(port) == 0).await;
     assert_eq!(proxy.messages().len(), 0);
-    // A secret that leads elsewhere by now is followed there.
+    // If the secret's server has changed, the function connects to the new one.
     let mut moved = world.current();
     moved["port"] = app.server.port().into();
     app.server.execute(&format!("ALTER ROLE \"{}\" PASSWORD '{FIRST}'", app.user)).await.unwrap();
@@ -173,7 +173,7 @@ async fn the_server_is_reached_while_secrets_manager_is_waited_for_and_told_noth
     assert_eq!(proxy.messages().len(), 0);
 }
 
-/// How many connections to a port of this machine are open, seen from whoever listens (proc_net_tcp(5)).
+/// The number of open connections to a port of this machine, from the listener's side (proc_net_tcp(5)).
 fn open(port: u16) -> usize {
     let (listener, established) = (format!(":{port:04X}"), "01");
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();

@@ -1,4 +1,4 @@
-//! Killed before and after every call and every message, the rotation converges, and somebody can always log in.
+//! Kills the function before and after every call and message. The rotation must still finish, and a stored password must log in.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Secrets that AWS's function has rotated, and giving them back: its state is made by its own SQL.
+//! Taking over secrets that AWS's function has rotated, and giving them back. AWS's own SQL makes the state.
 
 use lab::rotation::Step;
 use lab::servers::Postgres;
@@ -9,8 +9,8 @@ use super::pair::{Pair, Power, first};
 
 const CLONE_PASSWORD: &str = "C1one-pa55-of-aws";
 
-/// What AWS's function leaves behind after its first rotation: a clone that is a member, objects that the clone has made
-/// here and in another database, and a secret whose current version is the clone's.
+/// The state that AWS's function leaves after its first rotation: a clone that is a member, objects that the clone has made here
+/// and in another database, and a secret whose current version is the clone's.
 async fn rotated_by_aws(pair: &Pair) -> World {
     let (app, clone, database) = (&pair.app.user, pair.clone_name(), other_database(pair));
     let server = &pair.app.server;
@@ -43,7 +43,7 @@ fn other_database(pair: &Pair) -> String {
     format!("other_{}", pair.app.user)
 }
 
-/// Uses everything that the clone has made, as an application does after its next deployment, too.
+/// Uses everything that the clone has made, as an application does, even after its next deployment.
 async fn uses_everything(pair: &Pair, value: &Value) {
     let text = |key: &str| value[key].as_str().unwrap().to_owned();
     let app = &pair.app.user;
@@ -68,7 +68,7 @@ async fn a_secret_that_awss_function_rotated_is_taken_over_with_its_objects_and_
     {
         let pair = Pair::new(version, power).await;
         let world = rotated_by_aws(&pair).await;
-        // The first turn is the original's: the clone is in use, and goes on working.
+        // The first turn is the original's. The clone is in use, and keeps working.
         for _ in 0..3 {
             let before = world.current();
             world.rotate().await.unwrap_or_else(|error| panic!("{version} {power:?}: {error}"));
@@ -82,7 +82,7 @@ async fn a_secret_that_awss_function_rotated_is_taken_over_with_its_objects_and_
             ))
             .await;
         assert_eq!(owners.as_ref(), Some(&pair.app.user));
-        // What the admin borrowed for that is given back.
+        // The admin has given back what it borrowed for that.
         if power == Power::CreateRole {
             let kept = format!(
                 "SELECT count(*) FROM pg_auth_members WHERE member = '{}'::regrole AND NOT admin_option",
@@ -90,7 +90,7 @@ async fn a_secret_that_awss_function_rotated_is_taken_over_with_its_objects_and_
             );
             assert_eq!(pair.value(&kept).await.unwrap(), "0", "{version}");
         }
-        // Back to AWS's function: it only sets the password of the other user, as the admin, and logs in.
+        // Back to AWS's function: as the admin it only sets the other user's password, and logs in.
         let other = if world.current()["username"] == pair.app.user.as_str() {
             pair.clone_name()
         } else {
@@ -101,7 +101,7 @@ async fn a_secret_that_awss_function_rotated_is_taken_over_with_its_objects_and_
         let mut value = first(&other);
         value["password"] = "back-at-aws".into();
         uses_everything(&pair, &value).await;
-        // And here again: what AWS's function has promoted is in use, and stays so.
+        // And here again: the user that AWS's function has promoted is in use, and keeps working.
         let mut current = world.current();
         current["username"] = other.into();
         current["password"] = "back-at-aws".into();
@@ -147,7 +147,7 @@ async fn objects_in_a_database_that_cannot_be_entered_stop_the_takeover_with_the
         "{error}"
     );
     assert!(pair.accepts(&world.current()).await && pair.accepts(&first(app)).await);
-    // The statement is exact: it can be run as it stands, and the same token goes through.
+    // The statement is exact: it can be run unchanged, and then the same token succeeds.
     pair.app.server.execute(&format!("ALTER DATABASE {database} ALLOW_CONNECTIONS true")).await.unwrap();
     pair.app.server.execute_in(&database, &statement).await.unwrap();
     let token = world.lab.secrets().version_with(&world.secret, "AWSPENDING").unwrap();
@@ -155,7 +155,7 @@ async fn objects_in_a_database_that_cannot_be_entered_stop_the_takeover_with_the
     uses_everything(&pair, &world.current()).await;
 }
 
-/// Of everything that can be granted, something that an account has not by itself. `%` is its name.
+/// For each kind of object, a privilege that an account does not have by itself. `%` stands for its name.
 const GRANTABLE: [(&str, &str); 9] = [
     ("CREATE TABLE only_% (x int, y int)", "SELECT ON TABLE public.only_%"),
     ("", "UPDATE (y) ON TABLE public.only_%"),
@@ -176,7 +176,7 @@ const GRANTABLE: [(&str, &str); 9] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_only_the_clone_was_given_stops_the_promotion_of_an_original_that_lacks_it() {
-    // AWS's function promotes the original, and clients lose what somebody had granted to the clone.
+    // AWS's function promotes the original, and clients lose the grants that only the clone has.
     for version in [14, 18] {
         let pair = Pair::new(version, Power::Superuser).await;
         let world = rotated_by_aws(&pair).await;
@@ -206,7 +206,7 @@ async fn what_only_the_clone_was_given_stops_the_promotion_of_an_original_that_l
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rotation_can_be_switched_on_without_rotating_at_once() {
-    // RotateImmediately=false calls testSecret alone, with a copy of the current version.
+    // With RotateImmediately=false only testSecret is called, with a copy of the current version.
     let pair = Pair::new(16, Power::Superuser).await;
     let world = rotated_by_aws(&pair).await;
     for value in [world.current(), world.labelled("AWSPREVIOUS").unwrap()] {
@@ -214,7 +214,7 @@ async fn rotation_can_be_switched_on_without_rotating_at_once() {
         world.put(&token, &value, "AWSPENDING").unwrap();
         world.step(&token, Step::TestSecret).await.unwrap();
         world.abandon().unwrap();
-        // Then with the other one as current.
+        // Then the same with the other user as current.
         let previous = world.lab.secrets().version_with(&world.secret, "AWSPREVIOUS");
         world.lab.secrets().move_label(&world.secret, "AWSCURRENT", previous.as_deref()).unwrap();
     }

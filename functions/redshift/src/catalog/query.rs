@@ -1,4 +1,4 @@
-//! The questions, and what their rows mean. Each view is named as its page in the Amazon Redshift Database Developer Guide.
+//! The queries, and how to read their rows. Each view has its own page in the Amazon Redshift Database Developer Guide.
 
 use std::collections::HashSet;
 
@@ -6,7 +6,7 @@ use super::row::Row;
 use crate::right::{Frame, Right, Terms};
 use crate::statement::{identifier, literal};
 
-/// What a question is about.
+/// The subject of a query.
 pub(super) enum Source {
     Group,
     Role,
@@ -19,11 +19,11 @@ pub(super) enum Source {
     Model,
     Datashare,
     IamRole,
-    /// What others let the user have of what they will make.
+    /// Default privileges that others grant the user on objects they will create.
     Default,
-    /// What the user lets others have of what it will make.
+    /// Default privileges that the user grants others on objects it will create.
     OwnDefault,
-    /// Something that the user owns; the keyword of its kind, and what can be granted on it.
+    /// An object that the user owns, of this kind.
     Owned(Kind),
     /// A policy that limits what the user sees.
     Policy,
@@ -38,11 +38,11 @@ pub(super) enum Kind {
     Function,
 }
 
-/// `{}` is the list of the two users, `{databases}` that of the databases one can log in to, or the one the session is in.
+/// `{}` stands for the two users, `{databases}` for the databases that users can log in to, or for the session's database.
 pub(super) const CLUSTER: &[(&str, &str, Source)] = &[
     (
         "read groups",
-        // Marks are groups as well: what one secret was allowed to change is nobody else's business.
+        // Marks are groups as well. Another secret's mark must not be copied.
         "SELECT u.usename, g.groname FROM pg_user u, pg_group g WHERE u.usesysid = ANY(g.grolist) AND u.usename IN ({}) \
          AND NOT (SUBSTRING(g.groname, 1, 9) = 'turnlock_' AND LENGTH(g.groname) = 41)",
         Source::Group,
@@ -78,7 +78,7 @@ pub(super) const CLUSTER: &[(&str, &str, Source)] = &[
     ),
 ];
 
-/// What is on everything of a kind in a database is given in that database, where one can be in it.
+/// Scoped privileges on a database are granted inside that database, if users can log in to it.
 pub(super) const DATABASE: &[(&str, &str, Source)] = &[
     (
         "read privileges on everything in the database",
@@ -142,7 +142,7 @@ pub(super) const DATABASE: &[(&str, &str, Source)] = &[
         Source::Owned(Kind::Schema),
     ),
     (
-        // The tables behind materialized views are Redshift's own.
+        // Redshift itself manages the tables behind materialized views.
         "read who owns tables",
         "SELECT u.usename, n.nspname, c.relname FROM pg_class c, pg_namespace n, pg_user u \
          WHERE n.oid = c.relnamespace AND u.usesysid = c.relowner AND c.relkind = 'r' \
@@ -180,18 +180,18 @@ pub(super) const DATABASE: &[(&str, &str, Source)] = &[
 pub(super) const PROCEDURES: &str = "SELECT n.nspname, p.proname, oidvectortypes(p.proargtypes) FROM pg_proc p, pg_namespace n \
      WHERE n.oid = p.pronamespace AND p.prorettype = 0 AND SUBSTRING(n.nspname, 1, 3) <> 'pg_'";
 
-/// Redshift's own and templates are no places for users' things.
+/// Leaves out Redshift's own databases and templates, which hold no users' objects.
 pub(super) const DATABASES: &str = "SELECT database_name FROM svv_redshift_databases WHERE database_type = 'local' \
      AND database_name NOT IN ('padb_harvest', 'sys:internal', 'template0', 'template1') ORDER BY 1";
 
-/// Whom and which databases questions are about.
+/// The users and the databases that queries are about.
 pub(super) struct About<'a> {
     pub(super) users: [&'a str; 2],
     pub(super) databases: &'a [String],
 }
 
 impl About<'_> {
-    /// A question with their names in it. In one pass: a name may look like a place for another one, and stays a name.
+    /// A query with these names filled in. It is filled in one pass, so a name that looks like a placeholder stays a name.
     pub(super) fn fill(&self, sql: &str) -> String {
         let [original, alternate] = self.users.map(literal);
         let mut parts = sql.split('{');
@@ -209,7 +209,7 @@ impl About<'_> {
         filled
     }
 
-    /// An empty list is no list in SQL; no database has the empty name.
+    /// SQL has no empty lists. No database has the empty name.
     fn databases(&self) -> String {
         let names = [""].into_iter().chain(self.databases.iter().map(String::as_str));
         names.map(literal).collect::<Vec<_>>().join(", ")
@@ -217,7 +217,7 @@ impl About<'_> {
 }
 
 impl Source {
-    /// The privilege that a row is about; none if it is of a kind that no statement here can give.
+    /// Reads the privilege in a row; `None` if no statement here can grant it.
     pub(super) fn understand(&self, row: &Row, procedures: &HashSet<String>) -> Option<(Right, Terms)> {
         let on = |keyword, object, privilege| Some(Right { frame: Frame::On(keyword), object, privilege });
         let called = |right: Option<Right>, option| Some((right?, Terms { option, by_owning: false }));

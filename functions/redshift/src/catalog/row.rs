@@ -18,20 +18,19 @@ impl Row {
         matches!(self.text(column), "t" | "true" | "True" | "1")
     }
 
-    /// Keywords such as SELECT or CREATE MODEL. Nothing else goes into a statement without quotes.
+    /// A keyword such as SELECT or CREATE MODEL. Only keywords go into statements without quotes.
     pub(super) fn keyword(&self, column: usize) -> Option<String> {
         let text = self.text(column).to_uppercase();
         let is_keyword = !text.is_empty() && text.chars().all(|c| c.is_ascii_uppercase() || c == ' ');
         is_keyword.then_some(text)
     }
 
-    /// A schema and a name in it.
     pub(super) fn path(&self, column: usize) -> String {
         format!("{}.{}", identifier(self.text(column)), identifier(self.text(column + 1)))
     }
 
-    /// A schema, a function's name and its argument types. These are built-in types, because Redshift has no others; whatever
-    /// cannot be part of one is left out, so that the statement fails and does nothing else.
+    /// A schema, a function's name and its argument types. Redshift has only built-in types. Other characters are dropped, so
+    /// that the statement fails and does nothing else.
     pub(super) fn signature(&self, column: usize) -> String {
         let is_of_type = |c: &char| c.is_ascii_alphanumeric() || " _,\"[]".contains(*c);
         let types: String = self.text(column + 2).chars().filter(is_of_type).collect();

@@ -37,7 +37,7 @@ async fn the_alternate_can_be_logged_in_as_only_when_it_is_complete() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_alternate_makes_the_original_can_use() {
-    // With AWS's function it belongs to the clone alone, and the next rotation ends in «permission denied».
+    // With AWS's function the clone alone owns the object, and the next rotation ends in «permission denied».
     let app = App::new().await;
     let schema = format!("made_{}", app.user);
     app.execute(&format!("CREATE SCHEMA {schema}; GRANT USAGE, CREATE ON SCHEMA {schema} TO {}", app.user))
@@ -76,7 +76,7 @@ async fn privileges_taken_in_the_middle_of_a_rotation_stop_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn test_secret_works_on_its_own() {
-    // RotateSecret with RotateImmediately=false calls nothing else, with a copy of the current value.
+    // With RotateImmediately=false, RotateSecret calls no other step, and pending is a copy of the current value.
     let app = App::new().await;
     let world = app.pair_world().await;
     world.rotate().await.unwrap();
@@ -128,7 +128,7 @@ async fn a_pair_that_the_secret_names_is_never_made_less_unless_it_says_so() {
             }
         });
         let world = world.await;
-        // The other user is proven by a version of the secret that logs in as it.
+        // A version of the secret logs in as the other user, which proves that user.
         let mut second = world.current();
         second["username"] = other.as_str().into();
         second["original_username"] = user.as_str().into();

@@ -10,31 +10,26 @@ use serde_json::{Value, json};
 /// The password every application starts with.
 pub(crate) const FIRST: &str = "First-password-of-the-app1";
 
-/// The admin secret's name.
 pub(crate) const ADMIN_SECRET: &str = "prod/admin";
 
 /// A user on a cluster.
 pub(crate) struct App {
-    /// The cluster.
     pub(crate) server: Arc<Redshift>,
-    /// The user's name.
     pub(crate) user: String,
 }
 
 impl App {
-    /// Makes a user, with a name that no other test has, on the cluster that tests share.
+    /// Makes a user on the shared cluster, with a name that no other test has.
     pub(crate) async fn new() -> App {
         App::on(Redshift::shared(Tls::Good).await.expect("the stand-in starts")).await
     }
 
-    /// Makes a user on this cluster.
     pub(crate) async fn on(server: Arc<Redshift>) -> App {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let user = format!("app_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         App::named(server, &user).await
     }
 
-    /// Makes a user with this name.
     pub(crate) async fn named(server: Arc<Redshift>, user: &str) -> App {
         let quoted = user.replace('"', "\"\"");
         let sql = format!("CREATE USER \"{quoted}\" PASSWORD '{FIRST}'");
@@ -47,7 +42,7 @@ impl App {
         format!("{}_clone", self.user)
     }
 
-    /// The secret as it would be written for AWS's function, and a root to trust.
+    /// The secret as it would be written for AWS's function, with a root to trust.
     pub(crate) fn secret(&self) -> Value {
         json!({
             "engine": "redshift", "host": self.server.host(), "port": self.server.port(), "username": self.user,
@@ -55,7 +50,6 @@ impl App {
         })
     }
 
-    /// The admin's secret.
     pub(crate) fn admin_secret(&self) -> Value {
         let mut secret = self.secret();
         secret["username"] = self.server.admin().into();
@@ -63,7 +57,6 @@ impl App {
         secret
     }
 
-    /// A world around the secret alone.
     pub(crate) async fn world(&self) -> World {
         self.world_with(&[], |_| ()).await
     }
@@ -75,7 +68,6 @@ impl App {
         World::new("rotate-redshift", env, &secret).await.expect("the world starts")
     }
 
-    /// A world around both secrets.
     pub(crate) async fn pair_world(&self) -> World {
         self.pair_world_with(&[], |_| ()).await
     }
@@ -96,19 +88,17 @@ impl App {
         world
     }
 
-    /// Whether a value's user and password log in.
     pub(crate) async fn accepts(&self, value: &Value) -> bool {
         let text = |key: &str| value[key].as_str().expect("a text").to_owned();
         self.server.can_login(&text("username"), &text("password")).await.expect("the cluster answers")
     }
 
-    /// The first column of a query's rows, as the admin sees them.
+    /// The first column of a query's rows, read as the admin.
     pub(crate) async fn column(&self, sql: &str) -> Vec<String> {
         let rows = self.server.query(sql).await.unwrap_or_else(|error| panic!("{error}"));
         rows.into_iter().map(|row| row.into_iter().next().flatten().unwrap_or_default()).collect()
     }
 
-    /// Runs statements as the admin.
     pub(crate) async fn execute(&self, sql: &str) {
         self.server.execute(sql).await.unwrap_or_else(|error| panic!("{error}"));
     }

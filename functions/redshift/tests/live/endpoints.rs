@@ -1,4 +1,4 @@
-//! Admin secrets that Redshift made hold no host: the API says where the cluster or workgroup is.
+//! Admin secrets made by Redshift hold no host. The API gives the address of the cluster or workgroup.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -15,21 +15,21 @@ use tokio::net::TcpListener;
 
 use super::app::{ADMIN_SECRET, App};
 
-/// What the API knows.
+/// A stand-in for the API.
 #[derive(Clone)]
 struct Api {
-    /// Where everything is.
+    /// The port in every endpoint.
     port: u16,
-    /// What is answered instead, if anything.
+    /// The answer to every call, if the API refuses.
     refusal: Option<&'static str>,
     calls: Arc<Mutex<Vec<String>>>,
 }
 
-/// How many namespaces and workgroups there are, 100 on a page. The last ones are ours.
+/// The number of namespaces and workgroups, 100 on a page. The last ones are ours.
 const MANY: usize = 250;
 
 impl Api {
-    /// Starts it; the URL it listens on.
+    /// Starts the API. Returns its URL.
     async fn start(self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let url = format!("http://{}", listener.local_addr().expect("it listens"));
@@ -101,7 +101,7 @@ impl Api {
             ),
             "RedshiftServerless.ListWorkgroups" => (
                 "workgroups",
-                // The last namespace but one has no workgroup.
+                // The second to last namespace has no workgroup.
                 (from..to)
                     .filter(|n| *n != MANY - 2)
                     .map(|n| json!({"namespaceName": format!("space-{n}"), "endpoint": {"address": "localhost", "port": self.port}}))
@@ -121,7 +121,7 @@ fn namespace(n: usize) -> String {
     format!("arn:aws:redshift-serverless:us-east-1:000000000000:namespace/{n:08}")
 }
 
-/// A world whose admin secret Redshift made for what this tag names.
+/// A world whose admin secret was made by Redshift, with this tag.
 async fn world(
     app: &App,
     tag: &str,
@@ -130,7 +130,7 @@ async fn world(
 ) -> (World, Arc<Mutex<Vec<String>>>) {
     let calls = Arc::<Mutex<Vec<String>>>::default();
     let url = Api { port: app.server.port(), refusal, calls: calls.clone() }.start().await;
-    // Roots for the admin's connection come from the environment: its secret has no field for them.
+    // The admin's secret has no field for roots, so they come from the environment.
     let env = [
         ("AWS_ENDPOINT_URL_REDSHIFT", url.as_str()),
         ("AWS_ENDPOINT_URL_REDSHIFT_SERVERLESS", &url),

@@ -1,11 +1,11 @@
-//! After every rotation the alternate has exactly what the original has, whatever was granted and revoked in between.
+//! After every rotation the alternate has exactly the original's rights, whatever was granted and revoked in between.
 
 use std::collections::BTreeSet;
 
 use super::app::{App, FIRST};
 
-/// What a user has in a database, as the views show it, the user's own name taken out. Read by other queries than the
-/// function's, whole rows of whole views.
+/// A user's rights in a database as the views show them, without the user's own name. The queries are not the function's: they
+/// read whole rows of whole views.
 async fn profile(app: &App, database: &str, user: &str) -> BTreeSet<String> {
     let mut lines = BTreeSet::new();
     for (view, column) in [
@@ -38,7 +38,7 @@ async fn profile(app: &App, database: &str, user: &str) -> BTreeSet<String> {
         lines.insert(format!("group:,{group}"));
     }
     let id = &app.column(&format!("SELECT usesysid FROM pg_user WHERE usename = '{user}'")).await[0];
-    // The user's own name and number, where they are a whole column.
+    // Replaces the user's own name and number where they fill a whole column.
     let neutral = |part: &str| match part.trim_matches(['(', ')', '{', '}', '"', '\\', ' ']) {
         column if column == user => "USER".to_owned(),
         column if column == id => "ID".to_owned(),
@@ -56,8 +56,8 @@ async fn profile(app: &App, database: &str, user: &str) -> BTreeSet<String> {
     lines.into_iter().map(neutral_line).collect()
 }
 
-/// Compares the two, but for what only the alternate has, on purpose: the secret's mark, and that what it makes is the
-/// original's to use.
+/// Compares the two users. It leaves out the intended differences: the secret's mark, and the original's rights on objects that
+/// the alternate makes.
 async fn assert_equal(app: &App, databases: &[&str], when: &str) {
     let (original, alternate) = (app.user.as_str(), app.clone_name());
     for database in databases {
@@ -81,7 +81,7 @@ async fn assert_equal(app: &App, databases: &[&str], when: &str) {
     }
 }
 
-/// One user with something of every kind, in two databases.
+/// Gives one user something of every kind, in two databases.
 async fn everything(app: &App) -> String {
     let u = &app.user;
     let second = format!("db_{u}");
@@ -118,7 +118,7 @@ async fn everything(app: &App) -> String {
              ALTER DEFAULT PRIVILEGES FOR USER {u} IN SCHEMA s_{u} GRANT INSERT ON TABLES TO PUBLIC"
         );
         app.server.execute_in(database, &sql).await.unwrap_or_else(|error| panic!("{error}"));
-        // Names that have to be quoted, and told apart by case.
+        // Names that need quotes and differ by case.
         let odd = format!(
             "SET enable_case_sensitive_identifier TO true; CREATE SCHEMA \"S {u}\"; CREATE TABLE \"S {u}\".\"T;\"\"'\" (\"A\" int, \"b c\" int);
              GRANT USAGE ON SCHEMA \"S {u}\" TO {u}; GRANT DELETE ON \"S {u}\".\"T;\"\"'\" TO {u}; GRANT SELECT (\"A\", \"b c\") ON \"S {u}\".\"T;\"\"'\" TO {u}"
@@ -162,7 +162,7 @@ async fn everything_is_copied_and_stays_equal_through_grants_and_revokes() {
         );
         app.server.execute_in(database, &sql).await.unwrap_or_else(|error| panic!("{error}"));
     }
-    // What the alternate was given by hand goes.
+    // Grants to the alternate alone are revoked.
     app.execute(&format!("GRANT DELETE ON s_{u}.t1 TO {u}_clone; ALTER USER {u}_clone CREATEDB")).await;
     world.rotate().await.unwrap_or_else(|error| panic!("{error}\n{}", world.output()));
     assert_equal(&app, &databases, "after grants and revokes").await;
@@ -217,7 +217,7 @@ async fn what_the_original_owns_gives_the_alternate_everything_that_can_be_grant
     ] {
         assert_eq!(app.column(&sql).await, expected, "{sql}");
     }
-    // It is said that ownership itself was not copied.
+    // The output says that ownership itself was not copied.
     assert!(world.output().contains("ownership cannot be copied"), "{}", world.output());
     for _ in 0..2 {
         world.rotate().await.unwrap();
@@ -226,7 +226,7 @@ async fn what_the_original_owns_gives_the_alternate_everything_that_can_be_grant
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_on_one_of_the_users_stops_the_rotation() {
-    // Without it the alternate would see rows and values that the original does not.
+    // Without the policy the alternate would see rows and values that the original does not.
     for (kind, on) in [("RLS POLICY hidden", ""), ("MASKING POLICY hidden", " (a)")] {
         let app = App::new().await;
         let u = &app.user;
@@ -238,7 +238,7 @@ async fn a_policy_on_one_of_the_users_stops_the_rotation() {
             "{error}"
         );
         assert!(app.accepts(&world.current()).await);
-        // Once it is on both, nothing is in the way; the alternate exists by now.
+        // The alternate exists by now. Once both users have the policy, the rotation succeeds.
         app.execute(&format!("ATTACH {kind} ON p_{u}{on} TO {u}_clone")).await;
         world.abandon().unwrap();
         world.rotate().await.unwrap();
@@ -247,7 +247,7 @@ async fn a_policy_on_one_of_the_users_stops_the_rotation() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_taken_away_is_named() {
-    // Granted by somebody else with the option to grant: not the admin's to revoke.
+    // Somebody else granted this with the grant option, so the admin cannot revoke it.
     let app = App::new().await;
     let u = &app.user;
     app.execute(&format!(

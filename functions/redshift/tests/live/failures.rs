@@ -1,4 +1,4 @@
-//! What AWS's function for Redshift does wrong, and what goes wrong on the way to a cluster: each named after what happens.
+//! Failures of AWS's function for Redshift, and failures on the way to a cluster. Each test is named after what happens.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 
 use super::app::{App, FIRST};
 
-/// How a secret is spoilt.
+/// A change that spoils a secret.
 type Change = fn(&mut Value);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -30,7 +30,7 @@ async fn a_closed_port_a_silent_server_and_an_unknown_name_are_told_apart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_is_verified_in_every_respect() {
-    // AWS's function takes any certificate, and none at all.
+    // AWS's function accepts any certificate, and no TLS at all.
     for (tls, part) in [
         (Tls::UnknownAuthority, "authority that is not trusted"),
         (Tls::WrongName, "another name"),
@@ -45,7 +45,7 @@ async fn a_certificate_is_verified_in_every_respect() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_is_an_answer_and_names_every_version_that_was_tried() {
-    // Redshift's code for it is the one PostgreSQL has for a closed door.
+    // Redshift's code for this is PostgreSQL's code for a login that is not allowed.
     let app = App::new().await;
     let world = app.world_with(&[], |secret| secret["password"] = "not the password at all".into()).await;
     let error = world.fails(&["setSecret: LockedOut:", "AWSCURRENT", "28000", "ADMIN_RESET"]).await;
@@ -61,7 +61,7 @@ async fn a_database_that_is_not_there_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_pending_label_locks_nobody_out() {
-    // AWS's function never tries a version without a label: after this it cannot log in ever again.
+    // AWS's function never tries a version without a label, so it could never log in again after this.
     for strategy in ["single-user", "admin"] {
         let app = App::new().await;
         let world = app.pair_world_with(&[], |secret| secret["strategy"] = strategy.into()).await;
@@ -79,7 +79,7 @@ async fn a_lost_pending_label_locks_nobody_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn edits_between_the_steps_send_no_password_anywhere_else() {
-    // AWS's function compares the host and the user only.
+    // AWS's function compares only the host and the user.
     let app = App::new().await;
     for (key, value) in [
         ("port", json!(1)),
@@ -178,7 +178,7 @@ async fn secrets_that_cannot_be_rotated_are_refused_with_their_fault() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_version_is_reached_as_the_current_one_is() {
-    // The root that it trusted when it was written has been replaced since.
+    // The root in the older version has been replaced since.
     let app = App::new().await;
     let world = app.world_with(&[], |secret| secret["sslrootcert"] = Authority::new().pem().into()).await;
     let mut current = app.secret();

@@ -1,10 +1,10 @@
-//! An admin changes nobody but the secret's own users, and nowhere but on the secret's own cluster.
+//! An admin changes only the secret's own users, and only on the secret's own cluster.
 
 use serde_json::json;
 
 use super::app::{ADMIN_SECRET, App, FIRST};
 
-/// How an admin's secret is spoilt.
+/// A change that spoils an admin's secret.
 type Change = fn(&mut serde_json::Value);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,7 +36,7 @@ async fn an_alternate_that_somebody_else_made_is_not_taken_over_until_an_admin_s
     let error = world.rotate().await.unwrap_err();
     assert!(error.contains("NotOurs:"), "{error}");
     assert!(app.server.can_login(&other, "Another-password-1").await.unwrap());
-    // The error has the statements with which an admin says so.
+    // The error has the statements with which an admin confirms the user.
     let from = error.find("CREATE GROUP").unwrap();
     let to = error[from..].find("; if it is not").unwrap();
     app.execute(&error[from..from + to]).await;
@@ -87,7 +87,7 @@ async fn an_admin_of_another_cluster_an_unknown_one_and_the_user_itself_are_refu
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_admin_that_is_no_superuser_is_refused_for_two_users_and_named() {
-    // The views would show it only its own privileges, and the copy would be empty.
+    // The views would show it only its own privileges, so it would copy nothing.
     let app = App::new().await;
     let admin = format!("admin_{}", app.user);
     app.execute(&format!("CREATE USER {admin} PASSWORD '{FIRST}'")).await;
@@ -154,7 +154,7 @@ async fn a_secret_that_proves_one_user_only_does_not_get_what_the_other_has() {
         secret["alternate_username"] = mine.user.as_str().into();
     });
     let world = world.await;
-    // The first version becomes AWSPREVIOUS, and is what logs in.
+    // The first version becomes AWSPREVIOUS, and is the one that logs in.
     let mut names_victim = world.current();
     names_victim["username"] = victim.user.as_str().into();
     names_victim["password"] = "Junk-that-is-wrong-1".into();
@@ -171,7 +171,7 @@ async fn a_secret_that_proves_one_user_only_does_not_get_what_the_other_has() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_mark_of_another_secret_is_not_copied() {
-    // Or the other secret could change the alternate.
+    // Otherwise the other secret could change the alternate.
     let app = App::new().await;
     let mark = format!("turnlock_{:032x}", std::process::id());
     app.execute(&format!("CREATE GROUP {mark} WITH USER {}", app.user)).await;

@@ -1,4 +1,4 @@
-//! No password leaves: not into the function's output, not into an error; and into the cluster only as a hash.
+//! No password leaks: not into the function's output, not into an error. The cluster gets only hashes.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::app::{App, FIRST};
 
-/// Every password that any version of the secret holds, and the admin's.
+/// Every password of every version of the secret, and the admin's.
 fn passwords(app: &App, world: &World) -> Vec<String> {
     let password = |value: &Value| value["password"].as_str().expect("a password").to_owned();
     world.values().iter().map(password).chain([app.server.admin_password().to_owned()]).collect()
@@ -18,7 +18,7 @@ fn passwords(app: &App, world: &World) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_password_is_in_the_functions_output_or_in_a_statement() {
-    // A cluster of its own: what other tests send is theirs.
+    // A separate cluster, because other tests send statements with passwords.
     let server = Arc::new(Redshift::start(Tls::Good).await.unwrap());
     for strategy in ["single-user", "admin", "alternating-users"] {
         let before = server.queries().len();
@@ -31,7 +31,7 @@ async fn no_password_is_in_the_functions_output_or_in_a_statement() {
         let passwords = passwords(&app, &world);
         let passwords: Vec<&str> = passwords.iter().map(String::as_str).collect();
         assert!(passwords.len() >= 3);
-        // The user was made with its first password in the statement, by the test itself.
+        // The test itself made the user, with the first password in its statement.
         let made = format!("CREATE USER \"{}\" PASSWORD '{FIRST}'", app.user);
         let ours = queries[before..].iter().filter(|sql| **sql != made);
         let sent: String = ours.map(|sql| format!("{sql}\n")).collect();
@@ -39,7 +39,7 @@ async fn no_password_is_in_the_functions_output_or_in_a_statement() {
         let log = app.server.log();
         leaks::absent(&passwords, &[("the output", output.as_bytes()), ("a statement", sent.as_bytes())]);
         leaks::absent(&passwords, &[("the server's log", log.as_bytes())]);
-        // Nor the hash, which is as good as the password to an md5 login.
+        // The hash must not leak either: for an md5 login it is as good as the password.
         for sql in queries.iter().filter(|sql| sql.contains(&app.user)) {
             if let Some(at) = sql.find("'md5") {
                 assert!(!output.contains(&sql[at + 1..at + 36]), "{strategy}: a hash is in the output");

@@ -1,4 +1,4 @@
-//! A warehouse with thousands of tables is copied within one Lambda timeout, in statements that Redshift takes.
+//! A warehouse with thousands of tables is copied within one Lambda timeout, in statements that Redshift accepts.
 
 use std::time::{Duration, Instant};
 
@@ -40,9 +40,9 @@ async fn five_thousand_tables_with_mixed_grants_fit_into_thirty_seconds() {
         world.step(&token, step).await.unwrap_or_else(|error| panic!("{error}\n{}", world.output()));
         slowest = slowest.max(started.elapsed());
     }
-    // The function runs under Lambda's own deadline of 30 s (the lab's default), which ends it with an error.
+    // The function runs under Lambda's deadline of 30 s (the lab's default), which would end a slower step with an error.
     println!("5,000 tables: the slowest step took {:.1} s", slowest.as_secs_f64());
-    // Other tests talk to the same cluster.
+    // Other tests use the same cluster.
     let is_copy = |sql: &String| sql.starts_with("GRANT") && sql.contains(&app.clone_name());
     let queries: Vec<String> = app.server.queries().into_iter().filter(is_copy).collect();
     let longest = queries.iter().map(String::len).max().unwrap();

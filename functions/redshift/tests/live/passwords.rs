@@ -1,4 +1,4 @@
-//! Passwords that Redshift takes, always; and the forms they are sent and kept in.
+//! Redshift accepts every password made here; and the forms in which passwords are sent and stored.
 
 use super::app::{App, FIRST};
 
@@ -83,6 +83,6 @@ async fn an_admin_does_not_act_for_a_user_that_cannot_prove_itself() {
     app.execute(&format!("ALTER USER {} PASSWORD 'sha256|{FIRST}'", app.user)).await;
     let world = app.pair_world_with(&[], |secret| secret["strategy"] = "admin".into()).await;
     let error = world.rotate().await.unwrap_err();
-    // The user cannot prove that the secret is its own, so the admin does not act for it either.
+    // The user cannot prove that it is the secret's, so the admin does not act for it either.
     assert!(error.contains("sha256|..."), "{error}");
 }

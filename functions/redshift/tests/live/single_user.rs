@@ -49,7 +49,7 @@ async fn a_rotation_costs_fourteen_calls_at_most_eight_deep() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ssl_false_is_obeyed_and_anything_else_means_tls() {
-    // AWS's function ignores the key, and takes whatever the server offers.
+    // AWS's function ignores the field, and uses whatever the server offers.
     let server = std::sync::Arc::new(Redshift::start(Tls::Off).await.unwrap());
     for spelling in [json!(false), json!("False")] {
         let app = App::on(server.clone()).await;
@@ -86,7 +86,7 @@ async fn every_step_can_be_repeated() {
 #[tokio::test(flavor = "multi_thread")]
 async fn odd_user_names_rotate() {
     let server = Redshift::shared(Tls::Good).await.unwrap();
-    // With a letter and the ending of the other user, the longest that the PostgreSQL behind the stand-in has room for.
+    // With one letter and the second user's ending, the longest name that fits into the PostgreSQL behind the stand-in.
     let longest = "x".repeat(56);
     let names = [
         "UPPER",

@@ -1,4 +1,4 @@
-//! Killed before and after every call and every message, the rotation converges, and somebody can always log in.
+//! Kills the function before and after every call and message. The rotation must still finish, and a stored password must log in.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::app::{ADMIN_SECRET, App};
 
-/// A new user behind a proxy that can read the traffic, because there is no TLS; with some privileges.
+/// A new user with some privileges, behind a proxy. There is no TLS, so the proxy can read the traffic.
 async fn stage(strategy: &'static str) -> std::io::Result<Stage> {
     let app = Arc::new(App::on(Redshift::shared_for(Tls::Off, 25).await?).await);
     let u = &app.user;
@@ -43,7 +43,7 @@ async fn stage(strategy: &'static str) -> std::io::Result<Stage> {
     Ok(Stage { world, proxy: Some(proxy), accepts: Arc::new(accepts), overlaps, epilogue })
 }
 
-/// The alternate ends with what the original has.
+/// Checks that the alternate ends with the original's privileges.
 fn equal(app: Arc<App>) -> Epilogue {
     Arc::new(move || {
         let app = Arc::clone(&app);
@@ -68,7 +68,7 @@ fn equal(app: Arc<App>) -> Epilogue {
 }
 
 async fn survives(strategy: &'static str) {
-    // What two live tokens can do to each other where there is no lock has a test of its own.
+    // Another test covers two live tokens without a lock.
     let look = last_look(strategy).await;
     let cut = Cut::Call { step: Step::SetSecret, number: look, after: true };
     let unlocked = Case { cut, aftermath: Aftermath::Overtaken };
@@ -77,7 +77,7 @@ async fn survives(strategy: &'static str) {
     swept.unwrap_or_else(|failures| panic!("{failures}"));
 }
 
-/// The number, among setSecret's own calls, of its last look at the labels.
+/// The number of the call, among setSecret's own, that is its last look at the labels.
 async fn last_look(strategy: &'static str) -> u64 {
     let stage = stage(strategy).await.expect("a stage");
     let world = &stage.world;
@@ -93,7 +93,7 @@ async fn last_look(strategy: &'static str) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_live_tokens_lock_nobody_out_and_the_next_rotation_mends_it() {
-    // Redshift has no locks: between the last look and the statement a whole other rotation can happen. (README.md.)
+    // Redshift has no locks, so a whole other rotation can run between the last look and the statement. (README.md.)
     for strategy in ["single-user", "admin", "alternating-users"] {
         let look = last_look(strategy).await;
         let stage = stage(strategy).await.unwrap();
@@ -110,7 +110,7 @@ async fn two_live_tokens_lock_nobody_out_and_the_next_rotation_mends_it() {
             assert!(accepts(world.current()).await);
             held.release();
         };
-        // The slow one sets its password, over that of the fast one, and gets no further.
+        // The slow one overwrites the fast one's password, and then fails.
         let (outcome, ()) = tokio::join!(slow_one, fast_one);
         outcome.unwrap();
         assert!(!accepts(world.current()).await, "{strategy}: then this page of the README can be changed");

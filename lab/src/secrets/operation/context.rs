@@ -1,4 +1,4 @@
-//! What operations have in common: what they work on, how a request finds its secret, pages.
+//! The common parts of operations: their context, the search for a request's secret, and pages.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,23 +14,23 @@ use crate::secrets::refusal::Refusal;
 use crate::secrets::secret::Secret;
 use crate::secrets::state::{Found, Key, State};
 
-/// A rotation that was begun and wants to be driven.
+/// A rotation that was begun and has to be driven.
 #[derive(Clone, Debug)]
 pub(crate) struct Begun {
     pub(crate) key: Key,
     pub(crate) token: String,
 }
 
-/// All that an operation works on.
+/// Everything that an operation uses.
 pub(crate) struct Context<'a> {
     pub(crate) state: &'a mut State,
     pub(crate) now: Moment,
     pub(crate) caller: &'a Caller,
     /// How far GetSecretValue and BatchGetSecretValue lag behind the writes.
     pub(crate) value_lag: Duration,
-    /// How far DescribeSecret and the lists do.
+    /// How far DescribeSecret and the lists lag behind the writes.
     pub(crate) metadata_lag: Duration,
-    /// Whether a rotation function of this ARN can be invoked.
+    /// Whether the rotation function with this ARN can be invoked.
     pub(crate) invokable: &'a dyn Fn(&str) -> bool,
     /// The rotation that the operation began, to be driven once its effect is durable.
     pub(crate) begun: Option<Begun>,
@@ -44,7 +44,7 @@ impl Context<'_> {
         self.state.find(&self.caller.account, &self.caller.region, id, self.now)
     }
 
-    /// The secret a request names, whatever its condition.
+    /// The secret that a request names, in any condition.
     pub(crate) fn find(&self, input: &Input, action: &str) -> Result<Found, Refusal> {
         let found = self.named(&input.secret_id()?)?;
         let secret = self.state.secret(&found.key)?;
@@ -52,7 +52,7 @@ impl Context<'_> {
         Ok(found)
     }
 
-    /// The secret a request names, unless it is scheduled for deletion.
+    /// The secret that a request names, unless it is scheduled for deletion.
     pub(crate) fn find_live(&self, input: &Input, action: &str) -> Result<Found, Refusal> {
         let found = self.find(input, action)?;
         if self.state.secret(&found.key)?.deletion.is_some() {
@@ -61,7 +61,7 @@ impl Context<'_> {
         Ok(found)
     }
 
-    /// The secret a request wants to change: live, and no replica.
+    /// The secret that a request may change: it must be live and no replica.
     pub(crate) fn find_primary(&self, input: &Input, action: &str) -> Result<Found, Refusal> {
         let found = self.find_live(input, action)?;
         if found.is_replica() {
@@ -70,7 +70,7 @@ impl Context<'_> {
         Ok(found)
     }
 
-    /// A secret that a caller changes; "modified in any way" moves its LastChangedDate.
+    /// A secret to change. Any change moves its LastChangedDate ("modified in any way").
     pub(crate) fn modify(&mut self, key: &Key) -> Result<&mut Secret, Refusal> {
         let now = self.now;
         let secret = self.state.secret_mut(key)?;
@@ -83,9 +83,9 @@ impl Context<'_> {
     }
 }
 
-/// A page of `all`: the items from the token on, and the token for the next page.
+/// A page of `all`: the items from the token on, and the token of the next page.
 ///
-/// A token is the position in hexadecimal behind a mark, so that a made-up one is refused.
+/// A token is the position in hexadecimal after a mark, so that a made-up token is refused.
 pub(crate) fn page<T>(all: Vec<T>, input: &Input, most: i64) -> Result<(Vec<T>, Option<String>), Refusal> {
     const MARK: &str = "page-";
     let size = input.number_in("MaxResults", 1, most)?.unwrap_or(most);

@@ -43,7 +43,7 @@ pub(super) fn create_secret(cx: &mut Context<'_>, input: &Input) -> Answer {
     answer(cx, &key, has_content.then_some(token))
 }
 
-/// The name is taken. That is success only if this very request made it: the token is looked at first.
+/// The name is taken. That is a success only if this very request created the secret, so the token is checked first.
 fn repeated(cx: &Context<'_>, found: &Found, token: &str, content: Option<&Content>) -> Result<(), Refusal> {
     let secret = cx.secret(found)?;
     if secret.deletion.is_some() {

@@ -19,7 +19,7 @@ pub(super) fn describe_secret(cx: &mut Context<'_>, input: &Input) -> Answer {
     Ok(answer)
 }
 
-/// What DescribeSecret and ListSecrets tell of a secret; they name the map of labels differently.
+/// The answer of DescribeSecret and ListSecrets about a secret. They have different names for the map of labels.
 pub(crate) fn description(secret: &Secret, region: &str, labels: &str) -> Value {
     let replica = secret.replicas.get(region);
     let accessed = replica.map_or(secret.accessed, |replica| replica.accessed);
@@ -78,7 +78,7 @@ pub(super) fn list_secret_version_ids(cx: &mut Context<'_>, input: &Input) -> An
 }
 
 fn entry(version: &Version) -> Value {
-    // The service's own name for aws/secretsmanager here, as recorded.
+    // The service's name for aws/secretsmanager in this answer, as recorded.
     let key = version.kms_key.as_deref().unwrap_or("DefaultEncryptionKey");
     let mut entry =
         json!({"VersionId": version.id, "CreatedDate": version.created.json(), "KmsKeyIds": [key]});

@@ -50,8 +50,8 @@ fn allowed(letters: &str, excluded: &str) -> Vec<char> {
     letters.chars().filter(|letter| !excluded.contains(*letter)).collect()
 }
 
-/// A password with a letter of each type, if each is required. The space may come up and is never required: the API reference lists the
-/// types for `RequireEachIncludedType` without it.
+/// Draws a password, with a character of each type if that is required. A space may occur but is never required, because the API
+/// reference lists the types for `RequireEachIncludedType` without it.
 fn draw(types: &[Vec<char>], space: &[char], length: usize, each: bool) -> String {
     let mut random = rand::rng();
     let all = [&types.concat(), space].concat();

@@ -1,4 +1,4 @@
-//! PutSecretValue and UpdateSecret, and the rules under which a version gets its content.
+//! PutSecretValue and UpdateSecret, and the rules for a version's content.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -64,13 +64,13 @@ pub(super) fn update_secret(cx: &mut Context<'_>, input: &Input) -> Answer {
     Ok(answer)
 }
 
-/// The token that names the new version. Clients make one up; a raw request has to bring it.
+/// The token that names the new version. SDKs make one up; a raw request has to have one.
 pub(super) fn required_token<'a>(input: &'a Input, kind: &str) -> Result<&'a str, Refusal> {
     let text = "You must provide a ClientRequestToken value. We recommend a UUID-type value.";
     input.text("ClientRequestToken", 32, 64)?.ok_or_else(|| Refusal::new(kind, text))
 }
 
-/// What a request wants to store, if anything.
+/// The content that a request wants to store, if any.
 pub(super) fn content(input: &Input) -> Result<Option<Content>, Refusal> {
     let text = input.text("SecretString", 1, MOST_BYTES)?;
     check_length("SecretString", text.map_or(1, str::len), 1, MOST_BYTES)?;
@@ -92,7 +92,7 @@ pub(super) fn content(input: &Input) -> Result<Option<Content>, Refusal> {
     }
 }
 
-/// Same token and same content is a repetition; same token and other content is refused.
+/// The same token with the same content is a repetition. With other content it is refused.
 fn check_token(cx: &Context<'_>, key: &Key, token: &str, content: &Content) -> Result<(), Refusal> {
     let secret = cx.state.secret(key)?;
     match secret.version(token).and_then(|version| version.content.as_ref()) {
@@ -101,7 +101,7 @@ fn check_token(cx: &Context<'_>, key: &Key, token: &str, content: &Content) -> R
     }
 }
 
-/// Gives the version `token` its content and labels, unless it has that content already.
+/// Gives the version `token` its content and labels, unless it already has that content.
 pub(super) fn fill(
     cx: &mut Context<'_>,
     key: &Key,
@@ -141,8 +141,8 @@ pub(super) fn fill(
     Ok(())
 }
 
-/// A new current version put by hand ends the rotation under way: "Secrets Manager removes the AWSPENDING label to allow
-/// future rotations to succeed" (CloudTrail entries, RotationAbandoned). Recorded for a leftover AWSPENDING, too.
+/// A new current version that was put by hand ends the running rotation: "Secrets Manager removes the AWSPENDING label to allow
+/// future rotations to succeed" (CloudTrail entries, RotationAbandoned). This is recorded for a leftover AWSPENDING, too.
 fn abandon_rotation(secret: &mut Secret, now: Moment) {
     secret.detach(PENDING);
     if let Some(settings) = &mut secret.rotation {
@@ -163,8 +163,8 @@ fn rotation_token(input: &Input) -> Result<Option<&str>, Refusal> {
     Ok(token)
 }
 
-/// "Secrets Manager validates the identity using the token" (PutSecretValue): one that belongs to another rotation
-/// is no identity. How the service words it is not recorded.
+/// "Secrets Manager validates the identity using the token" (PutSecretValue), so another rotation's token is refused. The
+/// service's words for that are not recorded.
 fn check_rotation_token(
     cx: &Context<'_>,
     key: &Key,

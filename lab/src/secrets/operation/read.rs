@@ -33,7 +33,7 @@ fn seen(cx: &Context<'_>, found: &Found) -> Result<Arc<Secret>, Refusal> {
     cx.state.lagging(&found.key, cx.value_lag)
 }
 
-/// The version that an id and a label name. An empty version cannot be told from an absent one.
+/// The version that an id and a label name. An empty version counts as absent.
 fn choose<'a>(secret: &'a Secret, id: Option<&str>, label: Option<&str>) -> Result<&'a Version, Refusal> {
     match (id, label) {
         (None, label) => {

@@ -1,6 +1,6 @@
 //! ReplicateSecretToRegions, RemoveRegionsFromReplication and StopReplicationToReplica.
 //!
-//! A replica holds nothing of its own: it is read through its primary, so it follows at once and is always in sync.
+//! A replica has no content of its own. It is read through its primary, so it is always in sync.
 
 use serde_json::{Value, json};
 
@@ -48,7 +48,7 @@ pub(super) fn stop_replication_to_replica(cx: &mut Context<'_>, input: &Input) -
     let mut promoted = Secret::clone(cx.secret(&found)?);
     promoted.region.clone_from(&found.region);
     promoted.replicas.clear();
-    // "Rotation" stays with the primary: a function belongs to its Region.
+    // Rotation stays with the primary, because a function belongs to its Region.
     promoted.rotation = None;
     promoted.accessed = replica.as_ref().and_then(|replica| replica.accessed);
     promoted.kms_key = replica.and_then(|replica| replica.kms_key);
@@ -58,7 +58,7 @@ pub(super) fn stop_replication_to_replica(cx: &mut Context<'_>, input: &Input) -
     Ok(json!({"ARN": arn}))
 }
 
-/// The Regions that a request wants to replicate to.
+/// The Regions to which a request wants to replicate.
 pub(super) fn regions(input: &Input, own: &str) -> Result<Vec<Target>, Refusal> {
     let list = input.structures("AddReplicaRegions")?.unwrap_or_default();
     let mut regions: Vec<Target> = Vec::new();
@@ -82,7 +82,7 @@ fn check_region(region: &str) -> Result<(), Refusal> {
     Err(Refusal::constraint("Region", text))
 }
 
-/// Makes the replicas. A secret of the same name that is already there stays, unless it may be overwritten.
+/// Makes the replicas. An existing secret of the same name stays, unless it may be overwritten.
 pub(super) fn add(
     cx: &mut Context<'_>,
     key: &Key,

@@ -1,4 +1,5 @@
-//! RotateSecret and CancelRotateSecret: what they change at once. Driving the function is left to the [`Driver`](crate::secrets::service::Driver).
+//! RotateSecret and CancelRotateSecret: their immediate changes. The [`Driver`](crate::secrets::service::Driver) drives the
+//! function.
 
 use serde_json::json;
 
@@ -24,7 +25,7 @@ pub(super) fn rotate_secret(cx: &mut Context<'_>, input: &Input) -> Answer {
         Refusal::invalid_request("No Lambda rotation function ARN is associated with this secret.")
     })?;
     let answer = json!({"ARN": secret.arn(), "Name": secret.name, "VersionId": token});
-    // A repetition of the request that began the rotation, or has even finished it, is no new request.
+    // A repetition of the request that began the rotation is no new request, even if the rotation has finished.
     if secret.version(token).is_some_and(|v| v.labels.contains(PENDING) || v.labels.contains(CURRENT)) {
         return Ok(answer);
     }
@@ -43,7 +44,7 @@ pub(super) fn rotate_secret(cx: &mut Context<'_>, input: &Input) -> Answer {
     let settings = secret.rotation.get_or_insert_default();
     settings.function = Some(function);
     settings.enabled = true;
-    // Rules that a call omits stay as they were.
+    // Without rules in the call, the rules stay unchanged.
     settings.rules = rules.unwrap_or(known.rules);
     settings.next = settings.rules.window(settings.last, now);
     begin(cx, &found.key, token, immediately)?;
@@ -59,11 +60,11 @@ pub(crate) fn refuse_incomplete(secret: &Secret) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Makes the version that the function is to fill, or the one that testSecret alone looks at.
+/// Makes the version for the function to fill, or a copy for testSecret alone.
 pub(crate) fn begin(cx: &mut Context<'_>, key: &Key, token: &str, immediately: bool) -> Result<(), Refusal> {
     let now = cx.now;
     let secret = cx.modify(key)?;
-    // A test looks at a copy of the current value; a rotation begins with an empty version.
+    // A test uses a copy of the current value. A rotation begins with an empty version.
     let content = if immediately { None } else { secret.labelled(CURRENT).and_then(|v| v.content.clone()) };
     secret.add_version(token, content, now);
     secret.attach(PENDING, token);
@@ -78,11 +79,11 @@ pub(super) fn cancel_rotate_secret(cx: &mut Context<'_>, input: &Input) -> Answe
     let found = cx.find_primary(input, "CancelRotateSecret")?;
     let secret = cx.modify(&found.key)?;
     let pending = secret.id_of(PENDING);
-    // A secret that never rotated stays without RotationEnabled.
+    // RotationEnabled stays absent for a secret that never rotated.
     if let Some(settings) = &mut secret.rotation {
         settings.enabled = false;
         settings.next = None;
-        // The drive notices and stops; the label stays where it is.
+        // The running drive notices this and stops. The label stays.
         settings.under_way = None;
     }
     let mut answer = json!({"ARN": secret.arn(), "Name": secret.name});

@@ -1,4 +1,4 @@
-//! UpdateSecretVersionStage: moving labels, with the former holder as compare-and-swap.
+//! UpdateSecretVersionStage moves labels. The former holder makes it a compare-and-swap.
 
 use serde_json::json;
 

@@ -1,12 +1,12 @@
-//! The `Condition` of a policy's statement, for the operators and keys that decide about a secret.
+//! The `Condition` of a policy's statement, with the operators and keys that matter for a secret.
 //!
-//! What is not known here closes the door: a Deny applies, and an Allow does not.
+//! An unknown operator or key denies access: a Deny applies, and an Allow does not.
 
 use serde_json::Value;
 
 use super::text::{like, texts};
 
-/// What a request is known by.
+/// The properties of a request.
 pub(super) struct Asked<'a> {
     pub(super) account: &'a str,
     pub(super) tags: &'a [(String, String)],
@@ -14,14 +14,14 @@ pub(super) struct Asked<'a> {
     pub(super) stage: Option<&'a str>,
 }
 
-/// Whether a condition holds; none where it asks for something that is not known here.
+/// Whether a condition holds; `None` if it depends on something unknown.
 pub(super) fn holds(condition: &Value, asked: &Asked<'_>) -> Option<bool> {
     let operators = condition.as_object().into_iter().flatten();
     let tests = operators.flat_map(|(operator, keys)| {
         keys.as_object().into_iter().flatten().map(|(key, values)| test(operator, key, values, asked))
     });
     let tests: Vec<Option<bool>> = tests.collect();
-    // All have to hold, so one that does not decides, whatever the unknown ones would say.
+    // All tests have to hold, so one false test decides, whatever the unknown ones would give.
     match tests.contains(&Some(false)) {
         true => Some(false),
         false => tests.iter().all(|test| *test == Some(true)).then_some(true),
@@ -56,7 +56,7 @@ fn test(operator: &str, key: &str, values: &Value, asked: &Asked<'_>) -> Option<
     }
 }
 
-/// Values may be written as texts, or as true and false.
+/// Values can be texts, or true and false.
 fn one_or_more(values: &Value) -> Option<Vec<String>> {
     match values {
         Value::Bool(value) => Some(vec![value.to_string()]),
@@ -65,7 +65,7 @@ fn one_or_more(values: &Value) -> Option<Vec<String>> {
 }
 
 impl Asked<'_> {
-    /// What a condition key stands for: none if it is not known here, nothing if the request has no such thing.
+    /// The value of a condition key: `None` for an unknown key, `Some(None)` if the request has no such value.
     fn value(&self, key: &str) -> Option<Option<String>> {
         let lower = key.to_ascii_lowercase();
         if lower.starts_with("secretsmanager:resourcetag/") || lower.starts_with("aws:resourcetag/") {
@@ -75,9 +75,9 @@ impl Asked<'_> {
         Some(match lower.as_str() {
             "aws:principalarn" => Some(format!("arn:aws:iam::{}:root", self.account)),
             "aws:principalaccount" => Some(self.account.to_owned()),
-            // Only set where a service calls in somebody's name, which nobody does here.
+            // Only set if a service calls for somebody else, which never happens here.
             "aws:sourceaccount" | "aws:sourcearn" => None,
-            // The lab's plain HTTP stands for the service's TLS.
+            // The lab's plain HTTP stands in for the service's TLS.
             "aws:securetransport" => Some("true".to_owned()),
             "secretsmanager:versionstage" => self.stage.map(ToOwned::to_owned),
             _ => return None,

@@ -1,8 +1,8 @@
-//! Texts in a policy: one or a list of them, and patterns.
+//! Texts in a policy, one or a list; and patterns.
 
 use serde_json::Value;
 
-/// A text, or a list of texts that is not empty.
+/// A text, or a non-empty list of texts.
 pub(super) fn texts(value: &Value) -> Option<Vec<String>> {
     match value {
         Value::String(text) => Some(vec![text.clone()]),
@@ -13,11 +13,11 @@ pub(super) fn texts(value: &Value) -> Option<Vec<String>> {
     }
 }
 
-/// Does the text match a pattern of `*` and `?`?
+/// Whether the text matches a pattern of `*` and `?`.
 pub(super) fn like(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0, 0);
-    // Where to go on if what follows the last star does not fit here.
+    // Where to resume if the pattern after the last star does not match here.
     let mut star = None;
     while t < text.len() {
         match pattern.get(p) {

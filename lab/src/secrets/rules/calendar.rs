@@ -12,7 +12,7 @@ pub(super) struct Day {
 }
 
 impl Day {
-    /// The day of a moment, by counting off years and months from 1970.
+    /// The day of a moment, found by counting years and months from 1970.
     pub(super) fn of(at: Moment) -> Self {
         let number = at.0 / Moment::DAY;
         let (mut rest, mut year) = (number, 1970);
@@ -56,12 +56,12 @@ impl Day {
         self.next().day == 1
     }
 
-    /// Is it the last day of its weekday in the month?
+    /// Whether no later day of the month has the same weekday.
     pub(super) fn is_last_weekday(self) -> bool {
         (1..=7).try_fold(self, |day, _| (!day.is_last_of_month()).then(|| day.next())).is_none()
     }
 
-    /// Which of its weekday it is in the month: 1 for the first.
+    /// How many days of this weekday the month has had, including this one.
     pub(super) fn nth_weekday(self) -> u32 {
         (self.day - 1) / 7 + 1
     }

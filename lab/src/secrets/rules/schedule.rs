@@ -6,9 +6,9 @@ use crate::secrets::moment::Moment;
 /// A schedule: when its windows open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Schedule {
-    /// Every so many hours, counted from midnight.
+    /// Every this many hours, counted from midnight.
     Hours(u64),
-    /// At midnight, every so many days.
+    /// At midnight, every this many days.
     Days(u64),
     Cron(Cron),
 }
@@ -35,7 +35,7 @@ impl Schedule {
         Cron::parse(inside("cron")?).map(Self::Cron)
     }
 
-    /// Does it repeat within a day? Then its window is one hour long if nothing else is said.
+    /// Whether it repeats within a day. Then its window is one hour long by default.
     pub(super) fn is_in_hours(&self) -> bool {
         match self {
             Self::Hours(_) => true,
@@ -44,7 +44,7 @@ impl Schedule {
         }
     }
 
-    /// The longest window: it must not reach into the next window or, for a schedule in days, the next UTC day.
+    /// The longest window in hours. It must not reach into the next window or, for a schedule in days, the next UTC day.
     pub(super) fn longest_window(&self) -> u64 {
         match self {
             Self::Hours(hours) => *hours,
@@ -53,7 +53,7 @@ impl Schedule {
         }
     }
 
-    /// When the next window opens, after `now`; rates are counted from `from`.
+    /// When the next window opens after `now`. Rates are counted from `from`.
     pub(super) fn next(&self, from: Moment, now: Moment) -> Option<Moment> {
         match self {
             Self::Hours(hours) => {
@@ -63,7 +63,7 @@ impl Schedule {
             }
             Self::Days(days) => {
                 let opens = from.day().plus_days(*days);
-                // A window that passed without a rotation is made up for on the next day.
+                // A window that passed without a rotation is replaced by one on the next day.
                 Some(if opens > now { opens } else { now.day().plus_days(1) })
             }
             Self::Cron(cron) => cron.next(now),
@@ -100,7 +100,7 @@ impl Cron {
         let ["0", hours, of_month, months, of_week, "*"] = fields[..] else { return None };
         let hours = values(hours, 0, 23, &[])?;
         let months = values(months, 1, 12, &MONTHS)?;
-        // One of the two day fields must leave the choice to the other.
+        // One of the two day fields must be open.
         let days = match (of_month, of_week) {
             ("L", "?") => Days::LastOfMonth,
             (days, "?" | "*") => Days::OfMonth(values(days, 1, 31, &[])?),
@@ -123,7 +123,7 @@ impl Cron {
 
     fn next(&self, now: Moment) -> Option<Moment> {
         let mut day = Day::of(now);
-        // 29 February may be eight years away; the expression may also name no day at all, like 30 February.
+        // 29 February may be eight years away. The expression may also name a day that never comes, like 30 February.
         for _ in 0..=366 * 8 {
             if self.covers(day) {
                 let opens =
@@ -155,7 +155,7 @@ fn of_weekday(field: &str) -> Option<Days> {
         return Some(Days::NthOfWeekday(weekday(day)?, value(nth, 1, 5, &[])?));
     }
     match field.strip_suffix('L') {
-        // A lone L is the last day of the week.
+        // A single L is the last day of the week.
         Some("") => Some(Days::OfWeek(vec![7])),
         Some(day) => Some(Days::LastOfWeekday(weekday(day)?)),
         None => values(field, 1, 7, &WEEKDAYS).map(Days::OfWeek),
@@ -173,7 +173,7 @@ fn values(field: &str, min: u32, max: u32, names: &[&str]) -> Option<Vec<u32>> {
         let (first, last) = match range.split_once('-') {
             _ if matches!(range, "*" | "?") => (min, max),
             Some((first, last)) => (value(first, min, max, names)?, value(last, min, max, names)?),
-            // 4/12 begins at 4; a single 4 is just that.
+            // 4/12 begins at 4; 4 alone is only 4.
             None => {
                 let first = value(range, min, max, names)?;
                 (first, if step.is_some() { max } else { first })

@@ -1,4 +1,4 @@
-//! What stands for sessions with a MySQL server in a build without the `mysql` feature, which leaves the driver out. `cargo xtask
+//! Stands in for sessions with a MySQL server in a build without the `mysql` feature, which leaves the driver out. `cargo xtask
 //! demo` is such a build, because it rotates with PostgreSQL alone.
 
 use std::io;

@@ -1,9 +1,9 @@
-//! How a MySQL or MariaDB server is to be started.
+//! The options of a MySQL or MariaDB server.
 
 use super::release::Release;
 use crate::servers::Tls;
 
-/// What a server is to be like.
+/// The options with which a server starts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MySqlOptions {
     pub(super) release: Release,
@@ -13,19 +13,19 @@ pub struct MySqlOptions {
 }
 
 impl MySqlOptions {
-    /// How it does TLS; `Good` unless told. Whatever this is, clients may also connect without.
+    /// The server's TLS; `Good` by default. Clients may connect without TLS in any case.
     pub fn tls(mut self, tls: Tls) -> MySqlOptions {
         self.tls = tls;
         self
     }
 
-    /// A system variable, such as `general_log` or `require_secure_transport`.
+    /// Sets a system variable, such as `general_log` or `require_secure_transport`.
     pub fn setting(mut self, name: &str, value: &str) -> MySqlOptions {
         self.settings.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// A plugin of MariaDB's that is not part of the server, such as `auth_ed25519`.
+    /// Adds a MariaDB plugin that is not built into the server, such as `auth_ed25519`.
     pub fn plugin(mut self, library: &'static str) -> MySqlOptions {
         self.plugins.push(library);
         self

@@ -17,7 +17,7 @@ const PACKAGED: [(Release, &str, &str); 3] = [
     (Release::MARIADB_11, "trixie", "mariadb-server-core"),
 ];
 
-/// Where distributions put servers.
+/// Where distributions install servers.
 const INSTALLED: [&str; 4] =
     ["/usr/sbin/mariadbd", "/usr/libexec/mariadbd", "/usr/sbin/mysqld", "/usr/libexec/mysqld"];
 
@@ -47,7 +47,6 @@ pub(super) fn releases(flavor: Flavor) -> Vec<Release> {
     releases
 }
 
-/// Finds or fetches a release.
 pub(super) fn find(release: Release) -> io::Result<Programs> {
     docker::otherwise(&release.to_string(), || native(release), || container(release))
 }

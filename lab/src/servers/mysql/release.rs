@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Which of the two relatives.
+/// MySQL or MariaDB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Flavor {
     /// Oracle's.
@@ -14,14 +14,14 @@ pub enum Flavor {
 /// A release series, such as MySQL 9.7 or MariaDB 10.11.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Release {
-    /// Whose it is.
+    /// The flavor.
     pub flavor: Flavor,
     /// The first two numbers of the version.
     pub version: (u32, u32),
 }
 
 impl Release {
-    /// MySQL 8.4, with long-term support; to be had by Docker alone.
+    /// MySQL 8.4, with long-term support. Only Docker has it.
     pub const MYSQL_8: Release = Release { flavor: Flavor::MySql, version: (8, 4) };
     /// MySQL 9.7, with long-term support.
     pub const MYSQL_9: Release = Release { flavor: Flavor::MySql, version: (9, 7) };

@@ -49,7 +49,6 @@ pub(super) fn installed() -> Vec<u32> {
     versions.filter(|version| debian(*version).is_some()).collect()
 }
 
-/// Finds or fetches a version.
 pub(super) fn find(version: u32) -> io::Result<Binaries> {
     let of = |folder: PathBuf, origin| {
         let program = |name| Program::Native(vec![folder.join(name).into()]);

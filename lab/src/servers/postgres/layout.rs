@@ -11,7 +11,7 @@ use crate::servers::folder::Folder;
 use crate::servers::instance::Plan;
 use crate::servers::server::LaidOut;
 
-/// Finds the programs, fetching them if need be, and lays out the server's folder.
+/// Finds or fetches the programs, and prepares the server's folder.
 pub(super) fn prepare(options: &PostgresOptions) -> io::Result<LaidOut> {
     let binaries = binaries::find(options.version)?;
     let template = binaries::template(options.version, &binaries)?;

@@ -1,21 +1,21 @@
-//! How a PostgreSQL server is to be started.
+//! The options of a PostgreSQL server.
 
 use crate::servers::Tls;
 
-/// How clients prove who they are.
+/// How clients authenticate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Auth {
-    /// SCRAM-SHA-256, and passwords are stored for it.
+    /// With SCRAM-SHA-256; passwords are stored for it.
     Scram,
-    /// MD5, and passwords are stored for it.
+    /// With MD5; passwords are stored for it.
     Md5,
-    /// The password itself, in clear.
+    /// With the password in clear text.
     Password,
-    /// Not at all. (The superuser has to, all the same.)
+    /// Without a password. (The superuser still needs its password.)
     Trust,
 }
 
-/// What a server is to be like.
+/// The options with which a server starts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PostgresOptions {
     pub(super) version: u32,
@@ -26,25 +26,25 @@ pub struct PostgresOptions {
 }
 
 impl PostgresOptions {
-    /// How it does TLS; `Good` unless told. Whatever this is, clients may also connect without.
+    /// The server's TLS; `Good` by default. Clients may connect without TLS in any case.
     pub fn tls(mut self, tls: Tls) -> PostgresOptions {
         self.tls = tls;
         self
     }
 
-    /// How users other than the superuser log in; `Scram` unless told.
+    /// How users other than the superuser log in; `Scram` by default.
     pub fn auth(mut self, auth: Auth) -> PostgresOptions {
         self.auth = auth;
         self
     }
 
-    /// A setting of `postgresql.conf`.
+    /// Sets a parameter of `postgresql.conf`.
     pub fn setting(mut self, name: &str, value: &str) -> PostgresOptions {
         self.settings.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// A line of `pg_hba.conf` that comes before the usual ones, such as `hostnossl all all all reject`.
+    /// Adds a line of `pg_hba.conf` before the usual ones, such as `hostnossl all all all reject`.
     pub fn rule(mut self, line: &str) -> PostgresOptions {
         self.rules.push(line.to_owned());
         self

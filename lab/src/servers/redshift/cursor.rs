@@ -70,7 +70,6 @@ impl<'a> Cursor<'a> {
         if self.is_over() { Ok(()) } else { Err(self.unexpected("the statement should end here")) }
     }
 
-    /// A keyword.
     pub(super) fn word(&mut self) -> Result<String, Refusal> {
         match self.next() {
             Some(Token::Word(word)) => Ok(word.clone()),
@@ -94,7 +93,6 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// A whole number.
     pub(super) fn number(&mut self) -> Result<i64, Refusal> {
         match self.next() {
             Some(Token::Sign(digits)) => digits.parse().map_err(|_| syntax("a number was expected")),

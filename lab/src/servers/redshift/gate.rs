@@ -1,4 +1,4 @@
-//! The gate itself. It takes sessions, judges and translates their statements, and words the answers as Redshift does.
+//! The gate. It accepts sessions, checks and translates their statements, and words the answers as Redshift does.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -21,13 +21,13 @@ pub(super) struct Gate {
     pub(super) tls: Option<TlsAcceptor>,
     /// PostgreSQL's port.
     pub(super) server: u16,
-    /// PostgreSQL's superuser and its password. The superuser looks up what the views know about a user and PostgreSQL does not.
+    /// PostgreSQL's superuser and its password. It looks up facts about a user that only the views know.
     pub(super) superuser: (String, String),
     /// Every query, as it was sent.
     pub(super) queries: Arc<Mutex<Vec<String>>>,
 }
 
-/// Serves sessions until it is dropped.
+/// Serves sessions until this future is dropped.
 pub(super) async fn serve(gate: Gate, listener: std::net::TcpListener) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     let (user, password) = &gate.superuser;
@@ -94,7 +94,7 @@ impl Open {
         }
     }
 
-    /// Whether the user's password is a `sha256|` one.
+    /// Whether the user has a `sha256|` password.
     async fn has_digest(&self, user: &str) -> io::Result<bool> {
         let sql = "SELECT FROM pg_roles WHERE rolname = $1 AND standin.kept(rolconfig, 'sha256') IS NOT NULL";
         let rows = self.superuser.query(sql, &[&user]).await.map_err(io::Error::other)?;
@@ -107,7 +107,7 @@ impl Open {
         while let Some((kind, body)) = wire::message(&mut from).await? {
             let body = match kind {
                 b'Q' => self.translate(&mut session, &body, 0),
-                // In a prepared statement the name stands before the query, and the parameters' types after it.
+                // In a message for a prepared statement the name comes before the query, and the parameters' types after it.
                 b'P' => {
                     let name = body.iter().position(|byte| *byte == 0).map_or(0, |end| end + 1);
                     self.translate(&mut session, &body, name)

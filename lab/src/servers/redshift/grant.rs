@@ -6,7 +6,6 @@ use super::setting::Session;
 use super::token::{Token, identifier, literal, spell};
 use super::user::{group_role, rbac_role};
 
-/// The grantee of a privilege.
 pub(super) struct Grantee {
     kind: &'static str,
     name: String,
@@ -35,7 +34,7 @@ pub(super) struct Privilege {
     columns: Option<String>,
 }
 
-/// One GRANT or REVOKE while it is read.
+/// One GRANT or REVOKE while its statement is read.
 pub(super) struct Access {
     pub(super) giving: bool,
     pub(super) only_option: bool,

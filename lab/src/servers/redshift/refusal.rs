@@ -1,15 +1,13 @@
-//! Refusals, in the words of a server.
+//! Refusals, worded as a server words them.
 
 /// Why a statement is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refusal {
-    /// The SQLSTATE.
     pub(super) code: &'static str,
-    /// The words.
     pub(super) text: String,
 }
 
-/// What Redshift would say of a statement that its grammar does not have.
+/// Redshift's error for a statement that its grammar does not have.
 pub(super) fn syntax(text: impl Into<String>) -> Refusal {
     Refusal { code: "42601", text: format!("syntax error: {}", text.into()) }
 }

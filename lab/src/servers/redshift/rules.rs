@@ -299,7 +299,7 @@ fn appears(tokens: &[Token], clause: &[&str]) -> bool {
     tokens.windows(clause.len()).any(|part| part.iter().zip(clause).all(|(token, word)| token.is(word)))
 }
 
-/// What PostgreSQL calls a parameter; session context variables ("SET": a two-part name) keep their names.
+/// PostgreSQL's name for a parameter. Session context variables ("SET": a two-part name) keep their names.
 pub(super) fn parameter(name: &str) -> Result<String, Refusal> {
     if SHARED.contains(&name) {
         Ok(name.to_owned())

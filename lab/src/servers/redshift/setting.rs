@@ -1,11 +1,11 @@
-//! Parameters: SET, RESET and SHOW, and what a session remembers of them.
+//! Parameters: SET, RESET and SHOW, and the session state that they change.
 
 use super::cursor::Cursor;
 use super::refusal::{Refusal, syntax};
 use super::rules;
 use super::token::{Token, literal};
 
-/// What statements depend on.
+/// The session state on which statements depend.
 #[derive(Debug, Default)]
 pub(super) struct Session {
     /// AWS, "enable_case_sensitive_identifier": without it names in double quotes are folded like all others.

@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-/// One piece of SQL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Token {
     /// A keyword or a plain name, in lower case.

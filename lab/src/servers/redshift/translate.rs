@@ -1,5 +1,5 @@
-//! Translates Redshift's SQL into PostgreSQL's. It refuses statements that Redshift refuses, replaces what only Redshift has, and keeps
-//! the rest.
+//! Translates Redshift's SQL into PostgreSQL's. It refuses statements that Redshift refuses, replaces constructs that only
+//! Redshift has, and keeps the rest.
 
 use super::cursor::Cursor;
 use super::refusal::{Refusal, syntax};

@@ -9,11 +9,11 @@ const SSL: u32 = 80_877_103;
 /// Protocol 3.0, the only one Redshift's drivers speak.
 const VERSION: u32 = 196_608;
 
-/// How a client begins.
+/// A client's first message.
 pub(super) enum Start {
     /// It asks for encryption.
     Ssl,
-    /// It wants a session: the message as it was sent, and the user.
+    /// It opens a session: the message as it was sent, and the user.
     Session { message: Vec<u8>, user: String },
     /// Another request, which the gate does not serve.
     Other,
