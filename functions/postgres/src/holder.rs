@@ -1,23 +1,27 @@
 //! Who holds the lock of a secret that a rotation waited for in vain. The lock is an advisory one, and any user of the server may take
 //! any advisory lock; so the error says whether a rotation holds it.
 
+use std::time::Duration;
+
 use rotation::engine::job::Job;
 use rotation::error::{Error, Kind};
 use wire_postgres::connect::Session;
 
 use crate::statement::{self, catalog};
-use crate::writer::{IDLE, PATIENCE, explain};
+
+/// How long the question may take: the step has failed already.
+const QUESTION: Duration = Duration::from_secs(2);
 
 /// The error of a session that did not get the lock, with the lock's holder.
 pub(crate) async fn name(job: &Job<'_>, session: &Session, key: i64, error: Error) -> Error {
     let sql = format!(
         "{}; {}; {}; {}",
         statement::ROLLBACK,
-        statement::begin_beside(PATIENCE, PATIENCE, IDLE),
+        statement::begin_beside(QUESTION, QUESTION, QUESTION),
         catalog::holder(key),
         statement::COMMIT
     );
-    let rows = session.run(job, "say who holds the lock", &sql, &explain).await;
+    let rows = session.run(job, "say who holds the lock", &sql, &|_| None).await;
     let holder = rows.ok().and_then(|rows| <[_; 4]>::try_from(rows.into_iter().next()?).ok());
     let Some([Some(pid), Some(user), application, since]) = holder else {
         return error;

@@ -58,6 +58,7 @@ impl MySqlOptions {
 pub struct MySql {
     server: Server,
     release: Release,
+    #[cfg_attr(not(feature = "mysql"), expect(dead_code, reason = "only sessions ask"))]
     has_tls: bool,
 }
 
