@@ -6,6 +6,7 @@
 mod client;
 mod clients;
 mod documented;
+mod facts;
 mod faults;
 mod histories;
 mod recorded;
