@@ -8,6 +8,7 @@ mod clients;
 mod documented;
 mod facts;
 mod faults;
+mod foreign;
 mod histories;
 mod recorded;
 mod rotation;
