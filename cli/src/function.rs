@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::account::Account;
 use crate::failure::{Failure, PASSES};
+use crate::program::look_for;
 use crate::signed::{Request, Signed};
 
 /// Lambda's longest time for an invocation, and a little more.
@@ -42,7 +43,7 @@ pub(crate) struct Refused {
 impl Function {
     /// Starts a command line, split into words as by a shell, with this environment.
     pub(crate) async fn start(name: &str, command: &str, env: &[(&str, &str)]) -> Result<Function, Failure> {
-        let mut function = process(name, command);
+        let mut function = process(name, command)?;
         for (name, value) in env {
             function = function.env(name, value);
         }
@@ -79,9 +80,11 @@ impl Function {
 }
 
 /// A command line as a process of the lab. `exec` replaces the shell with the function, so that a kill reaches the function.
-pub(crate) fn process(name: &str, command: &str) -> runtime::Function {
+/// Fails if the command names a program that is not there.
+pub(crate) fn process(name: &str, command: &str) -> Result<runtime::Function, Failure> {
+    look_for(command, &path())?;
     let command = ["/bin/sh".to_owned(), "-c".to_owned(), format!("exec {command}")];
-    program(name, &command)
+    Ok(program(name, &command))
 }
 
 /// The error if the shell itself cannot start. The shell starts any command, so something that it needs is missing.
@@ -94,13 +97,15 @@ pub(crate) fn not_started(error: io::Error) -> Failure {
 
 /// A program and its arguments as a process of the lab.
 pub(crate) fn program(name: &str, command: &[String]) -> runtime::Function {
-    let mut path = String::from("/usr/local/bin:/usr/bin:/bin");
-    // Functions are often built or installed beside this program.
+    runtime::Function::new(name, command).env("PATH", path())
+}
+
+/// The PATH of functions. They are often built or installed beside this program.
+fn path() -> String {
+    let usual = "/usr/local/bin:/usr/bin:/bin";
     let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.to_owned()));
-    if let Some(folder) = beside.as_deref().and_then(std::path::Path::to_str) {
-        path = format!("{folder}:{path}");
-    }
-    runtime::Function::new(name, command).env("PATH", path)
+    let beside = beside.as_deref().and_then(std::path::Path::to_str);
+    beside.map_or_else(|| usual.to_owned(), |folder| format!("{folder}:{usual}"))
 }
 
 pub(crate) fn refused(error: runtime::InvokeError) -> Refused {

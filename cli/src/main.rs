@@ -20,6 +20,7 @@ mod finding;
 mod function;
 mod labels;
 mod name;
+mod program;
 mod screen;
 mod signed;
 mod stop;

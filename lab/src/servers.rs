@@ -15,6 +15,7 @@ mod folder;
 mod handed;
 mod instance;
 mod mysql;
+mod node;
 mod postgres;
 mod program;
 mod python;
@@ -23,8 +24,9 @@ mod server;
 mod shared;
 
 pub use mysql::{Flavor, MySql, MySqlOptions, Release};
+pub use node::node;
 pub use postgres::{Auth, Postgres, PostgresOptions};
-pub use python::{python, python_clients};
+pub use python::{available, python, python_clients};
 pub use redshift::Redshift;
 pub use server::Server;
 

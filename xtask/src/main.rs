@@ -5,12 +5,14 @@
 mod bench;
 mod command;
 mod deploy;
+mod facts;
 mod fuzz;
 mod mutants;
 mod package;
 mod parts;
 mod setup;
 mod soak;
+mod suites;
 mod sweep;
 mod template;
 mod test;
@@ -32,6 +34,8 @@ usage: cargo xtask VERB
   scale         1,000 secrets through one process and through fifty, and 100,000 simulated
   continuity    what clients and pools notice while functions are killed: checks it and writes it into docs/benchmarks.md
   mutants       breaks shared/ in small ways, one at a time, to see that a test fails: takes cargo-mutants' options
+  suites        other people's tests of Secrets Manager, against the lab: moto's
+  aws           --facts: whether the recorded facts hold for the real service; says first what it needs, does and costs
   soak          ten thousand rotations: nothing grows, nothing gets slower: [--rotations N]
 ";
 
@@ -58,6 +62,8 @@ fn main() -> ExitCode {
         ["bench", ref options @ ..] => bench::run_all(options),
         ["scale"] => bench::scale(),
         ["continuity"] => bench::continuity(),
+        ["suites"] => suites::run_all(),
+        ["aws", ref rest @ ..] => facts::run_all(rest).unwrap_or_else(misunderstood),
         ["mutants", ref options @ ..] => mutants::run_all(options),
         ["soak", ref rest @ ..] => soak::run_all(rest).unwrap_or_else(misunderstood),
         _ => misunderstood(),

@@ -23,7 +23,12 @@ struct Need {
 }
 
 const NEEDS: [Need; 6] = [
-    Need { program: "npm", asked: &["--version"], package: "npm", for_what: "fetches PostgreSQL 14 to 18" },
+    Need {
+        program: "npm",
+        asked: &["--version"],
+        package: "npm",
+        for_what: "fetches PostgreSQL 14 to 18, and the SDK for JavaScript",
+    },
     Need {
         program: "/usr/sbin/mariadbd",
         asked: &["--version"],
@@ -40,7 +45,7 @@ const NEEDS: [Need; 6] = [
         program: "python3",
         asked: &["-c", "import venv, ensurepip"],
         package: "python3-venv",
-        for_what: "boto3, moto and the AWS CLI as clients of the lab",
+        for_what: "boto3, moto, the AWS CLI and the caching client as clients of the lab",
     },
     Need {
         program: "redis-check-rdb",

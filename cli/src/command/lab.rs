@@ -127,7 +127,7 @@ impl Lab {
         command: &str,
         screen: &Arc<Screen>,
     ) -> Result<String, Failure> {
-        let function = function::process(name, command).env("SECRETS_MANAGER_ENDPOINT", lab.endpoint());
+        let function = function::process(name, command)?.env("SECRETS_MANAGER_ENDPOINT", lab.endpoint());
         let function = function.start().await.map_err(function::not_started)?;
         let screen = Arc::clone(screen);
         let watched = Watched { name: name.to_owned(), function, screen, logs: self.logs };

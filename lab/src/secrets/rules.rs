@@ -33,8 +33,9 @@ impl Rules {
         let schedule = input.text("ScheduleExpression", 1, 256)?.map(ToOwned::to_owned);
         let duration = input.text("Duration", 2, 3)?.map(ToOwned::to_owned);
         if after_days.is_some() && schedule.is_some() {
+            // The service's words: Terraform's issue 33329.
             return Err(Refusal::invalid_parameter(
-                "You can use AutomaticallyAfterDays or ScheduleExpression to set the rotation schedule, but not both.",
+                "You cannot specify both rotation frequency and schedule expression together.",
             ));
         }
         let rules = Self { after_days, schedule, duration };

@@ -21,18 +21,28 @@ pub fn python(name: &str, packages: &[&str]) -> io::Result<PathBuf> {
 
 /// The interpreter of an environment with boto3 and the AWS CLI, the clients in the lab's tests.
 ///
-/// If they are not available, it says so and returns `None`, provided that `ALLOW_SKIP=1` permits that.
+/// # Panics
+/// As [`available`] does.
+pub async fn python_clients() -> Option<PathBuf> {
+    let packages = ["boto3==1.44.5", "awscli==1.46.3"];
+    available("boto3 and awscli", move || python("clients", &packages)).await
+}
+
+/// What `make` fetches, such as a client. If it is not available, this says so and returns `None`, provided that `ALLOW_SKIP=1` permits that.
 ///
 /// # Panics
-/// If they are not available, and that is not permitted.
+/// If it is not available, and that is not permitted.
 #[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
-pub async fn python_clients() -> Option<PathBuf> {
-    let made = tokio::task::spawn_blocking(|| python("clients", &["boto3==1.44.5", "awscli==1.46.3"]));
+pub async fn available(
+    what: &str,
+    make: impl FnOnce() -> io::Result<PathBuf> + Send + 'static,
+) -> Option<PathBuf> {
+    let made = tokio::task::spawn_blocking(make);
     match made.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
-        Ok(python) => Some(python),
+        Ok(made) => Some(made),
         Err(error) => {
             assert!(std::env::var_os("ALLOW_SKIP").is_some_and(|allow| allow == "1"), "{error}");
-            println!("skipped: boto3 and awscli could not be installed: {error}");
+            println!("skipped: {what} could not be installed: {error}");
             None
         }
     }

@@ -21,7 +21,7 @@ async fn run(command: &mut Command) -> Result<String, String> {
     }
 }
 
-async fn strict_lab() -> (Lab, String) {
+pub(crate) async fn strict_lab() -> (Lab, String) {
     let account = |id: &str, secret_key: &str| Account { id: id.into(), secret_key: secret_key.into() };
     let accounts = [
         ("lab".to_owned(), account("000000000000", "lab-secret")),

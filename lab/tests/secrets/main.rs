@@ -6,7 +6,9 @@
 mod client;
 mod clients;
 mod documented;
+mod facts;
 mod faults;
+mod foreign;
 mod histories;
 mod recorded;
 mod rotation;

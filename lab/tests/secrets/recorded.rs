@@ -164,7 +164,7 @@ async fn a_refused_rotate_secret_leaves_no_trace() {
         (
             rotate(json!(attached), both),
             "InvalidParameterException",
-            "You can use AutomaticallyAfterDays or ScheduleExpression to set the rotation schedule, but not both.",
+            "You cannot specify both rotation frequency and schedule expression together.",
         ),
     ] {
         assert_eq!(refused(send(&lab, "RotateSecret", request).await, kind), expected);

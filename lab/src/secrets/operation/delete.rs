@@ -10,11 +10,6 @@ use crate::secrets::refusal::Refusal;
 pub(super) fn delete_secret(cx: &mut Context<'_>, input: &Input) -> Answer {
     let window = input.number("RecoveryWindowInDays")?;
     let force = input.flag("ForceDeleteWithoutRecovery")?.unwrap_or(false);
-    if force && window.is_some() {
-        return Err(Refusal::invalid_parameter(
-            "You can't use ForceDeleteWithoutRecovery in conjunction with RecoveryWindowInDays.",
-        ));
-    }
     let days = match window.unwrap_or(30) {
         days @ 7..=30 => u64::try_from(days).expect("the range is positive"),
         _ => {
@@ -23,6 +18,12 @@ pub(super) fn delete_secret(cx: &mut Context<'_>, input: &Input) -> Answer {
             ));
         }
     };
+    // After the range: moto's issue 6461 quotes the service.
+    if force && window.is_some() {
+        return Err(Refusal::invalid_parameter(
+            "You can't use ForceDeleteWithoutRecovery in conjunction with RecoveryWindowInDays.",
+        ));
+    }
     let found = match cx.find(input, "DeleteSecret") {
         // "the operation does not return the error ResourceNotFoundException in order to correctly handle retries"
         Err(refusal) if force && refusal == Refusal::no_secret() => return already_gone(cx, input),

@@ -151,21 +151,35 @@ fn matches(secret: &Secret, attribute: Attribute, value: &str) -> bool {
     }
 }
 
-/// Each word of `wanted` begins a word of `text`, whatever the case. A capital inside a word of `text` begins a word, too: `Beta` finds
-/// `prod/AppBeta`.
+/// Each word of `wanted` begins a word of `text`, whatever the case.
 fn has_words(text: &str, wanted: &str) -> bool {
-    let mut found: Vec<String> = words(text).map(str::to_lowercase).collect();
-    found.extend(words(text).flat_map(from_capitals));
-    let mut wanted = words(wanted).map(str::to_lowercase).peekable();
-    wanted.peek().is_some() && wanted.all(|wanted| found.iter().any(|word| word.starts_with(&wanted)))
+    let found = words(text);
+    let wanted = words(wanted);
+    !wanted.is_empty() && wanted.iter().all(|wanted| found.iter().any(|word| word.starts_with(wanted)))
 }
 
-fn words(text: &str) -> impl Iterator<Item = &str> {
+/// The words of a text in small letters. A word also begins at a letter that is not small, if a small one follows: `AppBeta` has two, and
+/// `COMPANYthings` is `company` less its last letter, and `ythings` (moto's test_with_all_filter_special_characters, run against the service).
+fn words(text: &str) -> Vec<String> {
     let between = |c: char| c.is_whitespace() || "/-_+=.@:".contains(c);
-    text.split(between).filter(|word| !word.is_empty())
+    let mut words = Vec::new();
+    for part in text.split(between) {
+        let mut rest = part;
+        while let Some(end) = next_word(rest) {
+            words.push(rest[..end].to_lowercase());
+            rest = &rest[end..];
+        }
+        words.push(rest.to_lowercase());
+    }
+    words.retain(|word| !word.is_empty());
+    words
 }
 
-/// What is left of a word from each of its capitals on.
-fn from_capitals(word: &str) -> impl Iterator<Item = String> {
-    word.char_indices().filter(|(_, letter)| letter.is_uppercase()).map(|(at, _)| word[at..].to_lowercase())
+/// Where the second word of a text begins.
+fn next_word(text: &str) -> Option<usize> {
+    let pairs = text.char_indices().zip(text.chars().skip(1)).skip(1);
+    pairs
+        .into_iter()
+        .find(|((_, letter), next)| !letter.is_lowercase() && next.is_lowercase())
+        .map(|((at, _), _)| at)
 }
