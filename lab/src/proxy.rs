@@ -170,6 +170,14 @@ impl Proxy {
         logins::sent(self.shared.protocol, &self.messages())
     }
 
+    /// On how many connections the client said who it is for all to read. Only a proxy that opens TLS can tell.
+    pub fn logins_in_clear_text(&self) -> usize {
+        let mut messages = self.messages();
+        let encrypted = locked(&self.shared.log).encrypted.clone();
+        messages.retain(|message| !encrypted.contains(&message.connection));
+        logins::sent(self.shared.protocol, &messages)
+    }
+
     /// On how many connections the server refused the login.
     pub fn logins_refused(&self) -> usize {
         logins::refused(self.shared.protocol, &self.messages())
