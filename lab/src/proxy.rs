@@ -170,6 +170,14 @@ impl Proxy {
         logins::sent(self.shared.protocol, &self.messages())
     }
 
+    /// The number of connections on which the client sent its login unencrypted. Only a proxy that opens TLS can tell.
+    pub fn logins_in_clear_text(&self) -> usize {
+        let mut messages = self.messages();
+        let encrypted = locked(&self.shared.log).encrypted.clone();
+        messages.retain(|message| !encrypted.contains(&message.connection));
+        logins::sent(self.shared.protocol, &messages)
+    }
+
     /// The number of connections on which the server has refused the login.
     pub fn logins_refused(&self) -> usize {
         logins::refused(self.shared.protocol, &self.messages())

@@ -17,7 +17,7 @@ use rand::seq::SliceRandom;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-pub use case::{NEVER_REACHED, violation};
+pub use case::{NEVER_REACHED, NO_STAGE, violation};
 pub use plan::{Aftermath, Case, Cut, Recording};
 pub use stage::{Accepts, Answer, Epilogue, Stage};
 
@@ -141,7 +141,7 @@ where
                     stage.world.function.kill();
                     outcome
                 }
-                Err(error) => Err(format!("no stage: {error}")),
+                Err(error) => Err(format!("{NO_STAGE}{error}")),
             };
             Some(outcome.map_err(|error| format!("{case}: {error}")))
         });

@@ -32,12 +32,15 @@ pub(super) async fn connection(client: TcpStream, shared: Arc<Shared>) {
         log.connections
     };
     let opened = match &shared.tls {
-        None => Opened { client: Box::new(client), server: Box::new(server), said: BytesMut::new() },
+        None => Opened::plain(client, server, BytesMut::new()),
         Some(ends) => match ends.open(shared.protocol, client, server).await {
             Ok(opened) => opened,
             Err(_) => return, // A side broke off or refused the certificate. Both connections close.
         },
     };
+    if opened.encrypted {
+        locked(&shared.log).encrypted.insert(number);
+    }
     let framing = Mutex::new(Framing::new(shared.protocol));
     let (client_reads, client_writes) = tokio::io::split(opened.client);
     let (server_reads, server_writes) = tokio::io::split(opened.server);

@@ -24,10 +24,18 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// A connection whose TLS, if it has any, ends here, so that the proxy reads plain messages.
 pub(super) struct Opened {
+    pub(super) encrypted: bool,
     pub(super) client: Box<dyn Stream>,
     pub(super) server: Box<dyn Stream>,
     /// The bytes that the client has sent already.
     pub(super) said: BytesMut,
+}
+
+impl Opened {
+    /// A connection without TLS.
+    pub(super) fn plain(client: TcpStream, server: TcpStream, said: BytesMut) -> Opened {
+        Opened { encrypted: false, client: Box::new(client), server: Box::new(server), said }
+    }
 }
 
 /// Both sides of TLS for one server.
@@ -67,18 +75,14 @@ impl Ends {
             Protocol::Http | Protocol::Opaque => BytesMut::new(),
         };
         if !protocol.asks_for_tls(&said) {
-            return Ok(Opened { client: Box::new(client), server: Box::new(server), said });
+            return Ok(Opened::plain(client, server, said));
         }
         server.write_all(&said).await?;
         if protocol == Protocol::Postgres {
             let answer = server.read_u8().await?;
             client.write_u8(answer).await?;
             if answer != b'S' {
-                return Ok(Opened {
-                    client: Box::new(client),
-                    server: Box::new(server),
-                    said: BytesMut::new(),
-                });
+                return Ok(Opened::plain(client, server, BytesMut::new()));
             }
         }
         self.encrypted(client, server).await
@@ -88,7 +92,12 @@ impl Ends {
         let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
         let client = self.acceptor.accept(client).await?;
         let server = self.connector.connect(name, server).await?;
-        Ok(Opened { client: Box::new(client), server: Box::new(server), said: BytesMut::new() })
+        Ok(Opened {
+            encrypted: true,
+            client: Box::new(client),
+            server: Box::new(server),
+            said: BytesMut::new(),
+        })
     }
 }
 

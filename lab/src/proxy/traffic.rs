@@ -1,5 +1,6 @@
 //! The state that all connections through a proxy share: the log of their messages, and the traps.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 
@@ -25,6 +26,8 @@ pub(super) struct Shared {
 #[derive(Default)]
 pub(super) struct Log {
     pub(super) connections: usize,
+    /// Those on which TLS ended at the proxy.
+    pub(super) encrypted: BTreeSet<usize>,
     conversations: Vec<Conversation>,
     pub(super) messages: Vec<Message>,
     pub(super) traps: Vec<(Point, Trap)>,
@@ -38,9 +41,10 @@ struct Conversation {
 }
 
 impl Log {
-    /// Forgets everything but the number of connections.
+    /// Forgets everything but the number of connections and which of them were encrypted.
     pub(super) fn clear(&mut self) {
-        *self = Log { connections: self.connections, ..Log::default() };
+        let encrypted = std::mem::take(&mut self.encrypted);
+        *self = Log { connections: self.connections, encrypted, ..Log::default() };
     }
 
     /// Names the next message of a connection. A goodbye opens no conversation.

@@ -15,6 +15,9 @@ type Outcome<T = ()> = Result<T, String>;
 /// A cut that is not reached shows nothing: then the recording no longer fits what the function does.
 pub const NEVER_REACHED: &str = "the cut was never reached";
 
+/// Where a case happens could not be made, which says nothing of the function.
+pub const NO_STAGE: &str = "no stage: ";
+
 /// What is broken now: nothing stored logs in, or, with an overlap strategy, AWSCURRENT does not.
 pub async fn violation(secrets: &Secrets, secret: &str, accepts: &Accepts, overlaps: bool) -> Option<String> {
     let parse = |text: String| serde_json::from_str(&text).ok();
@@ -43,7 +46,7 @@ where
     F: Fn() -> S + Sync,
     S: Future<Output = io::Result<Stage>> + Send,
 {
-    let stage = || async { make().await.map_err(|error| format!("no stage: {error}")) };
+    let stage = || async { make().await.map_err(|error| format!("{NO_STAGE}{error}")) };
     let strict = stage().await?;
     walk(&strict, true).await?;
     strict.world.function.kill();

@@ -23,12 +23,24 @@ pub(crate) struct Conform {
     /// Cut the rotation everywhere, not only at some places.
     #[arg(long)]
     pub(super) all: bool,
-    /// The places to cut at, if not all: the same number, the same places.
+    /// The places to cut at, if not all: the same number, the same places. Each further run takes the next number.
     #[arg(long, value_name = "NUMBER")]
     pub(super) seed: Option<u64>,
+    /// Only the check of this name; can be given more than once.
+    #[arg(long, value_name = "NAME")]
+    pub(super) check: Vec<String>,
     /// Only the checks with this text in their names.
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub(super) only: String,
+    /// List the names of the checks, and try nothing.
+    #[arg(long)]
+    pub(super) list: bool,
+    /// Try everything so many times.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) repeat: u32,
+    /// Also write the result into this file, as JUnit's XML.
+    #[arg(long, value_name = "FILE")]
+    pub(super) junit: Option<PathBuf>,
     /// A file that the function takes its authorities from: it is made with the test's own, and removed at the end.
     /// SSL_CERT_FILE names it, and the secret's "sslrootcert" holds the same.
     #[arg(long, value_name = "FILE")]
@@ -37,7 +49,7 @@ pub(crate) struct Conform {
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(super) timeout: u64,
     /// The function: a program that speaks the Lambda runtime API, and its arguments.
-    #[arg(last = true, required = true)]
+    #[arg(last = true, required_unless_present = "list")]
     pub(super) command: Vec<String>,
 }
 

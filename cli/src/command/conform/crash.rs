@@ -1,105 +1,123 @@
 //! Rotations that are cut: at calls to Secrets Manager and at messages with the database, before and after their effect.
 
-use std::sync::Arc;
-
 use lab::sweep::{self, Aftermath, Case, Recording};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::seq::IndexedRandom;
+use rand::seq::SliceRandom;
 
 use super::asked::Shared;
-use super::bench::Bench;
-use super::card::Card;
+use super::check::Check;
 use super::flaw::{Flaw, Judged};
+use super::trial::Trial;
 
-/// Of each kind, so many cuts are tried unless all are.
+/// The name of this part.
+const PART: &str = "cut anywhere";
+
+/// So many cuts have to be reached, or all that there are if these are fewer. Unless all are wanted, no more are tried.
 const SAMPLE: usize = 8;
-/// And so many pairs of cuts, of which there are too many for all.
+/// Of pairs of cuts there are too many to try all.
 const PAIRS: usize = 60;
 /// So many at a time.
 const AT_ONCE: usize = 2;
 
-/// What happens after the cut, and what a failure would mean.
-const KINDS: [(Aftermath, &str, &str); 5] = [
-    (
-        Aftermath::Killed,
-        "killed anywhere, the same rotation goes on",
-        "a function that dies (memory, time, a deployment) locks clients out, or never ends its rotation",
-    ),
-    (
-        Aftermath::Disconnected,
-        "an answer lost anywhere, the same rotation goes on",
-        "a dropped connection locks clients out, or never ends its rotation",
-    ),
-    (
-        Aftermath::Abandoned,
-        "killed anywhere, a new rotation is begun",
-        "after an operator drops AWSPENDING, as AWS's manual says, nothing the function tries logs in any more",
-    ),
-    (
-        Aftermath::Doubled,
-        "one step in two processes at once",
-        "a retry that overtakes a slow invocation locks clients out",
-    ),
-    (
-        Aftermath::Overtaken,
-        "a newer rotation overtakes a slow one",
-        "of two rotations at once one promotes what the other has made invalid",
-    ),
-];
+const DIES: &str =
+    "a function that dies (memory, time, a deployment) locks clients out, or never ends its rotation";
 
-const TWICE: &str = "killed, and killed again";
+pub(super) fn checks() -> Vec<Check> {
+    vec![
+        Check::new(PART, "killed anywhere, the same rotation goes on", DIES, |trial| {
+            Box::pin(cut(trial, |trial, all| of_kind(trial, all, Aftermath::Killed)))
+        }),
+        Check::new(
+            PART,
+            "an answer lost anywhere, the same rotation goes on",
+            "a dropped connection locks clients out, or never ends its rotation",
+            |trial| Box::pin(cut(trial, |trial, all| of_kind(trial, all, Aftermath::Disconnected))),
+        ),
+        Check::new(
+            PART,
+            "killed anywhere, a new rotation is begun",
+            "after an operator drops AWSPENDING, as AWS's manual says, nothing the function tries logs in any more",
+            |trial| Box::pin(cut(trial, |trial, all| of_kind(trial, all, Aftermath::Abandoned))),
+        ),
+        Check::new(
+            PART,
+            "one step in two processes at once",
+            "a retry that overtakes a slow invocation locks clients out",
+            |trial| Box::pin(cut(trial, |trial, all| of_kind(trial, all, Aftermath::Doubled))),
+        ),
+        Check::new(
+            PART,
+            "a newer rotation overtakes a slow one",
+            "of two rotations at once one promotes what the other has made invalid",
+            |trial| Box::pin(cut(trial, |trial, all| of_kind(trial, all, Aftermath::Overtaken))),
+        ),
+        Check::new(PART, "killed, and killed again", DIES, |trial| {
+            Box::pin(cut(trial, |trial, all| all.pairs(PAIRS, trial.seed)))
+        }),
+    ]
+}
 
-pub(super) async fn judge(bench: &Shared<Bench>, card: &mut Card<'_>) {
-    card.part("cut anywhere");
-    if ![TWICE].into_iter().chain(KINDS.map(|(_, check, _)| check)).any(|check| card.wants(check)) {
-        return;
-    }
-    let stages = Arc::clone(bench);
+/// The cases with this aftermath, in an order that the seed decides.
+fn of_kind(trial: &Trial, recording: &Recording, aftermath: Aftermath) -> Vec<Case> {
+    let mut cases: Vec<Case> =
+        recording.all().into_iter().filter(|case| case.aftermath == aftermath).collect();
+    cases.shuffle(&mut StdRng::seed_from_u64(trial.seed));
+    cases
+}
+
+/// Records a rotation, and then cuts others where the recording says that they can be cut.
+async fn cut(trial: Shared<Trial>, cases: fn(&Trial, &Recording) -> Vec<Case>) -> Judged {
+    let stages = Shared::clone(&trial);
     let make = move || {
-        let bench = Arc::clone(&stages);
-        async move { bench.stage().await }
+        let trial = Shared::clone(&stages);
+        async move { trial.stage().await }
     };
-    let recording = match sweep::record(&make).await {
-        Ok(all) if all.all().is_empty() => Err("a rotation calls nothing that could be cut".to_owned()),
-        Ok(all) => Ok(all),
-        Err(why) => Err(format!("a rotation without any cut fails: {why}")),
-    };
-    for (aftermath, check, means) in KINDS {
-        let cases = recording.as_ref().map(|all| of_kind(bench, all, aftermath));
-        card.check(check, means, swept(&make, cases)).await;
+    let recording = sweep::record(&make).await.map_err(unrecorded)?;
+    if recording.all().is_empty() {
+        return Err(Flaw::Unclear("a rotation calls nothing that could be cut".into()));
     }
-    let count = if bench.all { PAIRS } else { SAMPLE };
-    let pairs = recording.as_ref().map(|all| all.pairs(count, bench.seed));
-    card.check(TWICE, KINDS[0].2, swept(&make, pairs)).await;
+    let cases = cases(&trial, &recording);
+    let wanted = if trial.bench.all { cases.len() } else { SAMPLE };
+    swept(&make, cases, wanted).await
 }
 
-fn of_kind(bench: &Bench, recording: &Recording, aftermath: Aftermath) -> Vec<Case> {
-    let all: Vec<Case> = recording.all().into_iter().filter(|case| case.aftermath == aftermath).collect();
-    if bench.all {
-        return all;
+fn unrecorded(why: String) -> Flaw {
+    match why.contains(sweep::NO_STAGE) {
+        true => Flaw::Unclear(why),
+        false => Flaw::Stuck(format!("a rotation without any cut fails: {why}")),
     }
-    all.sample(&mut StdRng::seed_from_u64(bench.seed), SAMPLE).copied().collect()
 }
 
-async fn swept<F, S>(make: &F, cases: Result<Vec<Case>, &String>) -> Judged
+/// Runs cases until so many were cut. A case whose place a rotation did not come by shows nothing, and the next takes its place.
+async fn swept<F, S>(make: &F, mut cases: Vec<Case>, wanted: usize) -> Judged
 where
     F: Fn() -> S + Clone + Send + Sync + 'static,
     S: Future<Output = std::io::Result<sweep::Stage>> + Send + 'static,
 {
-    let cases = cases.map_err(|why| Flaw::Unclear(why.clone()))?;
-    let report = sweep::run(make.clone(), cases, AT_ONCE, None).await;
-    let (missed, failures): (Vec<_>, Vec<_>) =
-        report.failures.iter().partition(|failure| failure.ends_with(sweep::NEVER_REACHED));
-    match failures.first() {
-        None => match missed.first() {
-            None => Ok(format!("{} cuts", report.cases)),
-            Some(first) => Err(Flaw::Unclear(format!(
-                "{} of {} cuts were not reached, such as {first}: it does not do the same twice",
-                missed.len(),
-                report.cases
-            ))),
-        },
-        Some(first) => Err(format!("{} of {} cuts, such as {first}", failures.len(), report.cases).into()),
+    let enough = SAMPLE.min(cases.len());
+    let (mut reached, mut missed) = (0, Vec::new());
+    while reached < wanted && !cases.is_empty() {
+        let rest = cases.split_off(cases.len().min(wanted - reached));
+        let report = sweep::run(make.clone(), std::mem::replace(&mut cases, rest), AT_ONCE, None).await;
+        let (unseen, failed): (Vec<_>, Vec<_>) =
+            report.failures.into_iter().partition(|it| shows_nothing(it));
+        if let Some(first) = failed.first() {
+            return Err(format!("{} of {} cuts, such as {first}", failed.len(), report.cases).into());
+        }
+        reached += report.cases - unseen.len();
+        missed.extend(unseen);
     }
+    match missed.first() {
+        Some(first) if reached < enough => {
+            Err(Flaw::Unclear(format!("only {reached} cuts were made, because of others such as {first}")))
+        }
+        Some(_) => Ok(format!("{reached} cuts, and {} places that no second rotation came by", missed.len())),
+        None => Ok(format!("{reached} cuts")),
+    }
+}
+
+/// Whether a case failed without any fault of the function's.
+fn shows_nothing(failure: &str) -> bool {
+    failure.ends_with(sweep::NEVER_REACHED) || failure.contains(sweep::NO_STAGE)
 }

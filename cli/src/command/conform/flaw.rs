@@ -12,8 +12,28 @@ pub(super) type Judged = Result<String, Flaw>;
 pub(super) enum Flaw {
     /// The function did what it may not.
     Fails(String),
-    /// The test could not tell.
+    /// A rotation that should have gone through did not. That is a failure of the check only if the function rotates at all.
+    Stuck(String),
+    /// The check saw too little to tell.
     Unclear(String),
+}
+
+impl Flaw {
+    /// Why.
+    pub(super) fn why(self) -> String {
+        match self {
+            Flaw::Fails(why) | Flaw::Stuck(why) | Flaw::Unclear(why) => why,
+        }
+    }
+
+    /// Says first when it happened.
+    pub(super) fn when(self, when: &str) -> Flaw {
+        match self {
+            Flaw::Fails(why) => Flaw::Fails(format!("{when}: {why}")),
+            Flaw::Stuck(why) => Flaw::Stuck(format!("{when}: {why}")),
+            Flaw::Unclear(why) => Flaw::Unclear(format!("{when}: {why}")),
+        }
+    }
 }
 
 impl From<String> for Flaw {

@@ -3,45 +3,57 @@
 use lab::rotation::Step;
 use serde_json::{Value, json};
 
-use super::bench::{Bench, Scene, password};
-use super::card::Card;
-use super::flaw::Judged;
+use super::asked::Shared;
+use super::check::Check;
+use super::flaw::{Flaw, Judged};
+use super::scene::Scene;
+use super::trial::{Trial, password};
 
-pub(super) async fn judge(bench: &Bench, card: &mut Card<'_>) {
-    card.part("steps twice, late, and before their turn");
-    let stuck = "a retry of Secrets Manager leaves the rotation stuck, or clients locked out";
-    card.check("every step twice", stuck, doubled(bench)).await;
-    card.check("every step again after the end", stuck, again(bench)).await;
-    card.check("setSecret and testSecret before createSecret", stuck, early(bench)).await;
-    let outage = "a password that the server does not know becomes current: an outage until somebody repairs it by hand";
-    card.check("a stray finishSecret promotes nothing that does not log in", outage, stray(bench)).await;
-    card.check("testSecret refuses what was never set", outage, untested(bench)).await;
-    let labels = "a late retry of an older rotation changes the password of a newer one";
-    card.check("a token that was never pending is refused", labels, stranger(bench)).await;
-    card.check("a token that lost AWSPENDING is refused", labels, dropped(bench)).await;
-    card.check(
-        "a rotation that was switched off is refused",
-        "an operator who stops rotation cannot stop it",
-        switched_off(bench),
-    )
-    .await;
-    card.check(
-        "a pending value that is there already is kept",
-        "a retry sets a password that no version of the secret holds: locked out",
-        kept(bench),
-    )
-    .await;
-    card.check(
-        "a pending value for another user is refused",
-        "who may write the secret takes over other accounts",
-        foreign(bench),
-    )
-    .await;
+/// The name of this part.
+const PART: &str = "steps twice, late, and before their turn";
+
+const STUCK: &str = "a retry of Secrets Manager leaves the rotation stuck, or clients locked out";
+const OUTAGE: &str =
+    "a password that the server does not know becomes current: an outage until somebody repairs it by hand";
+const LATE: &str = "a late retry of an older rotation changes the password of a newer one";
+const STOP: &str = "an operator who stops rotation cannot stop it";
+const LOST: &str = "a retry sets a password that no version of the secret holds: locked out";
+const TAKEN: &str = "who may write the secret takes over other accounts";
+
+pub(super) fn checks() -> Vec<Check> {
+    vec![
+        Check::new(PART, "every step twice", STUCK, |trial| Box::pin(doubled(trial))),
+        Check::new(PART, "every step again after the end", STUCK, |trial| Box::pin(again(trial))),
+        Check::new(PART, "setSecret and testSecret before createSecret", STUCK, |trial| {
+            Box::pin(early(trial))
+        }),
+        Check::new(PART, "a stray finishSecret promotes nothing that does not log in", OUTAGE, |trial| {
+            Box::pin(stray(trial))
+        }),
+        Check::new(PART, "testSecret refuses what was never set", OUTAGE, |trial| Box::pin(untested(trial))),
+        Check::new(PART, "a token that was never pending is refused", LATE, |trial| {
+            Box::pin(stranger(trial))
+        }),
+        Check::new(PART, "a token that lost AWSPENDING is refused", LATE, |trial| Box::pin(dropped(trial))),
+        Check::new(PART, "a rotation that was switched off is refused", STOP, |trial| {
+            Box::pin(switched_off(trial))
+        }),
+        Check::new(PART, "a pending value that is there already is kept", LOST, |trial| {
+            Box::pin(kept(trial))
+        }),
+        Check::new(PART, "a pending value for another user is refused", TAKEN, |trial| {
+            Box::pin(foreign(trial))
+        }),
+    ]
 }
 
 /// The steps to the end, and what must be so there.
 async fn ends_well(scene: &Scene, token: &str) -> Judged {
-    scene.world.steps(token).await.map_err(|error| format!("afterwards it does not end: {error}"))?;
+    scene
+        .world
+        .steps(token)
+        .await
+        .map_err(|error| Flaw::Stuck(format!("afterwards it does not end: {error}")))?;
     promoted(scene, token).await
 }
 
@@ -54,30 +66,30 @@ async fn promoted(scene: &Scene, token: &str) -> Judged {
     }
 }
 
-async fn doubled(bench: &Bench) -> Judged {
-    let scene = bench.scene().await?;
+async fn doubled(trial: Shared<Trial>) -> Judged {
+    let scene = trial.scene().await?;
     let token = scene.world.begin()?;
     for step in Step::ALL {
         for _ in 0..2 {
-            scene.step(&token, step).await?;
+            scene.go(&token, step).await?;
             scene.holds(&format!("after {}", step.name())).await?;
         }
     }
     promoted(&scene, &token).await
 }
 
-async fn again(bench: &Bench) -> Judged {
-    let scene = bench.scene().await?;
+async fn again(trial: Shared<Trial>) -> Judged {
+    let scene = trial.scene().await?;
     let token = scene.rotate().await?;
     for step in Step::ALL {
-        scene.step(&token, step).await?;
+        scene.go(&token, step).await?;
         scene.current_logs_in(&format!("after a second {}", step.name())).await?;
     }
     Ok(String::new())
 }
 
-async fn early(bench: &Bench) -> Judged {
-    let scene = bench.scene().await?;
+async fn early(trial: Shared<Trial>) -> Judged {
+    let scene = trial.scene().await?;
     let token = scene.world.begin()?;
     for step in [Step::SetSecret, Step::TestSecret] {
         if scene.step(&token, step).await.is_ok() {
@@ -88,30 +100,30 @@ async fn early(bench: &Bench) -> Judged {
     ends_well(&scene, &token).await
 }
 
-async fn stray(bench: &Bench) -> Judged {
-    let scene = bench.scene().await?;
+async fn stray(trial: Shared<Trial>) -> Judged {
+    let scene = trial.scene().await?;
     let token = scene.world.begin()?;
     // Whatever it answers: what counts is what is current.
     let _ = scene.step(&token, Step::FinishSecret).await;
     scene.current_logs_in("after a finishSecret before createSecret").await?;
-    scene.step(&token, Step::CreateSecret).await?;
+    scene.go(&token, Step::CreateSecret).await?;
     let _ = scene.step(&token, Step::FinishSecret).await;
     scene.current_logs_in("after a finishSecret before setSecret").await?;
     ends_well(&scene, &token).await
 }
 
-async fn untested(bench: &Bench) -> Judged {
-    let scene = bench.scene().await?;
+async fn untested(trial: Shared<Trial>) -> Judged {
+    let scene = trial.scene().await?;
     let token = scene.world.begin()?;
-    scene.step(&token, Step::CreateSecret).await?;
+    scene.go(&token, Step::CreateSecret).await?;
     if scene.step(&token, Step::TestSecret).await.is_ok() {
         return Err("it succeeds".into());
     }
     ends_well(&scene, &token).await
 }
 
-async fn stranger(bench: &Bench) -> Judged {
-    let scene = bench.scene().await?;
+async fn stranger(trial: Shared<Trial>) -> Judged {
+    let scene = trial.scene().await?;
     scene.rotate().await?;
     let value = scene.current()?;
     let other = "a-version-that-nobody-rotates-to-0001";
@@ -121,19 +133,19 @@ async fn stranger(bench: &Bench) -> Judged {
     refuses_all(&scene, other, &value).await
 }
 
-async fn dropped(bench: &Bench) -> Judged {
-    let scene = bench.scene().await?;
+async fn dropped(trial: Shared<Trial>) -> Judged {
+    let scene = trial.scene().await?;
     let token = scene.world.begin()?;
-    scene.step(&token, Step::CreateSecret).await?;
+    scene.go(&token, Step::CreateSecret).await?;
     scene.world.lab.secrets().remove_label(&scene.world.secret, "AWSPENDING")?;
     let value = scene.current()?;
     refuses_all(&scene, &token, &value).await
 }
 
-async fn switched_off(bench: &Bench) -> Judged {
-    let scene = bench.scene().await?;
+async fn switched_off(trial: Shared<Trial>) -> Judged {
+    let scene = trial.scene().await?;
     let token = scene.world.begin()?;
-    scene.step(&token, Step::CreateSecret).await?;
+    scene.go(&token, Step::CreateSecret).await?;
     scene.world.lab.secrets().call("CancelRotateSecret", json!({"SecretId": scene.world.secret}))?;
     let value = scene.current()?;
     refuses_all(&scene, &token, &value).await
@@ -153,12 +165,12 @@ async fn refuses_all(scene: &Scene, token: &str, value: &Value) -> Judged {
     Ok(String::new())
 }
 
-async fn kept(bench: &Bench) -> Judged {
-    let scene = bench.scene().await?;
+async fn kept(trial: Shared<Trial>) -> Judged {
+    let scene = trial.scene().await?;
     let token = scene.world.begin()?;
-    scene.step(&token, Step::CreateSecret).await?;
+    scene.go(&token, Step::CreateSecret).await?;
     let pending = scene.world.labelled("AWSPENDING");
-    scene.step(&token, Step::CreateSecret).await?;
+    scene.go(&token, Step::CreateSecret).await?;
     ends_well(&scene, &token).await?;
     match scene.world.labelled("AWSCURRENT") == pending {
         true => Ok(String::new()),
@@ -166,9 +178,9 @@ async fn kept(bench: &Bench) -> Judged {
     }
 }
 
-async fn foreign(bench: &Bench) -> Judged {
-    let scene = bench.scene().await?;
-    let (victim, first) = (bench.user(), password());
+async fn foreign(trial: Shared<Trial>) -> Judged {
+    let scene = trial.scene().await?;
+    let (victim, first) = (trial.user(), password());
     scene.server.add(&victim, &first).await?;
     let token = scene.world.begin()?;
     let mut forged = scene.current()?;

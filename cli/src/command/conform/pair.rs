@@ -2,33 +2,36 @@
 
 use serde_json::json;
 
-use super::bench::{Bench, password};
-use super::card::Card;
+use super::asked::{Shared, Strategy};
+use super::check::Check;
 use super::flaw::Judged;
+use super::trial::{Trial, password};
 
-pub(super) async fn judge(bench: &Bench, card: &mut Card<'_>) {
-    if !bench.overlaps() {
-        return;
-    }
-    card.part("two users");
-    card.check(
-        "the other user may do what the first may",
-        "after the rotation the application is logged in and may do nothing",
-        grants(bench),
-    )
-    .await;
-    card.check(
-        "what is taken from the first is taken from the other",
-        "who was refused a right today has it again after the next rotation",
-        revokes(bench),
-    )
-    .await;
-    card.check(
-        "an account that happens to have the other's name is not touched",
-        "who may write a secret takes over accounts that are none of its own",
-        stranger(bench),
-    )
-    .await;
+/// The name of this part.
+const PART: &str = "two users";
+
+pub(super) fn checks() -> Vec<Check> {
+    let checks = vec![
+        Check::new(
+            PART,
+            "the other user may do what the first may",
+            "after the rotation the application is logged in and may do nothing",
+            |trial| Box::pin(grants(trial)),
+        ),
+        Check::new(
+            PART,
+            "what is taken from the first is taken from the other",
+            "who was refused a right today has it again after the next rotation",
+            |trial| Box::pin(revokes(trial)),
+        ),
+        Check::new(
+            PART,
+            "an account that happens to have the other's name is not touched",
+            "who may write a secret takes over accounts that are none of its own",
+            |trial| Box::pin(stranger(trial)),
+        ),
+    ];
+    checks.into_iter().map(|check| check.only(Strategy::AlternatingUsers)).collect()
 }
 
 /// A table of this account's own.
@@ -36,8 +39,8 @@ fn table(user: &str) -> String {
     format!("of_{user}")
 }
 
-async fn grants(bench: &Bench) -> Judged {
-    let scene = bench.scene().await?;
+async fn grants(trial: Shared<Trial>) -> Judged {
+    let scene = trial.scene().await?;
     let table = table(&scene.user);
     scene.server.share_table(&table, &scene.user).await?;
     for number in 1..=3 {
@@ -49,8 +52,8 @@ async fn grants(bench: &Bench) -> Judged {
     Ok(String::new())
 }
 
-async fn revokes(bench: &Bench) -> Judged {
-    let scene = bench.scene().await?;
+async fn revokes(trial: Shared<Trial>) -> Judged {
+    let scene = trial.scene().await?;
     let table = table(&scene.user);
     scene.server.share_table(&table, &scene.user).await?;
     scene.rotate().await?;
@@ -64,8 +67,8 @@ async fn revokes(bench: &Bench) -> Judged {
     Ok(String::new())
 }
 
-async fn stranger(bench: &Bench) -> Judged {
-    let scene = bench.scene().await?;
+async fn stranger(trial: Shared<Trial>) -> Judged {
+    let scene = trial.scene().await?;
     let (victim, first) = (format!("{}_clone", scene.user), password());
     scene.server.add(&victim, &first).await?;
     let refused = scene.world.rotate().await.is_err();

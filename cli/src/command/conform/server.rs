@@ -9,6 +9,12 @@ use serde_json::{Value, json};
 
 use super::asked::Engine;
 
+/// MariaDB's own installer makes this account. It owns the view `mysql.user`, which functions may read.
+const SYSTEM_ACCOUNT: [&str; 2] = [
+    "CREATE OR REPLACE USER 'mariadb.sys'@'localhost' ACCOUNT LOCK PASSWORD EXPIRE",
+    "GRANT SELECT, DELETE ON mysql.global_priv TO 'mariadb.sys'@'localhost'",
+];
+
 /// A server that this test started.
 pub(super) enum Server {
     Postgres(u32, Postgres),
@@ -33,7 +39,13 @@ impl Server {
             Engine::Mariadb => Release::MARIADB_10,
         };
         let options = MySql::release(release).tls(tls).setting("general_log", "1");
-        Ok(Server::MySql(release, options.start().await?))
+        let server = options.start().await?;
+        if engine == Engine::Mariadb {
+            for statement in SYSTEM_ACCOUNT {
+                server.execute(statement).await?;
+            }
+        }
+        Ok(Server::MySql(release, server))
     }
 
     /// Runs a statement as the superuser.

@@ -2,18 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use lab::continuity::{Clients, Habits, Login};
+use lab::continuity::{Clients, Habits, Login, Tally};
 use lab::rotation::Step;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::asked::Shared;
-use super::bench::{Bench, PLAIN, Way};
-use super::card::Card;
+use super::asked::{Shared, Strategy};
+use super::bench::Bench;
+use super::check::Check;
 use super::flaw::{Flaw, Judged};
+use super::trial::{PLAIN, Trial};
 
-/// Figures are taken where every check is wanted.
-const FIGURES: &str = "";
+/// The name of this part.
+pub(super) const PART: &str = "it rotates";
 
 /// How long each call takes while their depth is counted.
 const LATENCY: Duration = Duration::from_millis(50);
@@ -21,57 +22,63 @@ const LATENCY: Duration = Duration::from_millis(50);
 /// Far longer than clients keep a copy: who is not in by then is locked out.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub(super) async fn judge(bench: &Shared<Bench>, card: &mut Card<'_>) {
-    card.part("it rotates");
-    card.check("three rotations in a row", "rotation does not work at all", thrice(bench)).await;
-    card.check(
-        "what else is in the secret stays",
-        "a rotation loses fields that applications need",
-        keeps(bench),
-    )
-    .await;
-    card.check(
-        "no login is refused on the way",
-        "accounts that lock after failed logins are driven into the lock, and alarms ring",
-        unrefused(bench),
-    )
-    .await;
-    card.check(
-        "testSecret works on its own",
-        "RotateSecret without RotateImmediately cannot say whether the function works",
-        alone(bench),
-    )
-    .await;
-    if bench.overlaps() {
-        card.check("no client is refused", "applications fail while the secret rotates", unnoticed(bench))
-            .await;
-    }
-    if card.wants(FIGURES)
-        && let Err(Flaw::Fails(why) | Flaw::Unclear(why)) = measure(bench, card).await
-    {
-        card.figure("not measured", why);
-    }
+pub(super) fn checks() -> Vec<Check> {
+    vec![
+        Check::new(PART, "three rotations in a row", "rotation does not work at all", |trial| {
+            Box::pin(thrice(trial))
+        }),
+        Check::new(
+            PART,
+            "what else is in the secret stays",
+            "a rotation loses fields that applications need",
+            |trial| Box::pin(keeps(trial)),
+        ),
+        Check::new(
+            PART,
+            "no login is refused on the way",
+            "accounts that lock after failed logins are driven into the lock, and alarms ring",
+            |trial| Box::pin(unrefused(trial)),
+        ),
+        Check::new(
+            PART,
+            "testSecret works on its own",
+            "RotateSecret without RotateImmediately cannot say whether the function works",
+            |trial| Box::pin(alone(trial)),
+        ),
+        Check::new(PART, "no client is refused", "applications fail while the secret rotates", |trial| {
+            Box::pin(unnoticed(trial))
+        })
+        .only(Strategy::AlternatingUsers),
+    ]
 }
 
-async fn thrice(bench: &Bench) -> Judged {
-    let scene = bench.scene().await?;
+/// Whatever goes wrong here is the function's own fault: nothing is done to it.
+async fn thrice(trial: Shared<Trial>) -> Judged {
+    in_a_row(&trial).await.map_err(|flaw| match flaw {
+        Flaw::Stuck(why) => Flaw::Fails(why),
+        flaw => flaw,
+    })
+}
+
+async fn in_a_row(trial: &Trial) -> Judged {
+    let scene = trial.scene().await?;
     let started = Instant::now();
     for number in 1..=3 {
         let old = scene.current()?;
-        scene.rotate().await.map_err(|error| format!("rotation {number}: {error}"))?;
+        scene.rotate().await.map_err(|flaw| flaw.when(&format!("rotation {number}")))?;
         scene.current_logs_in(&format!("after rotation {number}")).await?;
         if scene.current()?["password"] == old["password"] {
             return Err(format!("rotation {number} changed no password").into());
         }
-        if !bench.overlaps() && scene.server.accepts(&old).await? {
+        if !trial.overlaps() && scene.server.accepts(&old).await? {
             return Err(format!("after rotation {number} the old password still logs in").into());
         }
     }
     Ok(format!("{} ms each", started.elapsed().as_millis() / 3))
 }
 
-async fn keeps(bench: &Bench) -> Judged {
-    let scene = bench.scene().await?;
+async fn keeps(trial: Shared<Trial>) -> Judged {
+    let scene = trial.scene().await?;
     let before = scene.current()?;
     scene.rotate().await?;
     let after = scene.current()?;
@@ -81,30 +88,30 @@ async fn keeps(bench: &Bench) -> Judged {
     if lost.is_empty() { Ok(String::new()) } else { Err(format!("changed or lost: {lost:?}").into()) }
 }
 
-async fn unrefused(bench: &Bench) -> Judged {
-    let proxy = bench.proxy().await?;
-    let scene = bench.scene_on(&bench.server, Way { port: Some(proxy.port()), ..PLAIN }).await?;
+async fn unrefused(trial: Shared<Trial>) -> Judged {
+    let (proxy, scene) = trial.scene_behind(&trial.bench.server, PLAIN).await?;
     for _ in 0..2 {
         scene.rotate().await?;
     }
-    match proxy.logins_refused() {
-        0 => Ok(String::new()),
-        count => Err(format!("{count} logins were refused in two rotations").into()),
+    match (proxy.logins_sent(), proxy.logins_refused()) {
+        (0, _) => Err(Flaw::Unclear("the proxy sees no login in two rotations".into())),
+        (_, 0) => Ok(String::new()),
+        (_, count) => Err(format!("{count} logins were refused in two rotations").into()),
     }
 }
 
-async fn alone(bench: &Bench) -> Judged {
-    let scene = bench.scene().await?;
+async fn alone(trial: Shared<Trial>) -> Judged {
+    let scene = trial.scene().await?;
     let token = scene.world.begin()?;
     let value = scene.current()?.to_string();
     scene.world.lab.secrets().put(&scene.world.secret, &token, &value, &["AWSPENDING"])?;
-    scene.step(&token, Step::TestSecret).await?;
+    scene.go(&token, Step::TestSecret).await?;
     Ok(String::new())
 }
 
 /// Clients with caches log in all the while.
-async fn clients(bench: &Bench) -> Result<lab::continuity::Tally, Flaw> {
-    let scene = bench.scene().await?;
+async fn clients(trial: &Trial) -> Result<Tally, Flaw> {
+    let scene = trial.scene().await?;
     let server = Shared::clone(&scene.server);
     let login: Login = Shared::new(move |value: Value| {
         let server = Shared::clone(&server);
@@ -122,28 +129,37 @@ async fn clients(bench: &Bench) -> Result<lab::continuity::Tally, Flaw> {
     Ok(clients.stop().await)
 }
 
-async fn unnoticed(bench: &Bench) -> Judged {
-    let tally = clients(bench).await?;
+async fn unnoticed(trial: Shared<Trial>) -> Judged {
+    let tally = clients(&trial).await?;
     let figure = format!("{} logins, {} refused", tally.logins(), tally.refused);
     if tally.refused == 0 { Ok(figure) } else { Err(figure.into()) }
 }
 
-async fn measure(bench: &Bench, card: &mut Card<'_>) -> Result<(), Flaw> {
-    let scene = bench.scene().await?;
+/// Figures, which no verdict hangs on.
+pub(super) async fn measured(bench: &Shared<Bench>) -> Vec<(&'static str, String)> {
+    let mut figures = Vec::new();
+    if let Err(flaw) = measure(&Trial::unnamed(bench), &mut figures).await {
+        figures.push(("not measured", flaw.why()));
+    }
+    figures
+}
+
+async fn measure(trial: &Trial, figures: &mut Vec<(&'static str, String)>) -> Result<(), Flaw> {
+    let scene = trial.scene().await?;
     scene.rotate().await?;
     let ready = scene.world.function.ready_after();
     scene.world.lab.clear_calls();
     scene.world.lab.set_latency(LATENCY);
     scene.rotate().await?;
     let (calls, depth) = (scene.world.lab.calls().len(), scene.world.lab.depth());
-    card.figure("calls to Secrets Manager", format!("{calls}, {depth} of them one after another"));
-    if !bench.overlaps() {
-        let gap = clients(bench).await?.gap;
-        card.figure("a client is kept out for", format!("{} ms at most", gap.as_millis()));
+    figures.push(("calls to Secrets Manager", format!("{calls}, {depth} of them one after another")));
+    if !trial.overlaps() {
+        let gap = clients(trial).await?.gap;
+        figures.push(("a client is kept out for", format!("{} ms at most", gap.as_millis())));
     }
     if let Some(ready) = ready {
-        card.figure("ready after", format!("{} ms", ready.as_millis()));
+        figures.push(("ready after", format!("{} ms", ready.as_millis())));
     }
-    card.figure("memory", format!("{:.1} MB", scene.world.function.memory_peak() as f64 / 1e6));
+    figures.push(("memory", format!("{:.1} MB", scene.world.function.memory_peak() as f64 / 1e6)));
     Ok(())
 }

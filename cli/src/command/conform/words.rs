@@ -3,11 +3,12 @@
 use lab::leaks;
 use lab::rotation::Step;
 
-use super::asked::{Engine, Strategy};
-use super::bench::{Bench, PLAIN, password};
-use super::card::Card;
+use super::asked::{Engine, Shared, Strategy};
+use super::check::Check;
 use super::flaw::{Flaw, Judged};
+use super::scene::Scene;
 use super::server::Server;
+use super::trial::{PLAIN, Trial, password};
 
 /// Names that are legal and inconvenient.
 const NAMES: [&str; 12] = [
@@ -29,20 +30,26 @@ const NAMES: [&str; 12] = [
 const PASSWORDS: [&str; 8] =
     ["it's", "say \"x\"", "back\\slash\\", "100%s {0}", "; drop table --", "pässwörd", "密码", " spaces "];
 
-pub(super) async fn judge(bench: &Bench, card: &mut Card<'_>) {
-    card.part("words");
-    let seen = "whoever reads logs can log in";
-    card.check("no password in the server's log", seen, server_log(bench)).await;
-    card.check("no password in what the function writes and answers", seen, output(bench)).await;
-    if bench.strategy == Strategy::SingleUser {
-        let stuck = "secrets with such accounts do not rotate, or run as SQL what was meant as a name";
-        card.check("odd user names", stuck, names(bench)).await;
-        card.check("odd passwords", stuck, passwords(bench)).await;
-    }
+/// The name of this part.
+const PART: &str = "words";
+
+const SEEN: &str = "whoever reads logs can log in";
+const STUCK: &str = "secrets with such accounts do not rotate, or run as SQL what was meant as a name";
+
+pub(super) fn checks() -> Vec<Check> {
+    vec![
+        Check::new(PART, "no password in the server's log", SEEN, |trial| Box::pin(server_log(trial))),
+        Check::new(PART, "no password in what the function writes and answers", SEEN, |trial| {
+            Box::pin(output(trial))
+        }),
+        Check::new(PART, "odd user names", STUCK, |trial| Box::pin(names(trial))).only(Strategy::SingleUser),
+        Check::new(PART, "odd passwords", STUCK, |trial| Box::pin(passwords(trial)))
+            .only(Strategy::SingleUser),
+    ]
 }
 
-async fn server_log(bench: &Bench) -> Judged {
-    let scene = bench.scene().await?;
+async fn server_log(trial: Shared<Trial>) -> Judged {
+    let scene = trial.scene().await?;
     // Whoever made the accounts wrote their first passwords.
     let before: Vec<usize> = scene.server.written().iter().map(String::len).collect();
     for _ in 0..2 {
@@ -58,12 +65,12 @@ async fn server_log(bench: &Bench) -> Judged {
 }
 
 /// Everything that is said in a rotation that works and in some that fail.
-async fn output(bench: &Bench) -> Judged {
-    let scene = bench.scene().await?;
+async fn output(trial: Shared<Trial>) -> Judged {
+    let scene = trial.scene().await?;
     scene.rotate().await?;
     let token = scene.world.begin()?;
     let mut said = String::new();
-    scene.step(&token, Step::CreateSecret).await?;
+    scene.go(&token, Step::CreateSecret).await?;
     for step in [Step::TestSecret, Step::FinishSecret] {
         said += &scene.step(&token, step).await.err().unwrap_or_default();
     }
@@ -73,7 +80,7 @@ async fn output(bench: &Bench) -> Judged {
     let account = scene.server.account(&user);
     scene
         .server
-        .run(&match bench.engine {
+        .run(&match trial.bench.engine {
             Engine::Postgres => format!("ALTER ROLE {account} PASSWORD '{other}'"),
             Engine::Mysql | Engine::Mariadb => format!("ALTER USER {account} IDENTIFIED BY '{other}'"),
         })
@@ -96,41 +103,38 @@ fn absent(passwords: &[String], texts: &[(&str, &str)]) -> Judged {
     Ok(String::new())
 }
 
-async fn names(bench: &Bench) -> Judged {
-    let tried = NAMES.iter().map(|name| (*name, password()));
-    each(bench, tried.collect()).await
+async fn names(trial: Shared<Trial>) -> Judged {
+    // Each name is new on its server, so that the check can be done again.
+    let odd = NAMES.iter().map(|name| (*name, format!("{name}{}", trial.bench.number()), password()));
+    each(&trial, odd.collect()).await
 }
 
-async fn passwords(bench: &Bench) -> Judged {
-    let tried = PASSWORDS.iter().enumerate().map(|(number, odd)| {
-        // Long enough for any server's policy.
-        ("", format!("{odd}{number}Zq8{odd}"))
-    });
-    each(bench, tried.collect()).await
+async fn passwords(trial: Shared<Trial>) -> Judged {
+    // Long enough for any server's policy.
+    let odd = |(number, odd)| format!("{odd}{number}Zq8{odd}");
+    let tried = PASSWORDS.iter().enumerate().map(|(at, word)| (*word, trial.user(), odd((at, *word))));
+    each(&trial, tried.collect()).await
 }
 
-/// Rotates each account twice, so that the function's own password is the old one once.
-async fn each(bench: &Bench, accounts: Vec<(&str, String)>) -> Judged {
+/// Rotates each account, of an odd word, a name and a password, twice, so that the function's own password is the old one once.
+async fn each(trial: &Trial, accounts: Vec<(&str, String, String)>) -> Judged {
     let (count, mut failed) = (accounts.len(), Vec::new());
-    for (name, password) in accounts {
-        let own = bench.user();
-        let user = if name.is_empty() { &own } else { name };
-        let scene = bench.scene_of(&bench.server, user, &password, PLAIN).await?;
-        let mut outcome = scene.rotate().await;
-        if outcome.is_ok() {
-            outcome = scene.rotate().await;
-        }
-        let what = if name.is_empty() { &password } else { name };
-        match outcome {
-            Err(error) => failed.push(format!("{what:?}: {error}")),
-            Ok(_) if !scene.server.accepts(&scene.current()?).await? => {
-                failed.push(format!("{what:?}: AWSCURRENT does not log in"));
-            }
-            Ok(_) => {}
+    for (odd, user, password) in accounts {
+        let scene = trial.scene_of(&trial.bench.server, &user, &password, PLAIN).await?;
+        match rotated_twice(&scene).await {
+            Err(Flaw::Unclear(why)) => return Err(Flaw::Unclear(why)),
+            Err(flaw) => failed.push(format!("{odd:?}: {}", flaw.why())),
+            Ok(()) => {}
         }
     }
     match failed.first() {
         None => Ok(format!("{count}")),
-        Some(first) => Err(format!("{} of {count}, such as {first}", failed.len()).into()),
+        Some(first) => Err(Flaw::Stuck(format!("{} of {count}, such as {first}", failed.len()))),
     }
+}
+
+async fn rotated_twice(scene: &Scene) -> Result<(), Flaw> {
+    scene.rotate().await?;
+    scene.rotate().await?;
+    scene.current_logs_in("afterwards").await
 }
