@@ -33,12 +33,12 @@ use wire_postgres::connect::{self, Session};
 use crate::dialect::{DBNAME, Writer};
 use crate::writer::{Lock, explain, explain_admin};
 
-pub use crate::dialect::Postgres;
+pub use crate::dialect::{Postgres, Shown};
 
 impl Dialect for Postgres {
     type Account = Account;
     type Session = Session;
-    type Identity = String;
+    type Identity = Shown;
     type Lock = Lock;
     type Directory = Rds;
 
@@ -57,8 +57,8 @@ impl Dialect for Postgres {
         connect::login(job, &self.ahead, &connect::POSTGRES, entrance).await
     }
 
-    fn identity(&self, session: &Session) -> String {
-        session.user.clone()
+    fn identity(&self, session: &Session) -> Shown {
+        Shown { user: session.user.clone(), form: session.form }
     }
 
     fn early(&self) -> &dyn Early {
@@ -78,9 +78,9 @@ impl Dialect for Postgres {
         session.run(job, doing, statement::CHECK, &explain).await.map(drop)
     }
 
-    async fn change(&self, change: &Change<'_, Postgres>, writer: Writer) -> Result<()> {
+    async fn change(&self, change: &Change<'_, Postgres>, writer: &mut Writer) -> Result<()> {
         if let Some((admin, pair)) = change.turn() {
-            return alternate::apply(change, &writer, admin, pair).await;
+            return alternate::apply(change, writer, admin, pair).await;
         }
         // The user itself acts; or an admin, once the ladder has logged in as this user on this server, or a reset is allowed.
         let pending = &change.pending.account;
@@ -88,7 +88,7 @@ impl Dialect for Postgres {
             None => explain(code),
             Some(admin) => explain_admin(code, &pending.username, &admin.username),
         };
-        writer::set_password(change.job, &writer, pending, statement::set_password, &explain).await
+        writer::set_password_in_use(change.job, writer, pending, &explain).await
     }
 
     async fn test(&self, job: &Job<'_>, session: &mut Session, pending: &Parsed<Account>) -> Result<()> {

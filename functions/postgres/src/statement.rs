@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::time::Duration;
 
+use wire_postgres::form::StoredAs;
+
 pub mod catalog;
 
 pub use wire_postgres::statement::identifier;
@@ -42,14 +44,28 @@ fn begin(wait: Duration, left: Duration, idle: Duration) -> String {
 /// A transaction that changes things, even where the account or the database says that transactions only read.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE";
 
-/// Opens the transaction that holds the lock until it ends, and reads how the server stores passwords. The transaction form
-/// of the lock survives poolers; the limits free it in seconds when this process is gone without a word. The lock is waited for
+/// Opens the transaction that holds the lock until it ends. The transaction form of the lock survives poolers; the limits free it in seconds when this process is gone without a word. The lock is waited for
 /// longer than anything after it, because what waits for a table holds up all who come later.
 pub fn begin_locked(key: i64, wait: Duration, patience: Duration, left: Duration, idle: Duration) -> String {
     let (begin, patience) = (begin(wait, left, idle), patience.as_millis());
+    format!("{BEGIN}; {begin}; SELECT pg_advisory_xact_lock({key}); SET LOCAL lock_timeout = {patience}")
+}
+
+/// Ends the transaction that holds the lock, and opens another that holds it. In between the session itself has the lock, so nobody
+/// else gets it. A pooler gives the session to nobody else in the middle of one message.
+pub fn commit_locked(key: i64, patience: Duration, left: Duration, idle: Duration) -> String {
+    let begin = begin(patience, left, idle);
     format!(
-        "{BEGIN}; {begin}; SELECT pg_advisory_xact_lock({key}); SET LOCAL lock_timeout = {patience}; SHOW password_encryption"
+        "SELECT pg_advisory_lock({key}); {COMMIT}; {BEGIN}; {begin}; SELECT pg_advisory_xact_lock({key}), pg_advisory_unlock({key})"
     )
+}
+
+/// Lets the server itself store passwords in this form, where it is told the password and not a hash of it.
+pub fn stored_as(form: StoredAs) -> &'static str {
+    match form {
+        StoredAs::Md5 => "SET LOCAL password_encryption TO 'md5'",
+        StoredAs::Scram => "SET LOCAL password_encryption TO 'scram-sha-256'",
+    }
 }
 
 /// Opens an admin's transaction in another database, where no lock is needed.
@@ -62,14 +78,14 @@ pub fn reading(sql: &str) -> String {
     format!("BEGIN; SET LOCAL search_path TO pg_catalog, pg_temp; {sql}; COMMIT")
 }
 
-/// Gives the account its new password and ends the transaction: both or neither.
+/// Gives the account its new password.
 pub fn set_password(user: &str, password: &str) -> String {
-    format!("ALTER ROLE {} PASSWORD {}; COMMIT", identifier(user), literal(password))
+    format!("ALTER ROLE {} PASSWORD {}", identifier(user), literal(password))
 }
 
 /// The last statement about an alternate: from the commit on it can be used, and by then it is complete.
 pub fn open_alternate(user: &str, password: &str) -> String {
-    format!("ALTER ROLE {} LOGIN PASSWORD {}; COMMIT", identifier(user), literal(password))
+    format!("ALTER ROLE {} LOGIN PASSWORD {}", identifier(user), literal(password))
 }
 
 /// Makes an account that nobody can log in as yet.

@@ -9,6 +9,7 @@ mod live {
     mod diagnosis;
     mod equality;
     mod failures;
+    mod forms;
     mod leaks;
     mod names;
     pub(crate) mod pair;

@@ -69,11 +69,11 @@ impl Dialect for Redshift {
         session.run(job, "begin the admin's session", statement::BEGIN, &connect::explain).await.map(drop)
     }
 
-    async fn change(&self, change: &Change<'_, Redshift>, writer: Writer) -> Result<()> {
+    async fn change(&self, change: &Change<'_, Redshift>, writer: &mut Writer) -> Result<()> {
         match change.turn() {
-            Some((admin, pair)) => alternate::apply(change, &writer, admin, pair).await,
+            Some((admin, pair)) => alternate::apply(change, writer, admin, pair).await,
             // The user itself acts, or an admin after the ladder has logged in as this user, on this server.
-            None => writer::set_password(change.job, &writer, &change.pending.account, None).await,
+            None => writer::set_password(change.job, writer, &change.pending.account, None).await,
         }
     }
 

@@ -48,7 +48,7 @@ impl Dialect for Redis {
     fn identity(&self, _: &Session) {}
 
     /// One command, so nobody ever sees a half of it; and AWSCURRENT's password is in it, so it can come late or twice.
-    async fn change(&self, change: &Change<'_, Redis>, mut writer: Writer) -> Result<()> {
+    async fn change(&self, change: &Change<'_, Redis>, writer: &mut Writer) -> Result<()> {
         let (current, pending) = (&change.current.account, &change.pending.account);
         let user = &pending.username;
         let (old, new) = (hash(&current.password), hash(&pending.password));
