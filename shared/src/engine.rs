@@ -14,3 +14,4 @@ pub mod rotate;
 pub mod step;
 pub mod store;
 pub mod target;
+pub mod verify;

@@ -104,6 +104,7 @@ pub struct Error {
     what: String,
     causes: Vec<String>,
     remedy: Option<String>,
+    is_full: bool,
 }
 
 /// The result of every function here that can fail.
@@ -112,7 +113,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// Makes an error. `what` says what happened, in a sentence without capital letter and full stop.
     pub fn new(kind: Kind, what: impl Into<String>) -> Error {
-        Error { kind, step: None, what: what.into(), causes: Vec::new(), remedy: None }
+        Error { kind, step: None, what: what.into(), causes: Vec::new(), remedy: None, is_full: false }
     }
 
     /// Says what to do, if that is more precise than the remedy of the kind.
@@ -149,6 +150,23 @@ impl Error {
     pub fn during(mut self, step: &'static str) -> Error {
         self.step.get_or_insert(step);
         self
+    }
+
+    /// Says that the server answered that it has no session left, although nothing more is known about the login.
+    #[must_use]
+    pub fn full(mut self) -> Error {
+        self.is_full = true;
+        self
+    }
+
+    /// Whether the server has no session left.
+    pub fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    /// Whether a login that ended like this was refused by the server itself. Silence refuses nothing.
+    pub fn is_refusal(&self) -> bool {
+        self.is_full || matches!(self.kind, Kind::CredentialRejected | Kind::ServerRefused | Kind::NotOurs)
     }
 
     /// The kind of the error.

@@ -15,6 +15,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, SimpleQueryMessage};
 
 use crate::ahead::Ahead;
+use crate::form::StoredAs;
 use crate::stream::{Stream, reach};
 use crate::watch::{CleartextRefused, DigestUnspoken, Established, Watched};
 use crate::{binding, statement};
@@ -44,6 +45,8 @@ pub struct Session {
     client: Client,
     /// The user who logged in.
     pub user: String,
+    /// The form of the password that the login has shown to work.
+    pub form: StoredAs,
     /// The server's host and port, for errors.
     place: String,
     variant: &'static Variant,
@@ -123,16 +126,17 @@ where
         let _ = connection.await;
     });
     job.ends_with(over);
-    if !asked.for_password() {
+    let Some(form) = asked.form() else {
         let what =
             format!("{name} at {place} let {:?} in without asking for the password", entrance.username);
         return Err(Error::new(Kind::NotOurs, what).remedy(
             "a login that needs no password proves nothing: let pg_hba.conf ask for scram-sha-256 where it says trust, peer or cert",
         ));
-    }
+    };
     Ok(Entry::Answered(Login::Accepted(Session {
         client,
         user: entrance.username.to_owned(),
+        form,
         place,
         variant,
     })))

@@ -3,13 +3,15 @@
 //!
 //! [`connect`] logs in and runs statements. `stream` reaches a server, and [`ahead`] does so before a function needs it. `watch`
 //! notes whether the server asked for the password. `binding` ties a login to its TLS connection. [`statement`] quotes names.
-//! [`password`] sets an account's password.
+//! [`password`] sets an account's password,
+//! in one of the forms of [`form`].
 //!
 //! This crate writes no log lines, because `rotation::door::log` accepts them from the engine and the functions only.
 
 pub mod ahead;
 mod binding;
 pub mod connect;
+pub mod form;
 pub mod password;
 pub mod statement;
 pub mod stream;

@@ -8,15 +8,7 @@ use rotation::secret::Secret;
 use rotation::value::settings::PasswordForm;
 
 use crate::connect::{Explain, Session};
-
-/// How a server stores a password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StoredAs {
-    /// As an MD5 hash.
-    Md5,
-    /// As a SCRAM-SHA-256 verifier.
-    Scram,
-}
+use crate::form::StoredAs;
 
 /// Gives an account its password. `statement` makes the SQL from the password as it is sent.
 pub async fn set(

@@ -10,6 +10,8 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
+use crate::form::StoredAs;
+
 /// Nothing that we ask for has an answer near this, in one message or in many; a server that says more wants our memory.
 const LARGEST: usize = 16 << 20;
 /// Before the login is over, even all messages together are small.
@@ -32,9 +34,14 @@ mod request {
 pub(crate) struct Asked(Arc<AtomicI32>);
 
 impl Asked {
-    /// Whether the server wanted to be shown the password.
-    pub(crate) fn for_password(&self) -> bool {
-        matches!(self.0.load(Ordering::Relaxed), request::CLEARTEXT | request::MD5 | request::SASL)
+    /// The form of a stored password that the server can check in the way that it has asked for; `None` if it has not asked for
+    /// the password. In clear text it can check either, and only SCRAM stays good if it asks for more one day.
+    pub(crate) fn form(&self) -> Option<StoredAs> {
+        match self.0.load(Ordering::Relaxed) {
+            request::MD5 => Some(StoredAs::Md5),
+            request::CLEARTEXT | request::SASL => Some(StoredAs::Scram),
+            _ => None,
+        }
     }
 }
 
@@ -246,12 +253,12 @@ mod tests {
 
     /// Feeds a conversation in pieces of every size, and says what was seen.
     #[track_caller]
-    fn check(messages: &[Vec<u8>], encrypted: bool, expected: Result<bool, &str>) {
+    fn check(messages: &[Vec<u8>], encrypted: bool, expected: Result<Option<StoredAs>, &str>) {
         let bytes = messages.concat();
         for size in 1..=bytes.len() {
             let mut watched = Watched::new((), encrypted, None);
             let outcome = bytes.chunks(size).try_for_each(|chunk| watched.follow(chunk));
-            let seen = outcome.map(|()| watched.asked().for_password()).map_err(|error| error.to_string());
+            let seen = outcome.map(|()| watched.asked().form()).map_err(|error| error.to_string());
             assert_eq!(seen, expected.map_err(str::to_owned), "in pieces of {size}");
         }
     }
@@ -263,14 +270,14 @@ mod tests {
         let sasl = message(b'R', &[&10_i32.to_be_bytes()[..], b"SCRAM-SHA-256\0\0"].concat());
         let md5 = message(b'R', &[&5_i32.to_be_bytes()[..], &[1, 2, 3, 4]].concat());
         let clear = message(b'R', &3_i32.to_be_bytes());
-        check(&[ok.clone(), ready.clone()], true, Ok(false));
+        check(&[ok.clone(), ready.clone()], true, Ok(None));
         check(
             &[sasl, message(b'R', &[&12_i32.to_be_bytes()[..], b"v=x"].concat()), ok.clone(), ready.clone()],
             true,
-            Ok(true),
+            Ok(Some(StoredAs::Scram)),
         );
-        check(&[md5, ok.clone(), ready.clone()], false, Ok(true));
-        check(&[clear.clone(), ok.clone(), ready], true, Ok(true));
+        check(&[md5, ok.clone(), ready.clone()], false, Ok(Some(StoredAs::Md5)));
+        check(&[clear.clone(), ok.clone(), ready], true, Ok(Some(StoredAs::Scram)));
         let digest = message(b'R', &[&13_i32.to_be_bytes()[..], &[0; 76]].concat());
         check(
             &[digest],
@@ -292,7 +299,7 @@ mod tests {
         check(&[early], true, Err("the server announced a message of 100000 bytes"));
         let short = [&b"R"[..], &4_u32.to_be_bytes()].concat();
         check(&[short], true, Err("the server announced a message of 4 bytes"));
-        check(&[message(b'R', &0_i32.to_be_bytes()), message(b'D', &vec![0; 100_000])], true, Ok(false));
+        check(&[message(b'R', &0_i32.to_be_bytes()), message(b'D', &vec![0; 100_000])], true, Ok(None));
     }
 
     #[test]

@@ -243,14 +243,14 @@ impl Target for ApiKey {
     async fn apply(
         &self,
         job: &Job<'_>,
-        writer: Writer,
+        writer: &mut Writer,
         _: Option<&Fields>,
         current: &Parsed<Account>,
         pending: &Parsed<Account>,
     ) -> Result<()> {
         if let Some(put) = &pending.account.provider.calls.put {
             let names = names(job).await?;
-            let keys = self.keys(job, &names, &writer, pending);
+            let keys = self.keys(job, &names, writer, pending);
             keys.service().put(put, &names.label(&job.token)).await?;
             keys.still_wanted(&current.id).await?;
         }

@@ -84,8 +84,8 @@ impl Dialect for Mysql {
         acting::bears(self, job, account, admin).await
     }
 
-    async fn change(&self, change: &Change<'_, Mysql>, mut writer: Writer) -> Result<()> {
-        let (job, account, writer) = (change.job, &change.pending.account, &mut writer);
+    async fn change(&self, change: &Change<'_, Mysql>, writer: &mut Writer) -> Result<()> {
+        let (job, account) = (change.job, &change.pending.account);
         let names = acting::names(job, writer, account).await?;
         match (account.strategy, change.admin) {
             (Strategy::SingleUser, _) => own::set_password(job, writer, &account.password).await,

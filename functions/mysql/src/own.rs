@@ -22,16 +22,20 @@ pub(crate) async fn set_password(job: &Job<'_>, session: &mut Writer, password: 
     let doing = "set the user's own password";
     if session.server.is_mariadb() {
         let sql = mariadb(job, session, password).await?;
-        return session.run_secret(job, doing, &sql).await;
-    }
-    match session.attempt_secret(job, doing, &mysql(password, None)).await? {
-        Ok(()) => Ok(()),
-        Err(answer) if answer.code == CURRENT_REQUIRED => {
-            let sql = mysql(password, Some(&session.login.password));
-            session.run_secret(job, doing, &sql).await
+        session.run_secret(job, doing, &sql).await?;
+    } else {
+        match session.attempt_secret(job, doing, &mysql(password, None)).await? {
+            Ok(()) => {}
+            Err(answer) if answer.code == CURRENT_REQUIRED => {
+                let sql = mysql(password, Some(&session.login.password));
+                session.run_secret(job, doing, &sql).await?;
+            }
+            Err(answer) => return Err(refusal::of(&session.place, doing, &answer, refusal::statement)),
         }
-        Err(answer) => Err(refusal::of(&session.place, doing, &answer, refusal::statement)),
     }
+    // The next change has to show this one.
+    session.login.password = password.share();
+    Ok(())
 }
 
 /// MySQL masks the statement in its logs.

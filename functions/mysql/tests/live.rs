@@ -16,6 +16,7 @@ mod live {
     mod plugins;
     mod rds;
     mod sessions;
+    mod set_back;
     mod strategies;
     mod sweep;
 }

@@ -3,13 +3,12 @@
 //! docs/decisions/0004-one-owner.md says why the alternate is a member of the original and acts as it.
 
 use rotation::database::account::Account;
-use rotation::database::admin::Admin;
 use rotation::database::alternation::{Alternation, Equality};
 use rotation::database::dialect::Change;
 use rotation::database::guard::{self, Guard, Named, Standing};
 use rotation::error::{Error, Kind, Result};
 
-use crate::dialect::{Postgres, Writer};
+use crate::dialect::{Admin, Postgres, Writer};
 use crate::role::{ATTRIBUTES, Role, Roles};
 use crate::statement::catalog;
 use crate::turn::Turn;

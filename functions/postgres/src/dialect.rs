@@ -1,7 +1,8 @@
 //! The dialect's type, below the files that speak the dialect. Its methods are in `lib.rs`.
 
-use rotation::database::dialect;
+use rotation::database::{admin, dialect};
 use wire_postgres::ahead::{self, Ahead};
+use wire_postgres::form::StoredAs;
 
 /// The database for secrets that name none, as in AWS's functions.
 pub(crate) const DBNAME: &str = "postgres";
@@ -17,4 +18,22 @@ impl Default for Postgres {
     }
 }
 
+/// What an accepted login shows.
+pub struct Shown {
+    /// The user.
+    pub user: String,
+    /// The form in which the server can check a password for this kind of login.
+    pub form: StoredAs,
+}
+
+impl AsRef<str> for Shown {
+    fn as_ref(&self) -> &str {
+        &self.user
+    }
+}
+
+/// Who acts where a user cannot act for itself.
+pub(crate) type Admin = admin::Admin<Shown>;
+
+/// A session that makes changes.
 pub(crate) type Writer = dialect::Writer<Postgres>;

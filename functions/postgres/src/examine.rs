@@ -2,7 +2,6 @@
 //! notice a missing privilege only after they have stored a pending version.
 
 use rotation::database::account::Account;
-use rotation::database::admin::Admin;
 use rotation::database::session::of_admin;
 use rotation::engine::finding::Finding;
 use rotation::engine::job::Job;
@@ -10,7 +9,7 @@ use rotation::engine::target::Target;
 use rotation::error::{Error, Kind, Result};
 use wire_postgres::connect::Session;
 
-use crate::dialect::Postgres;
+use crate::dialect::{Admin, Postgres};
 use crate::extras;
 use crate::statement::{self, catalog};
 use crate::writer::explain;

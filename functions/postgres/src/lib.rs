@@ -38,12 +38,12 @@ use wire_postgres::connect::{self, Session};
 use crate::dialect::{DBNAME, Writer};
 use crate::writer::{Lock, explain, explain_admin};
 
-pub use crate::dialect::Postgres;
+pub use crate::dialect::{Postgres, Shown};
 
 impl Dialect for Postgres {
     type Account = Account;
     type Session = Session;
-    type Identity = String;
+    type Identity = Shown;
     type Lock = Lock;
     type Directory = Rds;
 
@@ -62,8 +62,8 @@ impl Dialect for Postgres {
         connect::login(job, &self.ahead, &connect::POSTGRES, entrance).await
     }
 
-    fn identity(&self, session: &Session) -> String {
-        session.user.clone()
+    fn identity(&self, session: &Session) -> Shown {
+        Shown { user: session.user.clone(), form: session.form }
     }
 
     fn early(&self) -> &dyn Early {
@@ -83,9 +83,9 @@ impl Dialect for Postgres {
         session.run(job, doing, statement::CHECK, &explain).await.map(drop)
     }
 
-    async fn change(&self, change: &Change<'_, Postgres>, writer: Writer) -> Result<()> {
+    async fn change(&self, change: &Change<'_, Postgres>, writer: &mut Writer) -> Result<()> {
         if let Some((admin, pair)) = change.turn() {
-            return alternate::apply(change, &writer, admin, pair).await;
+            return alternate::apply(change, writer, admin, pair).await;
         }
         // The user sets its own password. An admin sets it after the ladder has logged in as the user on this server, or if a
         // reset is allowed.
@@ -94,7 +94,7 @@ impl Dialect for Postgres {
             None => explain(code),
             Some(admin) => explain_admin(code, &pending.username, &admin.username),
         };
-        writer::set_password(change.job, &writer, pending, statement::set_password, &explain).await
+        writer::set_password_in_use(change.job, writer, pending, &explain).await
     }
 
     async fn test(&self, job: &Job<'_>, session: &mut Session, pending: &Parsed<Account>) -> Result<()> {

@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::time::Duration;
 
+use wire_postgres::form::StoredAs;
+
 pub mod catalog;
 
 pub use wire_postgres::statement::identifier;
@@ -51,14 +53,29 @@ fn begin(wait: Duration, left: Duration, idle: Duration) -> String {
 /// Opens a transaction that may write, even if the account or the database defaults to read-only.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE";
 
-/// Opens the transaction that holds the lock until it ends, and reads how the server stores passwords. This form of the lock
-/// works through poolers. If this process disappears, the limits free the lock within seconds. Nothing later waits as long as the
-/// lock does, because a statement that waits for a table blocks everyone behind it.
+/// Opens the transaction that holds the lock until it ends. This form of the lock works through poolers. If this process disappears,
+/// the limits free the lock within seconds. Nothing later waits as long as the lock does, because a statement that waits for a table
+/// blocks everyone behind it.
 pub fn begin_locked(key: i64, wait: Duration, patience: Duration, left: Duration, idle: Duration) -> String {
     let (begin, patience) = (begin(wait, left, idle), patience.as_millis());
+    format!("{BEGIN}; {begin}; SELECT pg_advisory_xact_lock({key}); SET LOCAL lock_timeout = {patience}")
+}
+
+/// Ends the transaction that holds the lock, and opens another that holds it. In between the session itself has the lock, so nobody
+/// else gets it. A pooler gives the session to nobody else in the middle of one message.
+pub fn commit_locked(key: i64, patience: Duration, left: Duration, idle: Duration) -> String {
+    let begin = begin(patience, left, idle);
     format!(
-        "{BEGIN}; {begin}; SELECT pg_advisory_xact_lock({key}); SET LOCAL lock_timeout = {patience}; SHOW password_encryption"
+        "SELECT pg_advisory_lock({key}); {COMMIT}; {BEGIN}; {begin}; SELECT pg_advisory_xact_lock({key}), pg_advisory_unlock({key})"
     )
+}
+
+/// Lets the server itself store passwords in this form, where it is told the password and not a hash of it.
+pub fn stored_as(form: StoredAs) -> &'static str {
+    match form {
+        StoredAs::Md5 => "SET LOCAL password_encryption TO 'md5'",
+        StoredAs::Scram => "SET LOCAL password_encryption TO 'scram-sha-256'",
+    }
 }
 
 /// Opens an admin's transaction that does not hold the secret's lock: in another database, or for a piece of the work. It waits this
@@ -72,14 +89,14 @@ pub fn reading(sql: &str) -> String {
     format!("BEGIN; SET LOCAL search_path TO pg_catalog, pg_temp; {sql}; COMMIT")
 }
 
-/// Sets the account's password and commits, in one message: both or neither.
+/// Sets the account's password.
 pub fn set_password(user: &str, password: &str) -> String {
-    format!("ALTER ROLE {} PASSWORD {}; COMMIT", identifier(user), literal(password))
+    format!("ALTER ROLE {} PASSWORD {}", identifier(user), literal(password))
 }
 
 /// The last statement for an alternate. It is complete by then, and clients can log in from the commit on.
 pub fn open_alternate(user: &str, password: &str) -> String {
-    format!("ALTER ROLE {} LOGIN PASSWORD {}; COMMIT", identifier(user), literal(password))
+    format!("ALTER ROLE {} LOGIN PASSWORD {}", identifier(user), literal(password))
 }
 
 /// Creates an account that cannot log in yet.

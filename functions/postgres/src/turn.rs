@@ -1,12 +1,11 @@
 //! One turn of a pair of users: who acts, on which accounts, and how a turn runs its statements.
 
-use rotation::database::admin::Admin;
 use rotation::database::alternation::Alternation;
 use rotation::database::dialect::Change;
 use rotation::engine::job::Job;
 use rotation::error::Result;
 
-use crate::dialect::{Postgres, Writer};
+use crate::dialect::{Admin, Postgres, Writer};
 use crate::role::Roles;
 use crate::writer::explain_admin;
 

@@ -7,7 +7,8 @@ use rotation::database::account::Account;
 use rotation::engine::job::Job;
 use rotation::error::{Kind, Result};
 use wire_postgres::connect::{Explain, Session};
-use wire_postgres::password::{self, StoredAs};
+use wire_postgres::form::StoredAs;
+use wire_postgres::password;
 
 use crate::dialect::Writer;
 use crate::{holder, statement};
@@ -22,36 +23,25 @@ pub(crate) const IDLE: Duration = Duration::from_secs(20);
 /// How long a transaction waits for something in use, such as a table. Everybody who wants the table later waits behind it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
 
-/// The server's answer when it granted the lock.
+/// The lock of a secret.
+#[derive(Default)]
 pub struct Lock {
-    /// How the server stores passwords.
-    stored_as: StoredAs,
-}
-
-impl Default for Lock {
-    fn default() -> Lock {
-        Lock { stored_as: StoredAs::Scram }
-    }
+    key: i64,
 }
 
 impl Lock {
     /// Opens the transaction and takes the secret's lock.
     pub(crate) async fn take(job: &Job<'_>, session: &Session, secret_arn: &str) -> Result<Lock> {
-        let sql = statement::begin_locked(lock_key(secret_arn), WAIT, PATIENCE, job.deadline.left(), IDLE);
-        let rows = match session.run(job, "take the lock of this secret", &sql, &explain_lock).await {
-            Err(error) if error.kind() == Kind::Conflict => {
-                return Err(holder::name(job, session, lock_key(secret_arn), error).await);
-            }
-            taken => taken?,
-        };
-        // The last row is the setting `password_encryption`. Its values "md5" and "on" (the older spelling) mean MD5, all others SCRAM.
-        let setting = rows.last().and_then(|row| row.first()?.as_deref());
-        let is_md5 = matches!(setting, Some("md5" | "on"));
-        Ok(Lock { stored_as: if is_md5 { StoredAs::Md5 } else { StoredAs::Scram } })
+        let key = lock_key(secret_arn);
+        let sql = statement::begin_locked(key, WAIT, PATIENCE, job.deadline.left(), IDLE);
+        match session.run(job, "take the lock of this secret", &sql, &explain_lock).await {
+            Err(error) if error.kind() == Kind::Conflict => Err(holder::name(job, session, key, error).await),
+            taken => taken.map(|_| Lock { key }),
+        }
     }
 }
 
-/// Sets an account's password with the transaction's last statement, which `statement` makes.
+/// Sets the password of an account that nobody uses yet, with the transaction's last statement, which `statement` makes.
 pub(crate) async fn set_password(
     job: &Job<'_>,
     writer: &Writer,
@@ -59,8 +49,39 @@ pub(crate) async fn set_password(
     statement: fn(&str, &str) -> String,
     explain: Explain<'_>,
 ) -> Result<()> {
-    let sql = |sent: &str| statement(&pending.username, sent);
-    password::set(job, writer, pending, writer.lock.stored_as, sql, explain).await
+    let form = form(writer);
+    let sql = |sent: &str| {
+        let set = statement(&pending.username, sent);
+        format!("{}; {set}; {}", statement::stored_as(form), statement::COMMIT)
+    };
+    password::set(job, writer, pending, form, sql, explain).await
+}
+
+/// Gives the account that is in use its password. The lock outlives the transaction, and the session is ready to set the password
+/// back in the next one.
+pub(crate) async fn set_password_in_use(
+    job: &Job<'_>,
+    writer: &Writer,
+    pending: &Account,
+    explain: Explain<'_>,
+) -> Result<()> {
+    let form = form(writer);
+    let next = statement::commit_locked(writer.lock.key, PATIENCE, job.deadline.left(), IDLE);
+    let sql = |sent: &str| {
+        let set = statement::set_password(&pending.username, sent);
+        format!("{}; {set}; {next}", statement::stored_as(form))
+    };
+    password::set(job, writer, pending, form, sql, explain).await
+}
+
+/// The form in which a password is stored: the one that the secret's own login has shown to work. No setting of the role or of the
+/// database decides. A reset has no such login; SCRAM is good for every way in which PostgreSQL checks a stored password.
+fn form(writer: &Writer) -> StoredAs {
+    match (&writer.proven, writer.is_admin) {
+        (Some(login), _) => login.form,
+        (None, false) => writer.form,
+        (None, true) => StoredAs::Scram,
+    }
 }
 
 /// The advisory lock's number. It comes from the ARN, so every function that rotates this secret takes the same lock.

@@ -9,6 +9,7 @@ mod live {
     mod diagnosis;
     mod equality;
     mod failures;
+    mod forms;
     mod handover;
     mod leaks;
     mod names;

@@ -70,12 +70,12 @@ impl Dialect for Redshift {
         session.run(job, "begin the admin's session", statement::BEGIN, &connect::explain).await.map(drop)
     }
 
-    async fn change(&self, change: &Change<'_, Redshift>, writer: Writer) -> Result<()> {
+    async fn change(&self, change: &Change<'_, Redshift>, writer: &mut Writer) -> Result<()> {
         match change.turn() {
-            Some((admin, pair)) => alternate::apply(change, &writer, admin, pair).await,
+            Some((admin, pair)) => alternate::apply(change, writer, admin, pair).await,
             // The user sets its own password. An admin sets it after the ladder has logged in as the user on this server, or if a
             // reset is allowed.
-            None => writer::set_password(change.job, &writer, &change.pending.account, None).await,
+            None => writer::set_password(change.job, writer, &change.pending.account, None).await,
         }
     }
 

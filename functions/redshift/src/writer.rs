@@ -3,7 +3,8 @@
 use rotation::database::account::Account;
 use rotation::engine::job::Job;
 use rotation::error::Result;
-use wire_postgres::password::{self, StoredAs};
+use wire_postgres::form::StoredAs;
+use wire_postgres::password;
 
 use crate::connect::explain;
 use crate::dialect::Writer;

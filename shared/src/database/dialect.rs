@@ -41,8 +41,10 @@ pub trait Dialect: Sized {
     /// What an accepted login proves.
     fn identity(&self, session: &Self::Session) -> Self::Identity;
 
-    /// setSecret: makes the server accept pending. Runs under the lock, after the second look; can run again at any time.
-    async fn change(&self, change: &Change<'_, Self>, writer: Writer<Self>) -> Result<()>;
+    /// setSecret: makes the server accept pending. Runs under the lock, after the second look; can run again at any time. Where the
+    /// strategy changes the account that AWSCURRENT names, the writer holds the lock afterwards too: pending then logs in, and if the
+    /// server refuses it, the same writer makes the server accept the version before again.
+    async fn change(&self, change: &Change<'_, Self>, writer: &mut Writer<Self>) -> Result<()>;
 
     /// testSecret: whether the session is who it should be and may do what it should.
     async fn test(

@@ -83,7 +83,7 @@ pub struct Named<'a> {
     pub marking: String,
 }
 
-impl Subject<String> for Named<'_> {
+impl<I: AsRef<str>> Subject<I> for Named<'_> {
     fn user(&self) -> &str {
         self.name
     }
@@ -92,8 +92,8 @@ impl Subject<String> for Named<'_> {
         self.standing
     }
 
-    fn is_opened_by(&self, proof: &String) -> bool {
-        proof == self.name
+    fn is_opened_by(&self, proof: &I) -> bool {
+        proof.as_ref() == self.name
     }
 
     fn name(&self) -> String {

@@ -25,7 +25,7 @@ pub async fn wait<T>(deadline: Deadline, mut enter: impl AsyncFnMut() -> Result<
     loop {
         match enter().await? {
             Entry::Answered(answer) => return Ok(answer),
-            Entry::Full(error) if patience.left().is_zero() => return Err(error),
+            Entry::Full(error) if patience.left().is_zero() => return Err(error.full()),
             Entry::Full(_) => tokio::time::sleep(pause.min(patience.left())).await,
         }
         pause *= 2;

@@ -68,9 +68,11 @@ impl<D: Dialect> Target for D {
         let secret_arn = job.store.arn().await?.to_owned();
         let mut writer = Writer { session, is_admin, proven, secret_arn, lock: D::Lock::default() };
         writer.lock = self.lock(job, &mut writer.session, &writer.secret_arn).await?;
-        if step == Step::FinishSecret {
-            // For the login that proves pending, once the labels have been seen.
-            self.early().approach(job, Some(&account(pending).server));
+        // For pending's own login, which comes once the labels have been seen and, in setSecret, the password is set.
+        let setting = step == Step::SetSecret;
+        if !setting || !account(pending).strategy.overlaps() {
+            let server = admin.filter(|_| setting).map_or(&account(pending).server, |admin| &admin.server);
+            self.early().approach(job, Some(server));
         }
         Ok(writer)
     }
@@ -78,12 +80,23 @@ impl<D: Dialect> Target for D {
     async fn apply(
         &self,
         job: &Job<'_>,
-        writer: Writer<D>,
+        writer: &mut Writer<D>,
         admin: Option<&Admin<D::Identity>>,
         current: &Parsed<D::Account>,
         pending: &Parsed<D::Account>,
     ) -> Result<()> {
         self.change(&Change { dialect: self, job, admin, current, pending }, writer).await
+    }
+
+    async fn put_back(
+        &self,
+        job: &Job<'_>,
+        writer: &mut Writer<D>,
+        admin: Option<&Admin<D::Identity>>,
+        current: &Parsed<D::Account>,
+        opened: &Parsed<D::Account>,
+    ) -> Result<()> {
+        self.change(&Change { dialect: self, job, admin, current, pending: opened }, writer).await
     }
 
     async fn check(

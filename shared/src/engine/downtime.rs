@@ -9,12 +9,12 @@ use crate::value::version::VersionId;
 /// they do not, the figure is missing rather than wrong.
 static SET: Mutex<Option<(VersionId, Instant)>> = Mutex::new(None);
 
-/// The server has taken the new password; AWSCURRENT still names the old one.
-pub fn begins(token: &VersionId) {
+/// The server has taken the new password at this moment; AWSCURRENT still names the old one.
+pub fn begins(token: &VersionId, at: Instant) {
     if let Ok(mut set) = SET.lock()
         && set.as_ref().is_none_or(|(earlier, _)| earlier != token)
     {
-        *set = Some((token.clone(), Instant::now()));
+        *set = Some((token.clone(), at));
     }
 }
 

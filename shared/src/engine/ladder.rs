@@ -16,10 +16,20 @@ pub async fn prove<T: Target>(
     target.login(job, &parsed.account, None).await?.proven(&parsed.id)
 }
 
+/// The same on the server that an admin would change.
+pub async fn prove_on<T: Target>(
+    target: &T,
+    job: &Job<'_>,
+    parsed: &Parsed<T::Account>,
+    admin: Option<&T::Admin>,
+) -> Result<(T::Session, Proof)> {
+    target.login(job, &parsed.account, admin).await?.proven(&parsed.id)
+}
+
 /// Where the ladder ended.
-pub enum Rung<S> {
-    /// A version that is not pending logs in: pending can be applied.
-    Proven(S),
+pub enum Rung<T: Target> {
+    /// A version that is not pending logs in: pending can be applied. The version comes along, unless it is AWSCURRENT.
+    Proven(T::Session, Option<Parsed<T::Account>>),
     /// Pending itself logs in, and current does not: it has been applied.
     Applied,
     /// Nothing logs in, and the deployment allows the admin to reset the account.
@@ -36,10 +46,10 @@ pub async fn climb<T: Target>(
     current: &Parsed<T::Account>,
     pending: &Parsed<T::Account>,
     admin: Option<&T::Admin>,
-) -> Result<Rung<T::Session>> {
+) -> Result<Rung<T>> {
     let mut ladder = Ladder { target, job, admin, current, refused: Vec::new(), patience: None };
     if let Some(session) = ladder.attempt(&current.account, current.id.clone(), "AWSCURRENT").await? {
-        return Ok(Rung::Proven(session));
+        return Ok(Rung::Proven(session, None));
     }
     tracing::warn!(version = current.id.as_str(), "AWSCURRENT does not log in; trying the other versions");
     if ladder.attempt(&pending.account, pending.id.clone(), "AWSPENDING").await?.is_some() {
@@ -48,15 +58,16 @@ pub async fn climb<T: Target>(
     let mut tried = vec![current.id.clone(), pending.id.clone()];
     if let Some(previous) = labels.holder(Stage::Previous).filter(|id| !tried.contains(id)) {
         tried.push(previous.clone());
-        if let Some(session) = ladder.attempt_version(previous, "AWSPREVIOUS").await? {
-            return Ok(Rung::Proven(session));
+        if let Some((session, opened)) = ladder.attempt_version(previous, "AWSPREVIOUS").await? {
+            return Ok(Rung::Proven(session, Some(opened)));
         }
     }
     for version in ladder.unlabelled().await? {
         if !tried.contains(&version)
-            && let Some(session) = ladder.attempt_version(&version, "a version without a label").await?
+            && let Some((session, opened)) =
+                ladder.attempt_version(&version, "a version without a label").await?
         {
-            return Ok(Rung::Proven(session));
+            return Ok(Rung::Proven(session, Some(opened)));
         }
     }
     if job.settings.admin_reset && admin.is_some() {
@@ -77,18 +88,18 @@ struct Ladder<'a, T: Target> {
 
 impl<T: Target> Ladder<'_, T> {
     /// Tries a version that has to be read first.
-    async fn attempt_version(&mut self, id: &VersionId, label: &'static str) -> Result<Option<T::Session>> {
+    async fn attempt_version(
+        &mut self,
+        id: &VersionId,
+        label: &'static str,
+    ) -> Result<Option<(T::Session, Parsed<T::Account>)>> {
         let read = self.job.store.version(id).await;
         let Some(parsed) = parse::older(self.target, self.job, self.current, read)? else { return Ok(None) };
-        let session = self.attempt(&parsed.account, parsed.id, label).await?;
-        if session.is_some() {
-            tracing::warn!(
-                version = id.as_str(),
-                label,
-                "this version logs in; the rotation goes on from it"
-            );
-        }
-        Ok(session)
+        let Some(session) = self.attempt(&parsed.account, parsed.id.clone(), label).await? else {
+            return Ok(None);
+        };
+        tracing::warn!(version = id.as_str(), label, "this version logs in; the rotation goes on from it");
+        Ok(Some((session, parsed)))
     }
 
     /// Tries one login. Once the account may not bear another refusal, nothing more is tried.

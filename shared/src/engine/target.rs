@@ -6,7 +6,7 @@ use crate::engine::credential::Credential;
 use crate::engine::finding::Finding;
 use crate::engine::job::Job;
 pub use crate::engine::login::Login;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use crate::value::document::Document;
 use crate::value::settings::Settings;
@@ -65,11 +65,24 @@ pub trait Target {
     async fn apply(
         &self,
         job: &Job<'_>,
-        writer: Self::Writer,
+        writer: &mut Self::Writer,
         admin: Option<&Self::Admin>,
         current: &Parsed<Self::Account>,
         pending: &Parsed<Self::Account>,
     ) -> Result<()>;
+
+    /// setSecret, after the server has refused what `apply` made it store: makes the server accept `opened` again, the version that
+    /// opened the writer. Runs under the same lock. Asked only where the strategy changes the account that AWSCURRENT names.
+    async fn put_back(
+        &self,
+        _job: &Job<'_>,
+        _writer: &mut Self::Writer,
+        _admin: Option<&Self::Admin>,
+        _current: &Parsed<Self::Account>,
+        _opened: &Parsed<Self::Account>,
+    ) -> Result<()> {
+        Err(Error::new(Kind::Bug, "this target cannot set a password back"))
+    }
 
     /// testSecret: whether the session is who it should be and may do what it should.
     async fn check(

@@ -48,7 +48,7 @@ impl Dialect for Redis {
     fn identity(&self, _: &Session) {}
 
     /// A single command, so nobody sees half of the change. It includes AWSCURRENT's password, so it may come late or twice.
-    async fn change(&self, change: &Change<'_, Redis>, mut writer: Writer) -> Result<()> {
+    async fn change(&self, change: &Change<'_, Redis>, writer: &mut Writer) -> Result<()> {
         let (current, pending) = (&change.current.account, &change.pending.account);
         let user = &pending.username;
         let (old, new) = (hash(&current.password), hash(&pending.password));

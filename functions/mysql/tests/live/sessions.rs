@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lab::proxy::{Protocol, Proxy};
 use lab::rotation::Step;
-use lab::servers::MySql;
+use lab::servers::{MySql, Release};
 
 use super::app::{App, FIRST};
 use super::edits::lock_name;
@@ -37,14 +37,28 @@ async fn a_login_waits_for_a_session_of_the_step_before() {
         let world = app.world().await;
         let token = world.begin().unwrap();
         world.step(&token, Step::CreateSecret).await.unwrap();
-        let limit = format!("ALTER USER {} WITH MAX_USER_CONNECTIONS 1", app.account());
+        let limit = format!("ALTER USER {} WITH MAX_USER_CONNECTIONS 2", app.account());
         app.server.execute(&limit).await.unwrap();
         let predecessor = app.server.connect(&app.user, FIRST, "").await.unwrap();
+        let client = app.server.connect(&app.user, FIRST, "").await.unwrap();
         let leaves = async {
             tokio::time::sleep(Duration::from_millis(300)).await;
             predecessor.disconnect().await.unwrap();
+            client.disconnect().await.unwrap();
         };
         let (set, ()) = tokio::join!(world.step(&token, Step::SetSecret), leaves);
         set.unwrap_or_else(|error| panic!("{release}: {error}"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_with_no_room_for_pendings_first_login_locks_nobody_out() {
+    for release in [Release::MYSQL_9, Release::MARIADB_10] {
+        let app = App::new(release).await;
+        let world = app.world().await;
+        let limit = format!("ALTER USER {} WITH MAX_USER_CONNECTIONS 1", app.account());
+        app.server.execute(&limit).await.unwrap();
+        world.fails(&["Unreachable", "is set back", "leave room"]).await;
+        assert!(app.has(FIRST).await, "{release}");
     }
 }

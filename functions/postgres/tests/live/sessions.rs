@@ -41,11 +41,12 @@ async fn a_login_waits_for_a_session_of_the_step_before() {
     let world = app.world().await;
     let token = world.begin().unwrap();
     world.step(&token, Step::CreateSecret).await.unwrap();
-    app.server.execute(&format!("ALTER ROLE {} CONNECTION LIMIT 1", app.user)).await.unwrap();
+    app.server.execute(&format!("ALTER ROLE {} CONNECTION LIMIT 2", app.user)).await.unwrap();
     let predecessor = app.server.connect(&app.user, FIRST, "postgres").await.unwrap();
+    let client = app.server.connect(&app.user, FIRST, "postgres").await.unwrap();
     let leaves = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        drop(predecessor);
+        drop((predecessor, client));
     };
     let (set, ()) = tokio::join!(world.step(&token, Step::SetSecret), leaves);
     set.unwrap();
@@ -58,4 +59,13 @@ async fn a_limit_that_stays_reached_is_named_as_what_it_is() {
     app.server.execute(&format!("ALTER ROLE {} CONNECTION LIMIT 1", app.user)).await.unwrap();
     let _client = app.server.connect(&app.user, FIRST, "postgres").await.unwrap();
     world.fails(&["Unreachable", "no session left", "53300", "CONNECTION LIMIT"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_with_no_room_for_pendings_first_login_locks_nobody_out() {
+    let app = App::new(16).await;
+    let world = app.world().await;
+    app.server.execute(&format!("ALTER ROLE {} CONNECTION LIMIT 1", app.user)).await.unwrap();
+    world.fails(&["Unreachable", "is set back", "53300", "leave room for two sessions"]).await;
+    assert!(app.accepts(&world.current()).await);
 }

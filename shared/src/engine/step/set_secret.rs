@@ -1,4 +1,7 @@
-//! setSecret: the server learns the pending credential, from a session that the secret itself has opened, under the lock.
+//! setSecret: the server learns the pending credential, from a session that the secret itself has opened, under the lock. Where that
+//! changes the account in use, pending logs in before the step is done.
+
+use std::time::Instant;
 
 use crate::door::event::Step;
 use crate::engine::credential::Credential;
@@ -8,6 +11,7 @@ use crate::engine::job::Job;
 use crate::engine::ladder::{self, Rung};
 use crate::engine::parse;
 use crate::engine::target::Target;
+use crate::engine::verify::Changed;
 use crate::error::{Error, Kind, Result};
 use crate::value::version::Stage;
 
@@ -31,21 +35,27 @@ pub async fn run<T: Target>(target: &T, job: &Job<'_>) -> Result<()> {
         return Ok(());
     }
     let admin = target.admin(job, &current.account).await?;
-    let proven = match ladder::climb(target, job, &labels, &current, &pending, admin.as_ref()).await? {
-        Rung::Proven(session) => Some(session),
-        Rung::Reset => None,
-        Rung::Applied => {
-            tracing::info!("pending already logs in; nothing is left to set");
-            return Ok(());
-        }
-    };
-    let writer = target.writer(job, Step::SetSecret, &pending, admin.as_ref(), proven).await?;
+    let (proven, older) =
+        match ladder::climb(target, job, &labels, &current, &pending, admin.as_ref()).await? {
+            Rung::Proven(session, older) => (Some(session), older),
+            Rung::Reset => (None, None),
+            Rung::Applied => {
+                tracing::info!("pending already logs in; nothing is left to set");
+                return Ok(());
+            }
+        };
+    let opened = proven.as_ref().map(|_| older.as_ref().unwrap_or(&current));
+    let mut writer = target.writer(job, Step::SetSecret, &pending, admin.as_ref(), proven).await?;
     if gate::second_look(job, &labels).await?.0 == Gate::Promoted {
         return Ok(());
     }
-    target.apply(job, writer, admin.as_ref(), &current, &pending).await?;
+    target.apply(job, &mut writer, admin.as_ref(), &current, &pending).await?;
     if !pending.account.strategy().overlaps() {
-        downtime::begins(&job.token);
+        let since = Instant::now();
+        let admin = admin.as_ref();
+        let changed = Changed { target, job, admin, current: &current, pending: &pending, opened };
+        changed.verify(&mut writer).await?;
+        downtime::begins(&job.token, since);
     }
     Ok(())
 }
