@@ -36,7 +36,7 @@ pub(crate) async fn piece_by_piece(turn: &Turn<'_>, session: &Session, database:
     let work = Work { turn, session, lent: not_a_member_of(turn, session, [from, to], alone).await? };
     let mut left = Vec::new();
     for (done, batch) in transfers.chunks(BATCH).enumerate() {
-        if done > 0 && done * BATCH % MILESTONE == 0 {
+        if done > 0 && (done * BATCH).is_multiple_of(MILESTONE) {
             tracing::info!(database, done = done * BATCH, of = transfers.len(), "objects change hands");
         }
         if !matches!(work.transfer(batch, GLANCE).await?, Outcome::Done) {

@@ -57,7 +57,6 @@ async fn client(pair: Arc<Pair>, first: u32, tables: u32, stop: Arc<AtomicBool>)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[expect(clippy::print_stdout, reason = "the longest wait is what operators ask for")]
 async fn five_thousand_tables_change_hands_while_four_clients_read_and_write() {
     let tables = 5000;
     let (pair, world) = clone_with_tables(tables).await;
