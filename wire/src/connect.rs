@@ -142,16 +142,33 @@ where
     })))
 }
 
-/// PostgreSQL has one code for all of its limits (manual, "PostgreSQL Error Codes", 53300).
+/// PostgreSQL has one code for all of its limits (manual, "PostgreSQL Error Codes", 53300), and tells them apart by its words.
 fn full(place: &str, variant: &Variant, entrance: &Entrance<'_>, cause: &tokio_postgres::Error) -> Error {
     let what = format!("{} at {place} has no session left for {:?}", variant.name, entrance.username);
-    let error = Error::new(Kind::Unreachable, what).remedy(
-        "the server's words name the limit that is reached: max_connections, or a CONNECTION LIMIT of the role or of the database; \
-         leave room for two sessions of the role",
-    );
+    let error = Error::new(Kind::Unreachable, what);
     match cause.as_db_error() {
-        Some(answer) => error.cause(format!("{}: {}", answer.code().code(), answer.message())),
+        Some(answer) => error
+            .cause(format!("{}: {}", answer.code().code(), answer.message()))
+            .remedy(limit(answer.message(), entrance.username)),
         None => error,
+    }
+}
+
+/// Which limit the server's words name. In other languages than English they name none.
+fn limit(words: &str, user: &str) -> String {
+    let raise = "leave room for two sessions of the role";
+    if words.starts_with("too many connections for role") {
+        format!(
+            "the role's own CONNECTION LIMIT is reached, the server has room: {raise} (ALTER ROLE {user:?} CONNECTION LIMIT ...)"
+        )
+    } else if words.starts_with("too many connections for database") {
+        format!(
+            "the database's own CONNECTION LIMIT is reached, the server has room: {raise} (ALTER DATABASE ... CONNECTION LIMIT ...)"
+        )
+    } else {
+        format!(
+            "max_connections of the server is reached, or a CONNECTION LIMIT of the role or of the database: {raise}"
+        )
     }
 }
 

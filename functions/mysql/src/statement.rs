@@ -8,8 +8,11 @@ use rotation::value::encode::hex;
 
 use crate::account::Name;
 
-/// Sets the session's quoting rules, and asks for the session's account, the proxy user, and the server's version.
-pub const WHO: &str = "SET NAMES utf8mb4, SESSION sql_mode = ''; SELECT CURRENT_USER(), @@proxy_user, VERSION(), @@version_comment";
+/// Sets what our statements rest on, whatever the server's defaults and `init_connect` say: quoting rules, all rows of an answer,
+/// transactions that write. Then asks for the session's account, the proxy user, and the server's version. `DEFAULT` would be the
+/// server's global value.
+pub const WHO: &str = "SET NAMES utf8mb4, SESSION sql_mode = '', SESSION sql_select_limit = 18446744073709551615; \
+     SET SESSION TRANSACTION READ WRITE; SELECT CURRENT_USER(), @@proxy_user, VERSION(), @@version_comment";
 
 /// The statement that testSecret runs if the secret names none.
 pub const CHECK: &str = "SELECT NOW()";

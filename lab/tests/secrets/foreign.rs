@@ -1,7 +1,6 @@
 //! Clients that AWS publishes for applications: the SDK for JavaScript and the caching client for Python.
 
-use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use lab::Lab;
@@ -28,7 +27,7 @@ async fn said(lines: &mut Lines<BufReader<ChildStdout>>) -> String {
     lines.next_line().await.unwrap().unwrap_or_default()
 }
 
-fn script(name: &str) -> std::path::PathBuf {
+fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/secrets").join(name)
 }
 
@@ -49,13 +48,9 @@ async fn a_session_of_the_sdk_for_javascript() {
     let Some(folder) = available(sdk, move || node("clients", &[sdk])).await else { return };
     // Node looks for packages beside the script.
     let session = tempfile::tempdir().unwrap();
-    copy(&script("session.mjs"), &session.path().join("session.mjs")).unwrap();
+    let copy = session.path().join("session.mjs");
+    std::fs::copy(script("session.mjs"), &copy).unwrap();
     std::os::unix::fs::symlink(folder.join("node_modules"), session.path().join("node_modules")).unwrap();
     let (lab, function) = strict_lab().await;
-    let script = session.path().join("session.mjs");
-    run(&lab, Command::new("node").arg(script).args([lab.endpoint(), function])).await;
-}
-
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    std::fs::copy(from, to).map(drop)
+    run(&lab, Command::new("node").arg(copy).args([lab.endpoint(), function])).await;
 }

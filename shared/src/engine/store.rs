@@ -1,7 +1,7 @@
 //! Secrets Manager, as the steps see it: labels, values, put, promote. Every call ends before the deadline, and every failure
 //! becomes an error that says who must act.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::time::Duration;
 
@@ -23,6 +23,12 @@ const OPERATION: Duration = Duration::from_secs(15);
 /// How long a version that must have a value may be missing: reads can lag behind writes.
 const LAG: Duration = Duration::from_secs(5);
 
+/// The hint where Secrets Manager has never answered this step.
+const NO_WAY: &str = "in a VPC without NAT, give Secrets Manager an interface endpoint whose security group lets the function in";
+/// The hint where it has: there is a way.
+const SLOW: &str = "Secrets Manager answered this step before, and was then slow or away until the step ran out of time. It runs the step again by \
+                    itself; if this happens often, raise the function's timeout to 30 s or more";
+
 /// One secret in Secrets Manager, during one invocation.
 pub struct Store {
     client: Client,
@@ -30,6 +36,8 @@ pub struct Store {
     deadline: Deadline,
     /// The secret's full ARN, once an answer has named it.
     arn: OnceCell<String>,
+    /// Whether the service has answered this step before.
+    answered: Cell<bool>,
 }
 
 /// What a PutSecretValue came to.
@@ -44,7 +52,7 @@ pub enum Put {
 impl Store {
     /// The secret that the event named.
     pub fn new(client: Client, secret: String, deadline: Deadline) -> Store {
-        Store { client, secret, deadline, arn: OnceCell::new() }
+        Store { client, secret, deadline, arn: OnceCell::new(), answered: Cell::new(false) }
     }
 
     /// What the event called the secret.
@@ -209,8 +217,10 @@ impl Store {
         E: std::error::Error + 'static,
     {
         let what = format!("Secrets Manager's answer to {operation}");
-        let remedy = "in a VPC without NAT, give Secrets Manager an interface endpoint whose security group lets the function in";
-        match self.deadline.within(OPERATION, what, call).await.map_err(|error| error.remedy(remedy))? {
+        let silent = |error: Error| error.remedy(if self.answered.get() { SLOW } else { NO_WAY });
+        let outcome = self.deadline.within(OPERATION, what, call).await.map_err(silent)?;
+        self.answered.set(self.answered.get() || matches!(outcome, Ok(_) | Err(SdkError::ServiceError(_))));
+        match outcome {
             Ok(output) => Ok(Ok(output)),
             Err(SdkError::ServiceError(answer)) => Ok(Err(answer.into_err())),
             Err(SdkError::ConstructionFailure(error)) => {
@@ -220,7 +230,7 @@ impl Store {
             }
             Err(error) => {
                 let what = format!("Secrets Manager did not answer {operation}");
-                Err(Error::new(Kind::Unreachable, what).because(&error).remedy(remedy))
+                Err(silent(Error::new(Kind::Unreachable, what).because(&error)))
             }
         }
     }

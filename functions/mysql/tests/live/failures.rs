@@ -240,6 +240,23 @@ async fn a_read_only_server_is_named_as_the_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sessions_that_get_no_rows_and_only_read_by_default_rotate() {
+    for release in releases().await {
+        let app = on(MySql::release(release)).await;
+        let world = app.world().await;
+        for hostile in ["sql_select_limit = 0", "TRANSACTION READ ONLY"] {
+            execute(&app, &format!("SET GLOBAL {hostile}")).await;
+        }
+        let rotated = world.rotate().await;
+        for usual in ["sql_select_limit = 18446744073709551615", "TRANSACTION READ WRITE"] {
+            execute(&app, &format!("SET GLOBAL {usual}")).await;
+        }
+        rotated.unwrap_or_else(|error| panic!("{release:?}: {error}"));
+        assert!(app.accepts(&world.current()).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_user_that_does_not_exist_is_a_refused_login_whatever_plugin_the_server_pretends() {
     let app = App::new(Release::MYSQL_9).await;
     for number in 0..16 {

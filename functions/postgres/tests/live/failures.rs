@@ -6,6 +6,7 @@ use lab::Options;
 use lab::certs::Authority;
 use lab::proxy::{Protocol, Proxy, Welcome};
 use lab::rotation::{Retries, Step};
+use lab::runtime::Function;
 use lab::secrets::{At, Fault, What};
 use lab::servers::{Auth, Postgres, Tls};
 use lab::world::World;
@@ -142,6 +143,26 @@ async fn an_older_version_is_passed_over_if_it_may_not_be_read_and_any_other_tro
         world.lab.faults().set(vec![Fault::new(previous, What::FailBefore(code.into(), 400))]);
         world.fails(&[kind]).await;
         assert!(world.lab.faults().unused().is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secrets_manager_that_answered_before_is_slow_and_not_out_of_reach() {
+    let app = App::new(16).await;
+    let answered = "answered this step before";
+    for (slow, hint, other) in [
+        (&["PutSecretValue"][..], answered, "NAT"),
+        (&["DescribeSecret", "GetSecretValue"], "in a VPC without NAT", answered),
+    ] {
+        let command = [Function::build("rotate-postgres").unwrap()];
+        let function = Function::new("rotate", command).timeout(Duration::from_secs(4));
+        let world = World::of(Options::default(), function, &app.secret()).await.unwrap();
+        let delay =
+            |name: &&str| Fault::new(At::Every((*name).to_owned()), What::Delay(Duration::from_secs(60)));
+        world.lab.faults().set(slow.iter().map(delay).collect());
+        let error =
+            world.fails(&["createSecret: Unreachable:", "gave up waiting for Secrets Manager", hint]).await;
+        assert!(!error.contains(other), "{error}");
     }
 }
 
