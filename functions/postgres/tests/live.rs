@@ -7,6 +7,7 @@ mod live {
     pub(crate) mod app;
     mod attacks;
     mod diagnosis;
+    mod edits;
     mod equality;
     mod failures;
     mod forms;

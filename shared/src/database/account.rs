@@ -153,6 +153,18 @@ impl Credential for Account {
         self.belongs_with(pending, &[self.next_user()])
     }
 
+    /// The password; of a pair the user, and, once, who the original is.
+    fn own_fields(&self) -> Vec<&str> {
+        let mut own = vec!["password"];
+        if let Some(pair) = &self.alternation {
+            own.push("username");
+            if pair.named && !pair.marked {
+                own.push("original_username");
+            }
+        }
+        own
+    }
+
     fn align_with(&mut self, current: &Account) {
         self.server = current.server.clone();
     }

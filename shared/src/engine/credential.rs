@@ -17,6 +17,10 @@ pub trait Credential {
         self.agree(pending)
     }
 
+    /// The fields that a rotation itself changes from this version, which is current, to the next. A difference in any other field is
+    /// somebody's edit.
+    fn own_fields(&self) -> Vec<&str>;
+
     /// Lets this older version, which agrees with the current one, be tried as the current one is: whom the older version trusted
     /// when it was written may be out of date.
     fn align_with(&mut self, _current: &Self) {}
