@@ -23,4 +23,5 @@ mod live {
     mod single_user;
     pub(crate) mod sweep;
     mod takeover;
+    mod trust;
 }
