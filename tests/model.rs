@@ -2,21 +2,36 @@
 
 #![expect(clippy::print_stdout, reason = "shown when a test fails: the histories explain why")]
 
-use rotation_tests::model::{Broken, Outcome, Protection, Protocol, Strategy, explore};
+use rotation_tests::model::{Broken, Outcome, Protection, Protocol, Strategy, World, explore};
 
-use Broken::{CurrentRefused, NoConvergence};
-use Protection::{FinishLogin, Lock, LoginUnderLock, PrimaryFirst, SecondLook, Unlabelled, UserCheck};
+use Broken::{CurrentRefused, EditLost, Forgotten, LockedOut, NoConvergence};
+use Protection::{
+    Durable, FinishLogin, Lock, LoginUnderLock, PrimaryFirst, Provenance, SecondLook, Unlabelled, UserCheck,
+    Verify,
+};
 use Strategy::{AlternatingUsers, DualPassword, SingleUser};
 
 /// Explores, prints the shortest history of each failure, and compares the result with the expected one.
 #[track_caller]
 fn check(strategy: Strategy, without: Option<Protection>, states: usize, broken: &[(Broken, usize)]) {
-    let protocol = Protocol { strategy, without };
+    check_in(World::default(), strategy, without, states, broken);
+}
+
+/// The same in a world with more than crashes.
+#[track_caller]
+fn check_in(
+    world: World,
+    strategy: Strategy,
+    without: Option<Protection>,
+    states: usize,
+    broken: &[(Broken, usize)],
+) {
+    let protocol = Protocol { strategy, world, without };
     let outcome: Outcome = explore(protocol);
     println!("{protocol}: {} states, {} with a stale pending", outcome.states, outcome.stale);
     for (kind, count, history) in &outcome.broken {
         println!("{kind:?} in {count} states, first after:\n  {history}");
-        assert!(history.lines().count() > 5, "a history that explains nothing: {history}");
+        assert!(history.lines().count() > 4, "a history that explains nothing: {history}");
     }
     let found: Vec<_> = outcome.broken.iter().map(|(kind, count, _)| (*kind, *count)).collect();
     assert_eq!((outcome.states, &found[..]), (states, broken), "{protocol}");
@@ -86,4 +101,41 @@ fn what_a_strategy_does_not_need_changes_nothing_in_it() {
     for (protection, states) in [(Unlabelled, 38_846), (UserCheck, 38_846)] {
         check(DualPassword, Some(protection), states, &[]);
     }
+}
+
+const EDITS: World = World { edits: true, refuses: false, forgets: false };
+const REFUSES: World = World { edits: false, refuses: true, forgets: false };
+const FORGETS: World = World { edits: false, refuses: false, forgets: true };
+
+#[test]
+fn every_promise_holds_while_people_edit_and_servers_refuse_and_forget() {
+    check_in(EDITS, SingleUser, None, 116_133, &[]);
+    check_in(EDITS, AlternatingUsers, None, 115_003, &[]);
+    check_in(EDITS, DualPassword, None, 163_814, &[]);
+    check_in(REFUSES, SingleUser, None, 33_723, &[]);
+    check_in(FORGETS, SingleUser, None, 26_695, &[]);
+    check_in(FORGETS, AlternatingUsers, None, 22_621, &[]);
+    check_in(FORGETS, DualPassword, None, 38_846, &[]);
+    let everything = World { edits: true, refuses: true, forgets: true };
+    check_in(everything, SingleUser, None, 146_037, &[]);
+}
+
+#[test]
+fn without_its_provenance_a_pending_replaces_an_edit() {
+    let without = Some(Provenance);
+    check_in(EDITS, SingleUser, without, 147_981, &[(NoConvergence, 36), (EditLost, 2_490)]);
+    check_in(EDITS, AlternatingUsers, without, 126_219, &[(NoConvergence, 32), (EditLost, 2_138)]);
+    check_in(EDITS, DualPassword, without, 237_978, &[(NoConvergence, 58), (EditLost, 3_710)]);
+}
+
+#[test]
+fn without_a_login_before_set_secret_ends_a_password_that_the_server_refuses_locks_out() {
+    check_in(REFUSES, SingleUser, Some(Verify), 28_600, &[(LockedOut, 729)]);
+}
+
+#[test]
+fn without_durable_commits_a_crash_of_the_server_takes_the_password_of_awscurrent() {
+    check_in(FORGETS, SingleUser, Some(Durable), 63_417, &[(Forgotten, 40)]);
+    check_in(FORGETS, AlternatingUsers, Some(Durable), 49_633, &[(Forgotten, 32)]);
+    check_in(FORGETS, DualPassword, Some(Durable), 141_005, &[(Forgotten, 76)]);
 }

@@ -46,6 +46,11 @@ pub(crate) enum Login {
 }
 
 impl Report {
+    /// Whether AWSCURRENT was edited after the pending value had been made.
+    pub(crate) fn edited(&self) -> bool {
+        self.findings.iter().any(|it| it.check == "made-from" && it.verdict == Verdict::Fail)
+    }
+
     /// The outcome of the login with `current` or `pending`.
     pub(crate) fn login(&self, which: &str) -> Login {
         let check = format!("login-{which}");

@@ -10,6 +10,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) filled: Option<bool>,
     pub(crate) current: Login,
     pub(crate) pending: Login,
+    /// Whether AWSCURRENT was edited after the pending value had been made.
+    pub(crate) edited: bool,
 }
 
 /// The next safe action.
@@ -99,6 +101,14 @@ pub(crate) fn tell(facts: &Facts<'_>) -> Story {
 
 /// The story of a rotation that has begun and not finished.
 fn pending(facts: &Facts<'_>) -> Story {
+    if facts.edited {
+        return Story {
+            what: "AWSCURRENT was edited after this rotation had made its new value",
+            why: "the new value was made from the older one, so setSecret and finishSecret refuse it: it would undo the edit",
+            action: Action::DropPending,
+            advice: "remove AWSPENDING and rotate again: the next value is made from the edited one",
+        };
+    }
     match (facts.filled, &facts.current, &facts.pending) {
         (_, _, Login::Accepted) => Story {
             what: "the new password works, but is not yet the current one",
@@ -176,7 +186,7 @@ mod tests {
         let described =
             DescribeSecretOutput::builder().rotation_lambda_arn("arn").rotation_enabled(true).build();
         let state = State::new(described, versions.collect());
-        let story = tell(&Facts { state: &state, filled: Some(filled), current, pending });
+        let story = tell(&Facts { state: &state, filled: Some(filled), current, pending, edited: false });
         assert_eq!((story.action, story.what), (action, what), "{}", story.advice);
     }
 
@@ -203,6 +213,21 @@ mod tests {
         check(NEW, true, Unknown, Rejected, Action::RunAgain, unknown);
         let empty = "a rotation has begun, but no new password is stored";
         check(NEW, false, Accepted, Unknown, Action::RunAgain, empty);
+    }
+
+    #[test]
+    fn a_pending_version_that_would_undo_an_edit_is_dropped_even_if_it_works() {
+        let labels: &[(&str, &str)] = &[("v0", CURRENT), ("v1", PENDING)];
+        let versions = labels.iter().map(|(id, label)| Version {
+            id: (*id).to_owned(),
+            labels: vec![(*label).to_owned()],
+            created: None,
+        });
+        let described = DescribeSecretOutput::builder().rotation_lambda_arn("arn").build();
+        let state = State::new(described, versions.collect());
+        let facts =
+            Facts { state: &state, filled: Some(true), current: Rejected, pending: Accepted, edited: true };
+        assert_eq!(tell(&facts).action, Action::DropPending);
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod job;
 pub mod ladder;
 pub mod login;
 pub mod parse;
+pub mod provenance;
 pub mod rotate;
 pub mod step;
 pub mod store;

@@ -2,12 +2,12 @@
 //! steps that run at once. Each move is one external effect. Any protection can be taken away, to see why it is needed.
 //!
 //! The model leaves out what the promises exclude: a lock session that is lost while the label moves, targets without locks,
-//! passwords that the server's policy refuses.
+//! passwords that the server's policy refuses before it stores them.
 
 mod protocol;
 mod search;
 mod state;
 mod step;
 
-pub use protocol::{Broken, Protection, Protocol, Strategy};
+pub use protocol::{Broken, Protection, Protocol, Strategy, World};
 pub use search::{Outcome, explore};

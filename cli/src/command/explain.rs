@@ -77,6 +77,7 @@ impl Subject {
             filled,
             current: report.login("current"),
             pending: report.login("pending"),
+            edited: report.edited(),
         };
         let story = story::tell(&facts);
         Ok(Found { account, state, report, story })

@@ -141,6 +141,14 @@ impl Credential for Account {
         Ok(())
     }
 
+    /// The key, what the service calls it, and whatever else comes with a new one.
+    fn own_fields(&self) -> Vec<&str> {
+        let shape = &self.provider.secret;
+        let brought = self.provider.calls.issue.iter().flat_map(|issue| issue.store.keys());
+        let key = std::iter::once(shape.key.get_ref());
+        key.chain(&shape.id).chain(brought).map(String::as_str).collect()
+    }
+
     fn settles(&self) -> bool {
         self.provider.sweeps()
     }

@@ -90,6 +90,10 @@ impl Credential for Account {
         self.common.may_be_followed_by(&pending.common)
     }
 
+    fn own_fields(&self) -> Vec<&str> {
+        self.common.own_fields()
+    }
+
     fn align_with(&mut self, current: &Account) {
         self.common.align_with(&current.common);
     }

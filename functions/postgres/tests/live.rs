@@ -7,6 +7,7 @@ mod live {
     pub(crate) mod app;
     mod attacks;
     mod diagnosis;
+    mod edits;
     mod equality;
     mod failures;
     mod forms;
@@ -24,4 +25,5 @@ mod live {
     mod single_user;
     pub(crate) mod sweep;
     mod takeover;
+    mod trust;
 }

@@ -37,6 +37,34 @@ pub enum Tls {
     Plaintext,
 }
 
+impl Tls {
+    /// What satisfies both: encrypted if either is, and trusting only whom both trust. Whoever can write a secret must not hear the
+    /// passwords of older versions by naming an authority of their own, or none.
+    fn stricter(&self, other: &Tls) -> Tls {
+        match (self, other) {
+            (Tls::Plaintext, other) => other.clone(),
+            (own, Tls::Plaintext) => own.clone(),
+            (Tls::Verified { roots: own }, Tls::Verified { roots: others }) if own == others => {
+                Tls::Verified { roots: own.clone() }
+            }
+            (Tls::Verified { roots: own }, Tls::Verified { roots: others }) => {
+                let others: Vec<String> = others.iter().flat_map(|pem| certificates(pem)).collect();
+                let own = own.iter().flat_map(|pem| certificates(pem));
+                Tls::Verified { roots: own.filter(|root| others.contains(root)).collect() }
+            }
+        }
+    }
+}
+
+/// The certificates of a PEM text, each spelled in one way.
+fn certificates(pem: &str) -> Vec<String> {
+    const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+    const END: &str = "-----END CERTIFICATE-----";
+    let blocks = pem.split(BEGIN).skip(1).filter_map(|rest| rest.split_once(END));
+    let lines = blocks.map(|(body, _)| body.split_whitespace().collect::<Vec<_>>().join("\n"));
+    lines.map(|body| format!("{BEGIN}\n{body}\n{END}\n")).collect()
+}
+
 /// One account on one server.
 pub struct Account {
     /// The kind of database, as the secret spells it.
@@ -153,8 +181,22 @@ impl Credential for Account {
         self.belongs_with(pending, &[self.next_user()])
     }
 
+    /// The password; of a pair the user, and, once, who the original is.
+    fn own_fields(&self) -> Vec<&str> {
+        let mut own = vec!["password"];
+        if let Some(pair) = &self.alternation {
+            own.push("username");
+            if pair.named && !pair.marked {
+                own.push("original_username");
+            }
+        }
+        own
+    }
+
+    /// The host as current spells it; whom to trust as both say.
     fn align_with(&mut self, current: &Account) {
-        self.server = current.server.clone();
+        let tls = self.server.tls.stricter(&current.server.tls);
+        self.server = Server { tls, ..current.server.clone() };
     }
 }
 
@@ -275,4 +317,35 @@ fn differing(key: &str, ours: &str, theirs: &str) -> Error {
     Error::new(Kind::BadSecret, what).remedy(
         "do not edit the secret while it rotates; remove AWSPENDING from the other version and rotate again",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trusting(names: &[&str]) -> Tls {
+        let pem = |name: &&str| format!("-----BEGIN CERTIFICATE-----\n{name}\n-----END CERTIFICATE-----\n");
+        Tls::Verified { roots: names.iter().map(pem).collect() }
+    }
+
+    #[track_caller]
+    fn check(one: &Tls, other: &Tls, expected: &Tls) {
+        assert!(one.stricter(other) == *expected && other.stricter(one) == *expected);
+    }
+
+    #[test]
+    fn of_two_versions_trust_the_stricter_counts() {
+        check(&Tls::Plaintext, &Tls::Plaintext, &Tls::Plaintext);
+        check(&Tls::Plaintext, &trusting(&["a"]), &trusting(&["a"]));
+        check(&trusting(&["a"]), &trusting(&["a"]), &trusting(&["a"]));
+        check(&trusting(&["a"]), &trusting(&["b"]), &trusting(&[]));
+        check(&trusting(&[]), &trusting(&["b"]), &trusting(&[]));
+        check(&trusting(&["a", "b"]), &trusting(&["b", "c"]), &trusting(&["b"]));
+        let Tls::Verified { roots } = trusting(&["a", "b"]) else { panic!("it verifies") };
+        check(
+            &Tls::Verified { roots: vec![roots.concat().replace('\n', "\r\n")] },
+            &trusting(&["b"]),
+            &trusting(&["b"]),
+        );
+    }
 }

@@ -15,6 +15,8 @@ pub struct Alternation {
     pub alternate: String,
     /// Whether the secret names the pair itself.
     pub named: bool,
+    /// Whether the secret says who of a named pair is the original; the first rotation adds that.
+    pub marked: bool,
     /// Whether an alternate that does not exist may be made.
     pub create: bool,
     /// How equal the alternate is made.
@@ -41,6 +43,7 @@ impl Alternation {
         let bad = |what: String| Error::new(Kind::BadSecret, what);
         let alternate = fields.text("alternate_username")?;
         let named = alternate.is_some();
+        let marked = fields.text("original_username")?.is_some();
         let (original, alternate) = match alternate {
             None => {
                 let original = username.strip_suffix(SUFFIX).unwrap_or(username);
@@ -76,6 +79,7 @@ impl Alternation {
             original,
             alternate,
             named,
+            marked,
             create: fields.flag("create_users")?.unwrap_or(true),
             sync,
             owner_role: fields.text("owner_role")?,

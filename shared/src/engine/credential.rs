@@ -17,8 +17,12 @@ pub trait Credential {
         self.agree(pending)
     }
 
-    /// Lets this older version, which agrees with the current one, be tried as the current one is: whom the older version trusted
-    /// when it was written may be out of date.
+    /// The fields that a rotation itself changes from this version, which is current, to the next. A difference in any other field is
+    /// somebody's edit.
+    fn own_fields(&self) -> Vec<&str>;
+
+    /// Lets this older version, which agrees with the current one, be tried where the current one is: with no less trust than the
+    /// older one was written with, and no less than the current one asks for.
     fn align_with(&mut self, _current: &Self) {}
 
     /// Whether something is left to do after its promotion (`Target::after_promotion`).

@@ -12,6 +12,7 @@ use crate::engine::finding::Finding;
 use crate::engine::job::Job;
 use crate::engine::ladder;
 use crate::engine::parse;
+use crate::engine::provenance;
 use crate::engine::target::{Diagnosis, Login, Target};
 use crate::error::{Error, Kind, Result};
 use crate::value::settings::Settings;
@@ -37,7 +38,10 @@ pub async fn run<T: Diagnosis>(
         report.add(admin(target, job, current).await);
         report.add(policy(target, job, current));
     }
-    examine(target, job, &mut report, Stage::Pending, &labels).await;
+    let pending = examine(target, job, &mut report, Stage::Pending, &labels).await;
+    if let (Some(current), Some(pending)) = (&current, &pending) {
+        report.add(made_from(current, pending));
+    }
     if let (true, Some(current)) = (examination.every_version, &current) {
         older_logins(target, job, &mut report, current, &labels).await;
     }
@@ -202,6 +206,14 @@ async fn attempt<T: Target>(
     let parsed = parse::version(target, job, version)?;
     current.account.agree(&parsed.account)?;
     target.login(job, &parsed.account, None).await.map(Some)
+}
+
+/// Whether pending may follow what AWSCURRENT holds by now.
+fn made_from<A: Credential>(current: &Parsed<A>, pending: &Parsed<A>) -> Finding {
+    match provenance::made_from(current, pending) {
+        Ok(()) => Finding::pass("made-from", "AWSPENDING was made from the value that AWSCURRENT holds"),
+        Err(error) => Finding::fail("made-from", &error),
+    }
 }
 
 async fn admin<T: Target>(target: &T, job: &Job<'_>, parsed: &Parsed<T::Account>) -> Finding {

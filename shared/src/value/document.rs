@@ -73,6 +73,16 @@ impl Fields {
         self.0.iter().map(|(key, _)| key.as_str())
     }
 
+    /// The first key, but for these, under which another object says something else, or nothing. Order and spaces say nothing.
+    pub fn differs_in<'a>(&'a self, other: &'a Fields, but: &[&str]) -> Option<&'a str> {
+        let all = self.keys().chain(other.keys());
+        all.filter(|key| !but.contains(key)).find(|key| !same(self.raw(key), other.raw(key)))
+    }
+
+    fn raw(&self, key: &str) -> Option<&str> {
+        self.0.iter().find(|(name, _)| name == key).map(|(_, raw)| raw.as_str())
+    }
+
     /// The value of a key, of any JSON type.
     pub fn value(&self, key: &str) -> Option<Value> {
         let raw = &self.0.iter().find(|(name, _)| name == key)?.1;
@@ -173,6 +183,24 @@ impl Fields {
     }
 }
 
+/// Whether two values say the same. Numbers that are read as fractions count by their spelling, because reading them rounds.
+fn same(one: Option<&str>, other: Option<&str>) -> bool {
+    let read = |raw: &str| serde_json::from_str::<Value>(raw).ok().filter(|value| !has_fraction(value));
+    match (one, other) {
+        (Some(one), Some(other)) => one == other || read(one).is_some_and(|one| Some(one) == read(other)),
+        (one, other) => one == other,
+    }
+}
+
+fn has_fraction(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => number.is_f64(),
+        Value::Array(values) => values.iter().any(has_fraction),
+        Value::Object(fields) => fields.values().any(has_fraction),
+        Value::Null | Value::Bool(_) | Value::String(_) => false,
+    }
+}
+
 /// The error for a missing key.
 pub fn missing(key: &str) -> Error {
     Error::new(Kind::BadSecret, format!("the secret has no \"{key}\""))
@@ -236,6 +264,25 @@ mod tests {
             let Err(error) = document.fields() else { panic!("{text}") };
             assert_eq!(error.kind(), Kind::BadSecret);
         }
+    }
+
+    #[test]
+    fn objects_differ_in_what_they_say_and_not_in_how() {
+        #[track_caller]
+        fn check(one: &str, other: &str, expected: Option<&str>) {
+            assert_eq!(fields(one).differs_in(&fields(other), &["password"]), expected, "{one} {other}");
+        }
+        check(
+            r#"{"a": 1, "password": "x", "b": {"c": [1]}}"#,
+            r#"{"b":{"c":[1]},"a":1,"password":"y"}"#,
+            None,
+        );
+        check(r#"{"a": "\u00fc"}"#, r#"{"a": "ü"}"#, None);
+        check(r#"{"a": 5432}"#, r#"{"a": "5432"}"#, Some("a"));
+        check(r#"{"a": 1}"#, "{}", Some("a"));
+        check("{}", r#"{"a": null}"#, Some("a"));
+        check(r#"{"a": 123456789012345678901}"#, r#"{"a": 123456789012345678902}"#, Some("a"));
+        check(r#"{"a": [1.50]}"#, r#"{"a":  [1.50]}"#, None);
     }
 
     #[test]

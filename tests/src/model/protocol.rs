@@ -32,6 +32,12 @@ pub enum Protection {
     Unlabelled,
     /// With two users, setSecret refuses a pending for the user that AWSCURRENT names.
     UserCheck,
+    /// A pending made from another value than AWSCURRENT's is refused, and the label is moved away from the version compared.
+    Provenance,
+    /// setSecret logs in as pending before it is done, and else sets the password back.
+    Verify,
+    /// A change is on disk before it is acknowledged.
+    Durable,
 }
 
 /// A broken promise.
@@ -41,8 +47,23 @@ pub enum Broken {
     LockedOut,
     /// With an overlap strategy, AWSCURRENT does not log in.
     CurrentRefused,
+    /// A person's edit of AWSCURRENT is replaced by a value that was made from the older one.
+    EditLost,
+    /// The server has forgotten the password of AWSCURRENT.
+    Forgotten,
     /// Running the steps again, or dropping AWSPENDING and starting a new rotation, does not succeed.
     NoConvergence,
+}
+
+/// What happens beyond crashes of the function.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct World {
+    /// A person stores a new AWSCURRENT, once, with the same account and another field.
+    pub edits: bool,
+    /// The server may store a password and then refuse it.
+    pub refuses: bool,
+    /// The server loses in a crash what is not on its disk.
+    pub forgets: bool,
 }
 
 /// A strategy, with or without one of its protections.
@@ -50,6 +71,8 @@ pub enum Broken {
 pub struct Protocol {
     /// The strategy.
     pub strategy: Strategy,
+    /// The world around it.
+    pub world: World,
     /// The protection that is taken away.
     pub without: Option<Protection>,
 }
@@ -64,12 +87,12 @@ impl Protocol {
         if matches!(value, Value::Absent | Value::Empty) {
             return false;
         }
-        let [first, second] = state.passwords;
+        let ([first, second], password) = (state.passwords, Some(state.password(version)));
         match (self.strategy, value) {
-            (Strategy::SingleUser, _) => version == first,
-            (Strategy::DualPassword, _) => version == first || version == second,
-            (Strategy::AlternatingUsers, Value::Original) => version == first,
-            (Strategy::AlternatingUsers, _) => version == second,
+            (Strategy::SingleUser, _) => password == first,
+            (Strategy::DualPassword, _) => password == first || password == second,
+            (Strategy::AlternatingUsers, Value::Original) => password == first,
+            (Strategy::AlternatingUsers, _) => password == second,
         }
     }
 
@@ -79,6 +102,15 @@ impl Protocol {
 
     /// The promise that must hold at every moment and is broken in this state.
     pub(super) fn broken_now(&self, state: &State) -> Option<Broken> {
+        if state.is_forgotten {
+            return Some(Broken::Forgotten);
+        }
+        if state.is_edit_lost {
+            return Some(Broken::EditLost);
+        }
+        if state.is_being_put_back() {
+            return None;
+        }
         if !self.some_version_logs_in(state) {
             return Some(Broken::LockedOut);
         }
@@ -89,9 +121,10 @@ impl Protocol {
 
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.without {
-            None => write!(f, "{:?}", self.strategy),
-            Some(protection) => write!(f, "{:?} without {protection:?}", self.strategy),
+        let Self { strategy, world, without } = self;
+        match without {
+            None => write!(f, "{strategy:?} in {world:?}"),
+            Some(protection) => write!(f, "{strategy:?} in {world:?} without {protection:?}"),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use super::protocol::{Broken, Protocol};
-use super::state::{First, Fresh, Next, Running, STEPS, Second, State, Step, Value, Version};
+use super::state::{Edited, First, Fresh, Next, Running, STEPS, Second, State, Step, Value, Version};
 
 /// The result of a search.
 #[derive(Debug)]
@@ -24,6 +24,9 @@ enum Move {
     Rotate(Version),
     Start(usize, Version, Step),
     DropLabel,
+    Edit,
+    Flush,
+    CrashServer,
 }
 
 /// Follows every history to its end.
@@ -75,7 +78,11 @@ impl Protocol {
         let mut moves = Vec::new();
         for (process, running) in state.running.iter().enumerate() {
             let Some(running) = *running else { continue };
-            moves.extend(self.advance(state, process).map(|next| (Move::Advance(process, running), next)));
+            let advanced = self.advance(state, process).into_iter();
+            moves.extend(advanced.map(|next| (Move::Advance(process, running), next)));
+            if state.is_being_put_back() && matches!(running.next, Next::Verify | Next::Undo) {
+                continue; // the double fault that the promise excepts
+            }
             let mut crashed = *state;
             crashed.end(process);
             moves.push((Move::Crash(process, running), crashed));
@@ -97,7 +104,21 @@ impl Protocol {
         if state.pending.is_some() {
             moves.push((Move::DropLabel, State { pending: None, ..*state }));
         }
+        if self.world.edits && state.value(Edited) == Value::Absent {
+            moves.push((Move::Edit, state.edited()));
+        }
+        if self.world.forgets && state.disk != state.passwords {
+            moves.push((Move::Flush, State { disk: state.passwords, ..*state }));
+            moves.push((Move::CrashServer, self.crashed(state)));
+        }
         moves
+    }
+
+    /// The server is back with what was on its disk; every session and lock is gone.
+    fn crashed(&self, state: &State) -> State {
+        let mut crashed = State { passwords: state.disk, lock: None, running: [None, None], ..*state };
+        crashed.is_forgotten = self.logs_in(state, state.current) && !self.logs_in(&crashed, state.current);
+        crashed
     }
 
     /// Whether the promises hold in this state, and, if no step is running, whether the next rotation succeeds.
@@ -119,6 +140,7 @@ impl Protocol {
 
     /// Runs what the service would run next, to the end: the four steps for the pending token, or for a new one.
     fn settle(&self, mut state: State) -> (State, Version) {
+        state.lock = None;
         if state.may_rotate() {
             state = state.begun(Fresh);
         }
@@ -126,7 +148,7 @@ impl Protocol {
         for step in STEPS {
             state.running[0] = Some(Running::new(token, step));
             while state.running[0].is_some() {
-                state = self.advance(&state, 0).expect("nobody else holds the lock");
+                state = self.advance(&state, 0).into_iter().next().expect("nobody else holds the lock");
             }
         }
         (state, token)
@@ -140,6 +162,16 @@ impl State {
         self.pending = Some(token);
         self
     }
+
+    /// A person stores AWSCURRENT's account with another field.
+    fn edited(mut self) -> State {
+        let before = self.current;
+        self.edited = self.password(before);
+        self.put(Edited, self.value(before));
+        self.origins[Edited as usize] = Some(before);
+        (self.current, self.previous) = (Edited, before);
+        self
+    }
 }
 
 impl fmt::Display for Move {
@@ -151,6 +183,8 @@ impl fmt::Display for Move {
             Next::Look => "looks at the labels again",
             Next::Act => "changes the password, or logs in under the lock",
             Next::Retain => "changes the password and keeps the one before",
+            Next::Verify => "logs in as pending",
+            Next::Undo => "sets the password back",
             Next::Move => "moves AWSCURRENT",
         };
         match self {
@@ -165,6 +199,9 @@ impl fmt::Display for Move {
                 write!(f, "process {process}, {token:?} {step:?}: is started")
             }
             Move::DropLabel => f.write_str("an operator takes AWSPENDING away"),
+            Move::Edit => f.write_str("a person edits AWSCURRENT"),
+            Move::Flush => f.write_str("the server writes to disk"),
+            Move::CrashServer => f.write_str("the server crashes"),
         }
     }
 }

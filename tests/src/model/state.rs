@@ -1,6 +1,6 @@
 //! The whole state at one moment: versions, labels, passwords, the lock, and the running steps.
 
-/// A version of the secret. It is its own password.
+/// A version of the secret. Each version is its own password, except the edited one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Version {
     /// The previous version before the first rotation.
@@ -13,11 +13,14 @@ pub(super) enum Version {
     Second,
     /// The version of a final rotation, which checks that rotations still succeed.
     Fresh,
+    /// Stored as current by a person, who has changed a field that is not the password.
+    Edited,
 }
 
-pub(super) use Version::{First, Fresh, Old, Older, Second};
+pub(super) use Version::{Edited, First, Fresh, Old, Older, Second};
 
-pub(super) const VERSIONS: [Version; 5] = [Older, Old, First, Second, Fresh];
+/// Newest first, as the ladder tries them.
+pub(super) const VERSIONS: [Version; 6] = [Edited, Fresh, Second, First, Old, Older];
 
 /// The value of a version. The user matters only for a strategy with two users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,16 +31,29 @@ pub(super) enum Value {
     Alternate,
 }
 
+/// What the server stores.
+pub(super) type Passwords = [Option<Version>; 2];
+
 /// The whole state at one moment.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct State {
-    pub(super) values: [Value; 5],
+    pub(super) values: [Value; 6],
+    /// The version that each was made from.
+    pub(super) origins: [Option<Version>; 6],
+    /// The password of the edited version.
+    pub(super) edited: Version,
     pub(super) current: Version,
     pub(super) previous: Version,
     pub(super) pending: Option<Version>,
-    /// The passwords of the original and the alternate, or the first and second of one user. A single password uses only the
-    /// first place.
-    pub(super) passwords: [Version; 2],
+    /// The passwords of the original and the alternate, or the first and second of one user, or one that never changes; none where the
+    /// server refuses what it has stored.
+    pub(super) passwords: Passwords,
+    /// What would be left of them after a crash of the server.
+    pub(super) disk: Passwords,
+    /// Whether an edit has been replaced by a version that was made from an older one.
+    pub(super) is_edit_lost: bool,
+    /// Whether a crash of the server has taken the password of AWSCURRENT.
+    pub(super) is_forgotten: bool,
     /// The running step that holds the lock.
     pub(super) lock: Option<usize>,
     pub(super) running: [Option<Running>; 2],
@@ -47,11 +63,16 @@ impl State {
     pub(super) fn initial() -> State {
         use Value::{Absent, Alternate, Original};
         State {
-            values: [Alternate, Original, Absent, Absent, Absent],
+            values: [Alternate, Original, Absent, Absent, Absent, Absent],
+            origins: [None, Some(Older), None, None, None, None],
+            edited: Edited,
             current: Old,
             previous: Older,
             pending: None,
-            passwords: [Old, Older],
+            passwords: [Some(Old), Some(Older)],
+            disk: [Some(Old), Some(Older)],
+            is_edit_lost: false,
+            is_forgotten: false,
             lock: None,
             running: [None, None],
         }
@@ -59,6 +80,14 @@ impl State {
 
     pub(super) fn value(&self, version: Version) -> Value {
         self.values[version as usize]
+    }
+
+    pub(super) fn password(&self, version: Version) -> Version {
+        if version == Edited { self.edited } else { version }
+    }
+
+    pub(super) fn origin(&self, version: Version) -> Option<Version> {
+        self.origins[version as usize]
     }
 
     pub(super) fn put(&mut self, version: Version, value: Value) {
@@ -72,6 +101,12 @@ impl State {
     /// Whether a rotation may begin: no version carries AWSPENDING, or the current one does.
     pub(super) fn may_rotate(&self) -> bool {
         self.pending.is_none_or(|pending| pending == self.current)
+    }
+
+    /// Whether the server refuses what it has stored and a step is about to mend that: the one moment that the promise excepts.
+    pub(super) fn is_being_put_back(&self) -> bool {
+        let mut running = self.running.iter().flatten();
+        self.passwords[0].is_none() && running.any(|step| matches!(step.next, Next::Verify | Next::Undo))
     }
 
     pub(super) fn is_unlabelled(&self, version: Version) -> bool {
@@ -104,6 +139,8 @@ pub(super) struct Running {
     pub(super) next: Next,
     /// The version that it saw under AWSCURRENT.
     pub(super) seen: Option<Version>,
+    /// The version that opened its session, where the server may refuse what it stores.
+    pub(super) opened: Option<Version>,
 }
 
 /// A step's next effect.
@@ -121,12 +158,16 @@ pub(super) enum Next {
     Act,
     /// Sets the new password and keeps the one before.
     Retain,
+    /// Logs in as pending, which the server may refuse.
+    Verify,
+    /// Sets the password back that opened its session.
+    Undo,
     /// Moves AWSCURRENT, if it has not moved since the step saw it.
     Move,
 }
 
 impl Running {
     pub(super) fn new(token: Version, step: Step) -> Running {
-        Running { token, step, next: Next::Gate, seen: None }
+        Running { token, step, next: Next::Gate, seen: None, opened: None }
     }
 }

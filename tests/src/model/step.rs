@@ -1,7 +1,7 @@
 //! One step of a rotation, from one external effect to the next.
 
 use super::protocol::{Protection, Protocol, Strategy};
-use super::state::{Next, Running, State, Step, VERSIONS, Value, Version};
+use super::state::{Edited, Next, Passwords, Running, State, Step, VERSIONS, Value, Version};
 
 /// What follows an effect of a running step.
 enum Then {
@@ -13,16 +13,32 @@ enum Then {
 use Then::{Ends, Goes, Waits};
 
 impl Protocol {
-    /// The state after a process's next effect; `None` while it waits for the lock.
-    pub(super) fn advance(&self, before: &State, process: usize) -> Option<State> {
+    /// The states after a process's next effect: one, or none while it waits for the lock, or a second in which the server refuses
+    /// what it has stored.
+    pub(super) fn advance(&self, before: &State, process: usize) -> Vec<State> {
         let mut state = *before;
         let mut running = before.running[process].expect("it runs");
+        let changes =
+            self.strategy == Strategy::SingleUser && (running.step, running.next) == (Step::Set, Next::Act);
         match self.effect(&mut state, process, &mut running) {
             Ends => state.end(process),
             Goes(next) => state.running[process] = Some(Running { next, ..running }),
-            Waits => return None,
+            Waits => return Vec::new(),
         }
-        Some(state)
+        if !(changes && self.world.refuses) {
+            return vec![state];
+        }
+        let mut refused = state;
+        self.store(&mut refused, [None, state.passwords[1]]);
+        vec![state, refused]
+    }
+
+    /// What a commit changes: memory, and the disk as well unless the commit need not be durable.
+    fn store(&self, state: &mut State, passwords: Passwords) {
+        state.passwords = passwords;
+        if self.has(Protection::Durable) || !self.world.forgets {
+            state.disk = passwords;
+        }
     }
 
     fn effect(&self, state: &mut State, process: usize, running: &mut Running) -> Then {
@@ -41,6 +57,7 @@ impl Protocol {
                 if state.value(token) == Value::Empty {
                     let is_alternate = running.seen.map(|seen| state.value(seen)) == Some(Value::Alternate);
                     state.put(token, if is_alternate { Value::Original } else { Value::Alternate });
+                    state.origins[token as usize] = running.seen;
                     state.pending = Some(token); // PutSecretValue labels its version
                 }
                 Ends
@@ -54,14 +71,15 @@ impl Protocol {
             }
             (_, Next::Look) => {
                 let has_moved = !is_pending || Some(state.current) != running.seen;
-                if self.has(Protection::SecondLook) && has_moved { Ends } else { Goes(Next::Act) }
+                let is_stale = self.compares() && state.origin(token) != Some(state.current);
+                if self.has(Protection::SecondLook) && has_moved || is_stale { Ends } else { Goes(Next::Act) }
             }
             (Step::Set, _) => self.set_secret(state, running),
             (Step::Finish, _) => self.finish_secret(state, running),
         }
     }
 
-    fn set_secret(&self, state: &mut State, running: &Running) -> Then {
+    fn set_secret(&self, state: &mut State, running: &mut Running) -> Then {
         let (token, seen) = (running.token, running.seen.expect("the gate has seen it"));
         match (running.next, self.strategy) {
             (Next::Work, Strategy::AlternatingUsers) => {
@@ -73,26 +91,47 @@ impl Protocol {
             (Next::Work, _) => match self.ladder(state, token, seen) {
                 None => Ends,
                 Some(session) if session == token => Ends,
-                Some(_) => Goes(Next::Lock),
+                Some(session) => {
+                    running.opened = Some(session).filter(|_| self.world.refuses);
+                    Goes(Next::Lock)
+                }
             },
-            (Next::Act, Strategy::SingleUser) => {
-                state.passwords[0] = token;
+            (Next::Verify, _) => {
+                if self.logs_in(state, token) {
+                    Ends
+                } else {
+                    Goes(Next::Undo)
+                }
+            }
+            (Next::Undo, _) => {
+                let opened = running.opened.map(|version| state.password(version));
+                self.store(state, [opened, state.passwords[1]]);
                 Ends
             }
+            (Next::Act, Strategy::SingleUser) => {
+                self.store(state, [Some(token), state.passwords[1]]);
+                if self.world.refuses && self.has(Protection::Verify) { Goes(Next::Verify) } else { Ends }
+            }
             (Next::Act, Strategy::AlternatingUsers) => {
-                let user = usize::from(state.value(token) == Value::Alternate);
-                state.passwords[user] = token;
+                let mut passwords = state.passwords;
+                passwords[usize::from(state.value(token) == Value::Alternate)] = Some(token);
+                self.store(state, passwords);
                 Ends
             }
             (Next::Act, Strategy::DualPassword) if self.has(Protection::PrimaryFirst) => {
-                state.passwords[0] = seen;
+                self.store(state, [Some(state.password(seen)), state.passwords[1]]);
                 Goes(Next::Retain)
             }
             _ => {
-                state.passwords = [token, state.passwords[0]];
+                self.store(state, [Some(token), state.passwords[0]]);
                 Ends
             }
         }
+    }
+
+    /// Whether pending is compared with AWSCURRENT; without edits there is nothing to see.
+    fn compares(&self) -> bool {
+        self.world.edits && self.has(Protection::Provenance)
     }
 
     /// The version that logs in: current, pending, previous, then those without a label.
@@ -114,11 +153,13 @@ impl Protocol {
                 if looks && !self.logs_in(state, token) {
                     return Ends;
                 }
-                running.seen = Some(state.current);
+                // The swap is on the version that pending was made from, whatever is current by now.
+                running.seen = if self.compares() { state.origin(token) } else { Some(state.current) };
                 Goes(Next::Move)
             }
             _ => {
                 if Some(state.current) == running.seen {
+                    state.is_edit_lost = state.current == Edited && state.origin(token) != Some(Edited);
                     (state.previous, state.current) = (state.current, token);
                 }
                 Ends

@@ -29,7 +29,7 @@ async fn edits_between_the_steps_send_no_password_anywhere_else() {
             ("engine", json!(if app.is_mariadb() { "mysql" } else { "mariadb" })),
         ] {
             let error = app.world().await.set_edited(key, value).await.unwrap_err();
-            assert!(error.starts_with("BadSecret:") && error.contains(key), "{release} {key}: {error}");
+            assert!(error.starts_with("Conflict:") && error.contains(key), "{release} {key}: {error}");
             assert!(app.has(FIRST).await, "{release} {key}");
         }
     }
@@ -114,7 +114,7 @@ async fn whoever_has_lost_the_lock_promotes_nothing() {
         world.lab.clear_calls();
         // At the second look at the labels the lock is held, and the promotion comes next.
         let (hook, mut held) = Hook::hold();
-        world.lab.faults().set(vec![Fault::new(At::Call(3), What::After(hook))]);
+        world.lab.faults().set(vec![Fault::new(At::operation("DescribeSecret", 2), What::After(hook))]);
         let loses_it = async {
             held.reached().await.expect("the step looks again");
             let holder: Option<u64> =

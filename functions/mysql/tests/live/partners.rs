@@ -62,7 +62,7 @@ async fn a_pending_version_with_another_strategy_or_another_pair_changes_nobody(
             let app = App::new(release).await;
             let world = app.world_as(strategy, |_| ()).await;
             let error = world.set_edited(field, value.into()).await.unwrap_err();
-            assert!(error.starts_with("BadSecret:"), "{release} {strategy} {field}: {error}");
+            assert!(error.starts_with("Conflict:"), "{release} {strategy} {field}: {error}");
             let admin = world.lab.secrets().value("prod/admin", "AWSCURRENT").unwrap();
             let admin: serde_json::Value = serde_json::from_str(&admin).unwrap();
             assert_eq!(admin["password"], ADMINS);

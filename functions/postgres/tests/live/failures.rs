@@ -229,7 +229,7 @@ async fn edits_between_the_steps_send_no_password_anywhere_else() {
         ("engine", json!("aurora-postgresql")),
     ] {
         let error = app.world().await.set_edited(key, value).await.unwrap_err();
-        assert!(error.starts_with("BadSecret:") && error.contains(key), "{key}: {error}");
+        assert!(error.starts_with("Conflict:") && error.contains(key), "{key}: {error}");
         assert!(app.accepts(&json!({"password": FIRST})).await);
     }
 }

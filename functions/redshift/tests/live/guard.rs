@@ -218,7 +218,7 @@ async fn a_pending_version_with_another_strategy_or_another_pair_changes_nobody(
         let app = App::new().await;
         let world = app.pair_world_with(&[], |secret| secret["strategy"] = strategy.into()).await;
         let error = world.set_edited(field, value.into()).await.unwrap_err();
-        assert!(error.starts_with("BadSecret:"), "{strategy} {field}: {error}");
+        assert!(error.starts_with("Conflict:"), "{strategy} {field}: {error}");
         assert!(app.accepts(&world.current()).await, "{strategy} {field}");
     }
 }

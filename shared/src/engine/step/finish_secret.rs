@@ -1,4 +1,5 @@
-//! finishSecret: AWSCURRENT moves to the token, after pending has logged in once more under the lock. What must follow a
+//! finishSecret: AWSCURRENT moves to the token, away from the version that pending was made from, after pending has logged in once more
+//! under the lock. What must follow a
 //! promotion is done again whenever the step is called for a token that is current already, so no crash can skip it.
 
 use crate::door::event::Step;
@@ -8,6 +9,7 @@ use crate::engine::gate::{self, Gate};
 use crate::engine::job::Job;
 use crate::engine::ladder;
 use crate::engine::parse;
+use crate::engine::provenance;
 use crate::engine::target::Target;
 use crate::error::Result;
 use crate::value::version::{Labels, Parsed, Stage};
@@ -15,12 +17,17 @@ use crate::value::version::{Labels, Parsed, Stage};
 /// Runs the step.
 pub async fn run<T: Target>(target: &T, job: &Job<'_>) -> Result<()> {
     let _approach = target.approach(job);
-    let (labels, pending) = tokio::join!(job.store.describe(), job.store.version(&job.token));
+    let (labels, current, pending) =
+        tokio::join!(job.store.describe(), job.store.labelled(Stage::Current), job.store.version(&job.token));
     let labels = labels?;
     let gate = gate::check(&labels, &job.token)?;
     let pending = parse::pending(target, job, pending).await?;
     if gate == Gate::Promoted && !pending.account.settles() {
         return Ok(());
+    }
+    if gate == Gate::Open {
+        let current = parse::current(target, job, current)?;
+        provenance::check(&labels, &current, &pending)?;
     }
     let admin = target.admin(job, &pending.account).await?;
     let (session, _) = ladder::prove(target, job, &pending).await?;
@@ -46,6 +53,7 @@ async fn promote<T: Target>(
 ) -> Result<()> {
     let (_, proof) = ladder::prove(target, job, pending).await?;
     target.before_promotion(job, writer, labels, pending).await?;
+    // Still the version that pending was compared with: the second look has seen that.
     job.store.promote(&proof, labels.holder(Stage::Current)).await?;
     crate::door::metrics::rotated();
     if !pending.account.strategy().overlaps() {

@@ -10,9 +10,10 @@ use crate::engine::gate::{self, Gate};
 use crate::engine::job::Job;
 use crate::engine::ladder::{self, Rung};
 use crate::engine::parse;
+use crate::engine::provenance;
 use crate::engine::target::Target;
 use crate::engine::verify::Changed;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::value::version::Stage;
 
 /// Runs the step.
@@ -26,9 +27,7 @@ pub async fn run<T: Target>(target: &T, job: &Job<'_>) -> Result<()> {
     }
     let current = parse::current(target, job, current)?;
     let pending = parse::pending(target, job, pending).await?;
-    if labels.holder(Stage::Current) != Some(&current.id) {
-        return Err(Error::new(Kind::Conflict, "AWSCURRENT moved while this step was reading it"));
-    }
+    provenance::check(&labels, &current, &pending)?;
     current.account.may_be_followed_by(&pending.account)?;
     if target.is_set(job, &pending).await? {
         tracing::info!("the service has made this credential itself; nothing is left to set");
