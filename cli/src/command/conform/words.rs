@@ -67,7 +67,12 @@ async fn server_log(trial: Shared<Trial>) -> Judged {
 /// Everything that is said in a rotation that works and in some that fail.
 async fn output(trial: Shared<Trial>) -> Judged {
     let scene = trial.scene().await?;
-    scene.rotate().await?;
+    if let Err(flaw) = scene.rotate().await {
+        // An error that shows a password is seen, whatever else is wrong.
+        let (error, written) = (flaw.why(), scene.world.output());
+        absent(&scene.passwords(), &[("an error", &error), ("its output", &written)])?;
+        return Err(Flaw::Stuck(error));
+    }
     let token = scene.world.begin()?;
     let mut said = String::new();
     scene.go(&token, Step::CreateSecret).await?;
