@@ -52,6 +52,9 @@ impl Conform {
         self.junit.as_deref().map_or(Ok(()), |path| write(path, ""))?;
         screen.progress("starting the database ...");
         let bench = Bench::new(&self).await?;
+        Trial::unnamed(&bench).scene().await.map(drop).map_err(|error| {
+            Failure::usage(error.to_string(), "check the command: it has to speak the Lambda runtime API")
+        })?;
         self.judge(&bench, &checks, screen).await
     }
 
@@ -64,7 +67,7 @@ impl Conform {
             for check in checks {
                 card.begins(check);
                 let began = Instant::now();
-                let judged = Trial::of(bench, check, seed).await;
+                let judged = check.judged(bench, seed).await;
                 card.judge(check, judged, began.elapsed());
             }
         }

@@ -27,7 +27,7 @@ use tokio_postgres::{Client, Error};
 use super::Tls;
 use super::postgres::{self, Auth, Postgres};
 use super::shared::Shared;
-use crate::certs::Authority;
+use crate::certs::{Authority, Identity};
 use crate::lock::locked;
 use gate::Gate;
 
@@ -45,6 +45,7 @@ pub struct Redshift {
     queries: Arc<Mutex<Vec<String>>>,
     port: u16,
     ca_pem: String,
+    identity: Option<Identity>,
     /// The last field, so that it is dropped last.
     postgres: Postgres,
 }
@@ -64,9 +65,10 @@ impl Redshift {
             postgres.execute(&format!("CREATE ROLE \"role:sys:{role}\"")).await?;
         }
         let authority = Authority::new();
+        let identity = tls.certificate().map(|kind| authority.issue(kind));
         let queries = Arc::default();
         let gate = Gate {
-            tls: tls.certificate().map(|kind| authority.issue(kind).acceptor()).transpose()?,
+            tls: identity.as_ref().map(Identity::acceptor).transpose()?,
             server: postgres.port(),
             superuser: (postgres.superuser().to_owned(), postgres.superuser_password().to_owned()),
             queries: Arc::clone(&queries),
@@ -86,7 +88,7 @@ impl Redshift {
                 }
             });
         });
-        Ok(Redshift { door: Some(door), queries, port, ca_pem: authority.pem(), postgres })
+        Ok(Redshift { door: Some(door), queries, port, ca_pem: authority.pem(), identity, postgres })
     }
 
     /// The name that the certificate is for.
@@ -102,6 +104,11 @@ impl Redshift {
     /// The authority that a client has to trust, PEM.
     pub fn ca_pem(&self) -> &str {
         &self.ca_pem
+    }
+
+    /// The certificate and key, for a proxy that opens the stand-in's TLS; `None` without TLS.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
     }
 
     /// The user that may do anything.

@@ -59,15 +59,26 @@ pub(crate) enum Engine {
     Postgres,
     Mysql,
     Mariadb,
+    /// A stand-in: there is no Redshift outside AWS.
+    Redshift,
 }
 
 impl Engine {
     /// What is spoken with this database.
     pub(super) fn protocol(self) -> Protocol {
         match self {
-            Engine::Postgres => Protocol::Postgres,
+            Engine::Postgres | Engine::Redshift => Protocol::Postgres,
             Engine::Mysql | Engine::Mariadb => Protocol::MySql,
         }
+    }
+}
+
+impl Engine {
+    /// Whether an account of this engine can have this password at all.
+    pub(super) fn may_have(self, password: &str) -> bool {
+        // "ASCII characters with codes 33-126, except ' \" \\ / or @" (Redshift, CREATE USER).
+        let allowed = |it: char| it.is_ascii_graphic() && !"'\"\\/@".contains(it);
+        self != Engine::Redshift || password.chars().all(allowed)
     }
 }
 

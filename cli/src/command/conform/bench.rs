@@ -10,9 +10,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use super::asked::{Conform, Engine, Shared, Strategy};
 use super::authorities::Authorities;
-use super::flaw::{Flaw, Judged};
 use super::server::Server;
-use super::trial::{PLAIN, Trial};
 use crate::failure::Failure;
 use crate::function;
 
@@ -28,7 +26,7 @@ pub(super) struct Bench {
     /// Servers with a flaw, each started by the first check that wants it.
     flawed: Mutex<Vec<(Tls, Arc<Server>)>>,
     /// Why a rotation does not work even where nothing is done to it; none if it works.
-    stuck: OnceCell<Option<String>>,
+    pub(super) stuck: OnceCell<Option<String>>,
     next: AtomicU32,
 }
 
@@ -44,7 +42,7 @@ impl Bench {
                 "install it from your distribution; without it npm can fetch PostgreSQL, and apt-get MySQL and MariaDB",
             )
         })?;
-        let bench = Shared::new(Bench {
+        Ok(Shared::new(Bench {
             engine: asked.engine,
             strategy: asked.strategy,
             all: asked.all,
@@ -54,11 +52,7 @@ impl Bench {
             flawed: Mutex::default(),
             stuck: OnceCell::new(),
             next: AtomicU32::new(1),
-        });
-        Trial::unnamed(&bench).scene().await.map(drop).map_err(|error| {
-            Failure::usage(error.to_string(), "check the command: it has to speak the Lambda runtime API")
-        })?;
-        Ok(bench)
+        }))
     }
 
     /// A number that nothing else here has.
@@ -76,22 +70,4 @@ impl Bench {
         flawed.push((tls, Arc::clone(&server)));
         Ok(server)
     }
-
-    /// What a rotation that got stuck says of the function: nothing, if the function does not even rotate undisturbed.
-    pub(super) async fn settle(self: &Shared<Bench>, flaw: Flaw) -> Flaw {
-        let Flaw::Stuck(why) = flaw else { return flaw };
-        let undisturbed = || async { undisturbed(self).await.err().map(Flaw::why) };
-        match self.stuck.get_or_init(undisturbed).await {
-            None => Flaw::Fails(why),
-            Some(_) => Flaw::Unclear(format!("it does not rotate where nothing is done to it either: {why}")),
-        }
-    }
-}
-
-/// One rotation in which nothing happens.
-async fn undisturbed(bench: &Shared<Bench>) -> Judged {
-    let scene = Trial::unnamed(bench).scene_on(&bench.server, PLAIN).await?;
-    scene.rotate().await?;
-    scene.current_logs_in("afterwards").await?;
-    Ok(String::new())
 }

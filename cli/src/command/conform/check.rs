@@ -3,7 +3,8 @@
 use lab::sweep::Answer;
 
 use super::asked::{Conform, Shared, Strategy, name};
-use super::flaw::Judged;
+use super::bench::Bench;
+use super::flaw::{Flaw, Judged};
 use super::trial::Trial;
 use crate::failure::Failure;
 
@@ -19,7 +20,7 @@ pub(super) struct Check {
     pub(super) means: &'static str,
     /// The only strategy that it is for, if it is not for all.
     strategy: Option<Strategy>,
-    pub(super) done: Done,
+    done: Done,
 }
 
 impl Check {
@@ -27,11 +28,42 @@ impl Check {
         Check { part, name, means, strategy: None, done }
     }
 
+    /// Does it, in a world of its own.
+    pub(super) async fn judged(&self, bench: &Shared<Bench>, seed: u64) -> Judged {
+        let trial = Shared::new(Trial::named(bench, self.name, seed));
+        let flaw = match (self.done)(Shared::clone(&trial)).await {
+            Ok(figure) => return Ok(figure),
+            Err(Flaw::Stuck(why)) => settled(bench, why).await,
+            Err(flaw) => flaw,
+        };
+        Err(match (flaw, trial.unanswered()) {
+            (Flaw::Fails(why), Some(error)) => {
+                Flaw::Unclear(format!("the server did not answer a login of the test ({error}): {why}"))
+            }
+            (flaw, _) => flaw,
+        })
+    }
+
     /// The same for one strategy alone.
     pub(super) fn only(mut self, strategy: Strategy) -> Check {
         self.strategy = Some(strategy);
         self
     }
+}
+
+/// What a rotation that got stuck says of the function: nothing, if the function does not even rotate undisturbed.
+async fn settled(bench: &Shared<Bench>, why: String) -> Flaw {
+    match bench.stuck.get_or_init(|| async { undisturbed(bench).await.err().map(Flaw::why) }).await {
+        None => Flaw::Fails(why),
+        Some(_) => Flaw::Unclear(format!("it does not rotate where nothing is done to it either: {why}")),
+    }
+}
+
+/// One rotation in which nothing happens.
+async fn undisturbed(bench: &Shared<Bench>) -> Result<(), Flaw> {
+    let scene = Trial::unnamed(bench).scene().await?;
+    scene.rotate().await?;
+    scene.current_logs_in("afterwards").await
 }
 
 /// Of all checks those that were asked for.

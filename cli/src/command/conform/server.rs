@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::io;
-use std::ops::Deref;
 
-use lab::servers::{MySql, Postgres, Release, Tls};
+use lab::certs::Identity;
+use lab::servers::{MySql, Postgres, Redshift, Release, Tls};
 use serde_json::{Value, json};
 
 use super::asked::Engine;
@@ -19,6 +19,7 @@ const SYSTEM_ACCOUNT: [&str; 2] = [
 pub(super) enum Server {
     Postgres(u32, Postgres),
     MySql(Release, MySql),
+    Redshift(Redshift),
 }
 
 impl Server {
@@ -35,6 +36,7 @@ impl Server {
                     .setting("max_connections", "200");
                 return Ok(Server::Postgres(version, options.start().await?));
             }
+            Engine::Redshift => return Ok(Server::Redshift(Redshift::start(tls).await?)),
             Engine::Mysql => Release::MYSQL_9,
             Engine::Mariadb => Release::MARIADB_10,
         };
@@ -53,6 +55,7 @@ impl Server {
         match self {
             Server::Postgres(_, server) => server.execute(sql).await,
             Server::MySql(_, server) => server.execute(sql).await,
+            Server::Redshift(server) => server.execute(sql).await,
         }
     }
 
@@ -63,6 +66,7 @@ impl Server {
         self.run(&match self {
             Server::Postgres(..) => format!("CREATE ROLE {account} LOGIN PASSWORD E'{password}'"),
             Server::MySql(..) => format!("CREATE USER {account} IDENTIFIED BY '{password}'"),
+            Server::Redshift(..) => format!("CREATE USER {account} PASSWORD '{password}'"),
         })
         .await
     }
@@ -73,13 +77,14 @@ impl Server {
         match self {
             Server::Postgres(..) => self.run(&format!("ALTER ROLE {account} SUPERUSER")).await,
             Server::MySql(..) => self.run(&format!("GRANT ALL ON *.* TO {account} WITH GRANT OPTION")).await,
+            Server::Redshift(..) => self.run(&format!("ALTER USER {account} CREATEUSER")).await,
         }
     }
 
     /// An account in SQL.
     pub(super) fn account(&self, user: &str) -> String {
         match self {
-            Server::Postgres(..) => format!("\"{}\"", user.replace('"', "\"\"")),
+            Server::Postgres(..) | Server::Redshift(..) => format!("\"{}\"", user.replace('"', "\"\"")),
             Server::MySql(..) => {
                 format!("'{}'@'%'", user.replace('\\', "\\\\").replace('\'', "''"))
             }
@@ -90,7 +95,7 @@ impl Server {
     pub(super) async fn share_table(&self, table: &str, user: &str) -> io::Result<()> {
         let account = self.account(user);
         let statements = match self {
-            Server::Postgres(..) => [
+            Server::Postgres(..) | Server::Redshift(..) => [
                 format!("CREATE TABLE public.{table} (id int)"),
                 format!("GRANT SELECT ON public.{table} TO {account}"),
             ],
@@ -113,7 +118,7 @@ impl Server {
 
     fn table(&self, table: &str) -> String {
         match self {
-            Server::Postgres(..) => format!("public.{table}"),
+            Server::Postgres(..) | Server::Redshift(..) => format!("public.{table}"),
             Server::MySql(..) => format!("{table}.{table}"),
         }
     }
@@ -128,6 +133,10 @@ impl Server {
                 session.map_err(io::Error::other)?.batch_execute(&sql).await.is_ok()
             }
             Server::MySql(_, server) => server.query_as(&user, &password, &sql).await.is_ok(),
+            Server::Redshift(server) => {
+                let session = server.connect(&user, &password, "dev").await;
+                session.map_err(io::Error::other)?.batch_execute(&sql).await.is_ok()
+            }
         })
     }
 
@@ -137,13 +146,15 @@ impl Server {
         match self {
             Server::Postgres(_, server) => server.can_login(&user, &password, "postgres").await,
             Server::MySql(_, server) => server.can_login(&user, &password, "").await,
+            Server::Redshift(server) => server.can_login(&user, &password).await,
         }
     }
 
     /// Everything that it wrote down, log by log.
     pub(super) fn written(&self) -> Vec<String> {
         match self {
-            Server::Postgres(..) => vec![self.log()],
+            Server::Postgres(_, server) => vec![server.log()],
+            Server::Redshift(server) => vec![server.queries().join("\n"), server.log()],
             Server::MySql(_, server) => vec![server.log(), server.general_log()],
         }
     }
@@ -159,15 +170,54 @@ impl Server {
             Server::Postgres(..) => "postgres",
             Server::MySql(Release::MYSQL_9, _) => "mysql",
             Server::MySql(..) => "mariadb",
+            Server::Redshift(..) => "redshift",
         };
         let mut secret = json!({
             "engine": engine, "host": self.host(), "port": self.port(), "username": user, "password": password,
             "note": {"kept": [1, "two"]},
         });
-        if let Server::Postgres(..) = self {
-            secret["dbname"] = json!("postgres");
+        match self {
+            Server::Postgres(..) => secret["dbname"] = json!("postgres"),
+            Server::Redshift(..) => secret["dbname"] = json!("dev"),
+            Server::MySql(..) => {}
         }
         secret
+    }
+
+    /// The name that the certificate is for.
+    fn host(&self) -> &str {
+        match self {
+            Server::Postgres(_, server) => server.host(),
+            Server::MySql(_, server) => server.host(),
+            Server::Redshift(server) => server.host(),
+        }
+    }
+
+    /// The port it listens on.
+    pub(super) fn port(&self) -> u16 {
+        match self {
+            Server::Postgres(_, server) => server.port(),
+            Server::MySql(_, server) => server.port(),
+            Server::Redshift(server) => server.port(),
+        }
+    }
+
+    /// The authority that a client has to trust, PEM.
+    pub(super) fn ca_pem(&self) -> &str {
+        match self {
+            Server::Postgres(_, server) => server.ca_pem(),
+            Server::MySql(_, server) => server.ca_pem(),
+            Server::Redshift(server) => server.ca_pem(),
+        }
+    }
+
+    /// The certificate and key, for a proxy; none without TLS.
+    pub(super) fn identity(&self) -> Option<&Identity> {
+        match self {
+            Server::Postgres(_, server) => server.identity(),
+            Server::MySql(_, server) => server.identity(),
+            Server::Redshift(server) => server.identity(),
+        }
     }
 }
 
@@ -177,22 +227,12 @@ fn credential(value: &Value) -> io::Result<(String, String)> {
     both.ok_or_else(|| io::Error::other("the value has no user name and password"))
 }
 
-impl Deref for Server {
-    type Target = lab::servers::Server;
-
-    fn deref(&self) -> &lab::servers::Server {
-        match self {
-            Server::Postgres(_, server) => server,
-            Server::MySql(_, server) => server,
-        }
-    }
-}
-
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Server::Postgres(version, _) => write!(f, "PostgreSQL {version}"),
             Server::MySql(release, _) => write!(f, "{release}"),
+            Server::Redshift(_) => write!(f, "a stand-in for Redshift"),
         }
     }
 }

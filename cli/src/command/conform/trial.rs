@@ -11,8 +11,6 @@ use serde_json::{Value, json};
 
 use super::asked::{Shared, Strategy};
 use super::bench::Bench;
-use super::check::Check;
-use super::flaw::{Flaw, Judged};
 use super::scene::Scene;
 use super::server::Server;
 
@@ -49,26 +47,14 @@ impl Trial {
         Trial { bench: Shared::clone(bench), seed: 0, check: None, unanswered: Unanswered::default() }
     }
 
-    /// Does a check.
-    pub(super) async fn of(bench: &Shared<Bench>, check: &Check, seed: u64) -> Judged {
-        let unanswered = Unanswered::default();
-        let trial = Trial {
-            bench: Shared::clone(bench),
-            seed,
-            check: Some(check.name),
-            unanswered: Arc::clone(&unanswered),
-        };
-        let flaw = match (check.done)(Shared::new(trial)).await {
-            Ok(figure) => return Ok(figure),
-            Err(flaw) => bench.settle(flaw).await,
-        };
-        let unanswered = unanswered.lock().unwrap_or_else(PoisonError::into_inner);
-        Err(match (flaw, unanswered.first()) {
-            (Flaw::Fails(why), Some(error)) => {
-                Flaw::Unclear(format!("the server did not answer a login of the test ({error}): {why}"))
-            }
-            (flaw, _) => flaw,
-        })
+    /// For a check of this name.
+    pub(super) fn named(bench: &Shared<Bench>, check: &'static str, seed: u64) -> Trial {
+        Trial { check: Some(check), seed, ..Trial::unnamed(bench) }
+    }
+
+    /// The first of the test's own logins that the server did not answer.
+    pub(super) fn unanswered(&self) -> Option<String> {
+        self.unanswered.lock().unwrap_or_else(PoisonError::into_inner).first().cloned()
     }
 
     /// Whether AWSCURRENT has to log in at every instant.
