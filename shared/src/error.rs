@@ -96,6 +96,19 @@ impl Kind {
     }
 }
 
+/// The longest piece of somebody else's words that an error repeats, and the longest error, in bytes. Lambda takes 6 MB; people read less.
+const PIECE: usize = 4 << 10;
+const WHOLE: usize = 30 << 10;
+
+/// A text cut to a length in bytes.
+fn cut(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most));
+        text.push_str(" [...]");
+    }
+    text
+}
+
 /// What went wrong. `Display` prints one line without causes and remedy; [`Error::report`] returns all of it.
 #[derive(Debug)]
 pub struct Error {
@@ -128,7 +141,7 @@ impl Error {
     pub fn because(mut self, cause: &dyn std::error::Error) -> Error {
         let mut next = Some(cause);
         while let Some(error) = next {
-            let text = error.to_string();
+            let text = cut(error.to_string(), PIECE);
             // Some drivers repeat their source in their own text. One mention is enough.
             if !self.causes.last().is_some_and(|last| last.contains(&text)) {
                 self.causes.push(text);
@@ -141,7 +154,7 @@ impl Error {
     /// Adds one line as a cause, such as the server's own words.
     #[must_use]
     pub fn cause(mut self, text: impl Into<String>) -> Error {
-        self.causes.push(text.into());
+        self.causes.push(cut(text.into(), PIECE));
         self
     }
 
@@ -185,7 +198,8 @@ impl Error {
 
     /// The whole error in one line: step, what happened, each cause once, and what to do.
     pub fn report(&self) -> String {
-        format!("{}. What to do: {}", self.story(), self.advice())
+        let advice = cut(self.advice().to_owned(), WHOLE / 3);
+        format!("{}. What to do: {advice}", cut(self.story(), WHOLE - advice.len()))
     }
 
     /// The report without what to do.
@@ -239,6 +253,18 @@ mod tests {
             "setSecret: no answer from db:5432: connection reset. What to do: open the port"
         );
         assert_eq!(error.to_string(), "no answer from db:5432");
+    }
+
+    #[test]
+    fn an_error_is_never_longer_than_32_kb_and_still_says_what_to_do() {
+        let long = "ü".repeat(1 << 20);
+        let mut error = Error::new(Kind::ServerRefused, long.clone()).remedy(long.clone());
+        for _ in 0..20 {
+            error = error.cause(long.clone()).because(&std::io::Error::other(long.clone()));
+        }
+        assert!(error.report().len() <= 32 << 10 && error.report().contains(". What to do: "));
+        let error = Error::new(Kind::ServerRefused, "no").cause(long).remedy("paste this");
+        assert!(error.report().len() < 5 << 10 && error.report().ends_with("[...]. What to do: paste this"));
     }
 
     #[test]

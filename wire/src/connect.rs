@@ -311,7 +311,9 @@ impl Session {
             };
         let rows = messages.into_iter().filter_map(|message| match message {
             SimpleQueryMessage::Row(row) => {
-                Some((0..row.len()).map(|i| row.get(i).map(str::to_owned)).collect())
+                // A server whose databases have no encoding sends any bytes as text.
+                let text = |i| row.try_get(i).unwrap_or(Some("\u{fffd}"));
+                Some((0..row.len()).map(|i| text(i).map(str::to_owned)).collect())
             }
             _ => None,
         });

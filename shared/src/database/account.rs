@@ -95,29 +95,6 @@ pub trait DatabaseAccount: Credential + Borrow<Account> {
         Self: Sized;
 }
 
-/// The keys that hold nothing secret; every other text is masked in errors and logs.
-const PUBLIC: &[&str] = &[
-    "engine",
-    "host",
-    "port",
-    "dbname",
-    "username",
-    "masterarn",
-    "ssl",
-    "sslrootcert",
-    "strategy",
-    "test_statement",
-    "dbInstanceIdentifier",
-    "dbClusterIdentifier",
-    "alternate_username",
-    "original_username",
-    "create_users",
-    "owner_role",
-    "sync",
-    "hosts",
-    "discard_old",
-];
-
 impl DatabaseAccount for Account {
     fn read(document: &Document, settings: &Settings, family: &Family) -> Result<Account> {
         let fields = document.fields()?;
@@ -274,10 +251,10 @@ impl Account {
     }
 }
 
-/// The secret texts of a value: whatever is not known to be public.
+/// The secret texts of a value: the password. Other fields are words like any other, and to mask those would hide what an error says.
 pub fn secrets(document: &Document) -> Vec<Secret> {
     match document {
-        Document::Object(fields) => fields.secrets(PUBLIC),
+        Document::Object(fields) => fields.secret("password").into_iter().collect(),
         Document::Plain(secret) => vec![secret.share()],
     }
 }

@@ -80,10 +80,11 @@ impl Subscriber for Lines {
         event.record(&mut Fields(&mut said));
         {
             let context = context();
+            said.values_mut().for_each(|value| context.scrub.clean_json(value));
+            // Our own words and identifiers: masked, they would show by what is missing that the password has them in it.
             for (key, value) in &context.fields {
                 said.entry(key.as_str()).or_insert_with(|| value.clone());
             }
-            said.values_mut().for_each(|value| context.scrub.clean_json(value));
         }
         fields.append(&mut said);
         line(&Value::Object(fields));

@@ -212,7 +212,7 @@ impl Store {
         &self,
         operation: &dyn fmt::Display,
         call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-    ) -> Result<Result<T, E>>
+    ) -> Result<Result<T, Refused<E>>>
     where
         E: std::error::Error + 'static,
     {
@@ -222,7 +222,10 @@ impl Store {
         self.answered.set(self.answered.get() || matches!(outcome, Ok(_) | Err(SdkError::ServiceError(_))));
         match outcome {
             Ok(output) => Ok(Ok(output)),
-            Err(SdkError::ServiceError(answer)) => Ok(Err(answer.into_err())),
+            Err(SdkError::ServiceError(answer)) => {
+                let is_failure = answer.raw().status().is_server_error();
+                Ok(Err(Refused { error: answer.into_err(), is_failure }))
+            }
             Err(SdkError::ConstructionFailure(error)) => {
                 let what = format!("{operation} could not be sent");
                 Err(Error::new(Kind::Bug, what)
@@ -236,8 +239,22 @@ impl Store {
     }
 }
 
+/// An answer that is not what was asked for.
+struct Refused<E> {
+    error: E,
+    /// The service failed (HTTP 5xx). Then nobody knows whether the call took effect, whatever the code says.
+    is_failure: bool,
+}
+
+impl<E: ProvideErrorMetadata> Refused<E> {
+    fn code(&self) -> Option<&str> {
+        self.error.code()
+    }
+}
+
 /// What a refusal of Secrets Manager means.
-fn refusal(operation: &str, secret: &str, error: &impl ProvideErrorMetadata) -> Error {
+fn refusal<E: ProvideErrorMetadata>(operation: &str, secret: &str, answer: &Refused<E>) -> Error {
+    let Refused { error, is_failure } = answer;
     let code = error.code().unwrap_or("an error without a code");
     let message = error.message().unwrap_or_default();
     let refused = |kind| {
@@ -267,6 +284,9 @@ fn refusal(operation: &str, secret: &str, error: &impl ProvideErrorMetadata) -> 
         }
         "ResourceNotFoundException" => {
             refused(Kind::NotRotatable).remedy("check that the secret exists in this account and Region")
+        }
+        _ if *is_failure => {
+            refused(Kind::Unreachable).remedy("the service failed; Secrets Manager tries again by itself")
         }
         _ => refused(Kind::NotRotatable),
     }

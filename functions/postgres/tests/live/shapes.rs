@@ -4,6 +4,7 @@ use lab::rotation::Step;
 use lab::servers::Postgres;
 use serde_json::json;
 
+use super::app::App;
 use super::pair::{Pair, Power, first};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -253,4 +254,30 @@ async fn test_secret_notices_an_alternate_that_does_not_act_as_it_should() {
     assert!(pair.accepts(&first(app)).await);
     // Running the steps again repairs it.
     world.steps(&token).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn text_that_is_not_utf_8_is_no_panic() {
+    let app = App::new(16).await;
+    let world = app.world_with(&[], |secret| {
+        secret["test_statement"] = "SET client_encoding TO 'LATIN1'; SELECT chr(252)".into();
+    });
+    let world = world.await;
+    world.rotate().await.unwrap();
+    assert!(app.accepts(&world.current()).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn extra_fields_with_plain_words_leave_logs_and_remedies_readable() {
+    let app = App::new(16).await;
+    let world = app.world_with(&[], |secret| {
+        secret["env"] = "postgres".into();
+        secret["team"] = "rotate".into();
+        secret["test_statement"] = "SELECT 1 / 0".into();
+    });
+    let world = world.await;
+    let error = world.rotate().await.unwrap_err();
+    assert!(error.contains("division by zero") && !error.contains("[hidden]"), "{error}");
+    let output = world.output();
+    assert!(output.contains("\"target\":\"postgres\"") && !output.contains("[hidden]"), "{output}");
 }
