@@ -51,7 +51,8 @@ pub(crate) fn replace(part: &Part, text: &str) -> io::Result<()> {
     let Part { begin, end } = part;
     let page = fs::read_to_string(PAGE)?;
     let around = page.split_once(begin).and_then(|(before, rest)| Some((before, rest.split_once(end)?.1)));
-    let (before, after) = around.ok_or_else(|| io::Error::other(format!("{PAGE} has lost its marks")))?;
+    let (before, after) = around
+        .ok_or_else(|| io::Error::other(format!("{PAGE} has no comments that mark the measured part")))?;
     fs::write(PAGE, format!("{before}{begin}\n\n{text}\n{end}{after}"))
 }
 

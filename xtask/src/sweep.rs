@@ -68,7 +68,7 @@ fn sweep(functions: &Path, extent: &str, swept: &mut Vec<String>) -> Result<Tall
     );
     match done {
         Err(why) if tally.failed == 0 => Err(why),
-        Ok(()) if tally.passed == 0 => Err("there is no sweep".to_owned()),
+        Ok(()) if tally.passed == 0 => Err("no sweep was run".to_owned()),
         _ => Ok(tally),
     }
 }

@@ -135,7 +135,9 @@ fn unknown(error: Error, provider: &Provider, kind: &str, call: &Call) -> Error 
     }
     let left = match (kind, provider.sweeps()) {
         ("issue", true) => ", and finds and revokes what this one may have left",
-        ("issue", false) => "; the key that this one may have left nobody finds: look for it at the service",
+        ("issue", false) => {
+            "; this try may have left a key that no later try finds: look for it at the service"
+        }
         _ => "",
     };
     error.remedy(format!(
@@ -178,7 +180,7 @@ fn judge(job: &Job<'_>, kind: &str, call: &Call, place: &str, raw: Raw) -> Resul
         }
         .remedy(match status {
             403 => {
-                "what authorises the call lacks a permission, or a quota is used up: see the provider's page"
+                "the key that authorises this call lacks a permission, or a quota is used up: see the provider's page"
             }
             404 => "check the secret's fields that stand in the URL, and the provider file",
             _ => "compare the secret's fields and the provider file with the service's documentation",

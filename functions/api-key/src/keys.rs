@@ -1,5 +1,4 @@
-//! Which keys belong to this secret, and which of them may be revoked. docs/decisions/0005-api-keys.md gives the reasons for
-//! every line here.
+//! Which keys belong to this secret, and which of them may be revoked. docs/decisions/0005-api-keys.md gives the reasons.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -23,7 +22,7 @@ use crate::service::{Access, Service};
 use crate::target::ApiKey;
 
 /// No invocation lives longer than 15 minutes (Lambda quotas, "Function timeout"). The rest allows for clocks that differ.
-const NOBODY_WAITS: Duration = Duration::from_secs(20 * 60);
+const LONGEST_TRY: Duration = Duration::from_secs(20 * 60);
 
 /// The keys as listed before the labels were read again, and what this step has read and revoked since.
 pub(crate) struct Survey {
@@ -88,7 +87,7 @@ impl<'a> Keys<'a> {
         let listing = service.list(list).await?;
         for entry in listing.entries.iter().filter(|entry| entry.label.as_ref() == Some(&label)) {
             let age = listing.date.zip(entry.created).and_then(|(now, made)| now.duration_since(made).ok());
-            if age.is_some_and(|age| age > NOBODY_WAITS) {
+            if age.is_some_and(|age| age > LONGEST_TRY) {
                 tracing::warn!(key = entry.id, "revoking a key that an earlier try issued and did not store");
                 service.revoke(revoke, &label, Some(&entry.id)).await?;
             }
@@ -166,7 +165,7 @@ impl<'a> Keys<'a> {
                 Login::Accepted(Some(id)) => Some(id),
                 _ => {
                     tracing::warn!(
-                        "the key that could not be stored is left alone: nothing proves which of the service's keys it is"
+                        "the new key could not be stored and is not revoked, because its id is unknown"
                     );
                     return Ok(());
                 }
@@ -190,7 +189,8 @@ impl<'a> Keys<'a> {
         if labels.holder(Stage::Current) != Some(current) && given_up && may_go {
             self.end_own(&labels).await?;
         }
-        Err(Error::new(Kind::Conflict, "this rotation was overtaken while it put its key").because(&closed))
+        Err(Error::new(Kind::Conflict, "another rotation moved the labels while this one put its key")
+            .because(&closed))
     }
 
     /// Revokes the acting version's key, unless another version holds it too.
@@ -354,7 +354,7 @@ impl<'a> Keys<'a> {
             }
             Err(error) => {
                 let (version, reason) = (id.as_str(), error.to_string());
-                tracing::info!(version, reason, "a version was passed over");
+                tracing::info!(version, reason, "skipped a version that could not be read");
                 Ok(None)
             }
         }
@@ -389,8 +389,7 @@ impl Acting<'_> {
 fn unpinned_previous(labels: &Labels) -> Option<&VersionId> {
     let previous = labels.holder(Stage::Previous)?;
     if labels.versions.as_ref()?.get(previous)?.len() > 1 {
-        let version = previous.as_str();
-        tracing::info!(version, "AWSPREVIOUS carries another label too, so its key is kept");
+        tracing::info!(version = previous.as_str(), "AWSPREVIOUS has another label too; its key is kept");
         return None;
     }
     Some(previous)

@@ -91,7 +91,7 @@ impl Dialect for Mysql {
             (Strategy::SingleUser, _) => own::set_password(job, writer, &account.password).await,
             (Strategy::DualPassword, _) => dual::apply_to_all(change, writer, &names).await,
             (_, Some(admin)) => turn::apply(change, writer, admin, &names).await,
-            (_, None) => Err(Error::new(Kind::Bug, "nobody is there to act")),
+            (_, None) => Err(Error::new(Kind::Bug, "no admin for this strategy")),
         }
     }
 

@@ -17,7 +17,7 @@ pub(crate) const CURRENT_REQUIRED: u16 = 3892;
 /// Sets the password of the account that the session is logged in as.
 pub(crate) async fn set_password(job: &Job<'_>, session: &mut Writer, password: &Secret) -> Result<()> {
     if session.is_admin {
-        return Err(Error::new(Kind::Bug, "the admin's own password was to be set"));
+        return Err(Error::new(Kind::Bug, "single-user rotation in an admin's session"));
     }
     let doing = "set the user's own password";
     if session.server.is_mariadb() {

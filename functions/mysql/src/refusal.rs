@@ -138,7 +138,7 @@ pub(crate) fn statement(code: u16) -> Option<(Kind, &'static str)> {
         ),
         1044 | 1045 | 1142 | 1227 | 1410 | 1698 => (
             Kind::ServerRefused,
-            "the user who acts lacks a privilege, named in the server's words where it says 1227 or 1142; else it is one that it cannot pass on, \
+            "the session's user lacks a privilege, named in the server's words where it says 1227 or 1142; else it is one that it cannot pass on, \
              such as a role without ADMIN OPTION or PROXY (functions/mysql/README.md lists what each strategy needs)",
         ),
         1205 | 1213 | 3572 => (

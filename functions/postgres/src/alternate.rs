@@ -93,7 +93,8 @@ impl Turn<'_> {
             Some(alternate) => alternate,
             None if !self.pair.create => {
                 let what = format!("the account {name:?} does not exist, and \"create_users\" is false");
-                return Err(Error::new(Kind::BadSecret, what).remedy("make it, or let it be made"));
+                return Err(Error::new(Kind::BadSecret, what)
+                    .remedy("create the user, or remove \"create_users\": false"));
             }
             None => {
                 self.must("make the alternate", name, &statement::create_role(name)).await?;

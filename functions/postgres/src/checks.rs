@@ -83,7 +83,10 @@ async fn compare(
     }
     let lacking = lacking.join("; ");
     if pair.sync == Equality::Untouched {
-        tracing::warn!(lacking, "pending may do less than current, and \"sync\" is \"none\"");
+        tracing::warn!(
+            lacking,
+            "pending has fewer privileges than current; nothing is copied because \"sync\" is \"none\""
+        );
         return Ok(());
     }
     let what = format!("{:?} may do less than {other:?}, which is in use", pending.account.username);

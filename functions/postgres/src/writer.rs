@@ -117,7 +117,7 @@ pub(crate) fn explain(code: &str) -> Option<(Kind, String)> {
         ),
         "0A000" => (
             Kind::ServerRefused,
-            "the server wants to judge the password itself: set PASSWORD_FORM=plaintext, remove the label AWSPENDING (`turnlock repair SECRET --through ARN`) and rotate again",
+            "the server checks passwords itself and refuses hashes: set PASSWORD_FORM=plaintext, remove the label AWSPENDING (`turnlock repair SECRET --through ARN`) and rotate again",
         ),
         _ => return None,
     };

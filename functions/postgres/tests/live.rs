@@ -13,6 +13,7 @@ mod live {
     mod forms;
     mod handover;
     mod leaks;
+    mod lock;
     mod names;
     mod old_minors;
     pub(crate) mod pair;

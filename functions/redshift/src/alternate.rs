@@ -209,7 +209,8 @@ impl Turn<'_> {
         let name = &self.pair.alternate;
         if !self.pair.create {
             let what = format!("the user {name:?} does not exist, and \"create_users\" is false");
-            return Err(Error::new(Kind::BadSecret, what).remedy("make it, or let it be made"));
+            return Err(Error::new(Kind::BadSecret, what)
+                .remedy("create the user, or remove \"create_users\": false"));
         }
         self.make_mark().await?;
         self.must("make the alternate", &statement::create_marked(name, &self.mark)).await?;
@@ -317,7 +318,7 @@ impl Turn<'_> {
                 tracing::warn!(
                     statement = shortened(sql),
                     reason = error.report(),
-                    "the server refused this; do it yourself"
+                    "the server refused this statement; run it yourself"
                 );
                 Ok(())
             }

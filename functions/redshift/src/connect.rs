@@ -29,7 +29,7 @@ pub(crate) fn explain(code: &str) -> Option<(Kind, String)> {
     let (kind, remedy) = match code {
         "42501" => (
             Kind::ServerRefused,
-            "who acts here lacks a permission: a user may change its own password only; an admin needs ALTER USER, and must be a superuser for alternating users",
+            "the session's user lacks a permission: a user may change its own password only; an admin needs ALTER USER, and must be a superuser for alternating users",
         ),
         "22023" => (
             Kind::ServerRefused,
@@ -39,10 +39,9 @@ pub(crate) fn explain(code: &str) -> Option<(Kind, String)> {
             Kind::Conflict,
             "another session changed the same users or privileges, or the cluster is overloaded; Secrets Manager tries again",
         ),
-        "3F000" | "42P01" | "42704" | "42710" | "42883" => (
-            Kind::Conflict,
-            "something was made or dropped while it was looked at; Secrets Manager tries again",
-        ),
+        "3F000" | "42P01" | "42704" | "42710" | "42883" => {
+            (Kind::Conflict, "an object was created or dropped meanwhile; Secrets Manager tries again")
+        }
         _ => return None,
     };
     Some((kind, remedy.to_owned()))
