@@ -118,6 +118,7 @@ pub struct Error {
     causes: Vec<String>,
     remedy: Option<String>,
     is_full: bool,
+    is_distrust: bool,
 }
 
 /// The result of every function here that can fail.
@@ -126,7 +127,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// Makes an error. `what` says what happened, in a sentence without capital letter and full stop.
     pub fn new(kind: Kind, what: impl Into<String>) -> Error {
-        Error { kind, step: None, what: what.into(), causes: Vec::new(), remedy: None, is_full: false }
+        let (causes, is_full, is_distrust) = (Vec::new(), false, false);
+        Error { kind, step: None, what: what.into(), causes, remedy: None, is_full, is_distrust }
     }
 
     /// Says what to do, if that is more precise than the remedy of the kind.
@@ -175,6 +177,18 @@ impl Error {
     /// Whether the server has no session left.
     pub fn is_full(&self) -> bool {
         self.is_full
+    }
+
+    /// Says that the server's certificate comes from an authority that is not trusted.
+    #[must_use]
+    pub fn distrust(mut self) -> Error {
+        self.is_distrust = true;
+        self
+    }
+
+    /// Whether the server's certificate was not trusted.
+    pub fn is_distrust(&self) -> bool {
+        self.is_distrust
     }
 
     /// Whether a login that ended like this was refused by the server itself. Silence refuses nothing.

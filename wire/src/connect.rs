@@ -186,6 +186,8 @@ fn refused_login(
             error.remedy("remove \"ssl\": false from the secret, or let the server ask for scram-sha-256")
         } else if broke::<DigestUnspoken>(cause) {
             digest_unspoken(place, variant, entrance)
+        } else if chain(cause).any(|cause| cause.to_string().contains("iteration count")) {
+            too_many_iterations(place, variant, entrance)
         } else {
             error
         });
@@ -220,11 +222,22 @@ fn refused_login(
 
 /// Whether `watch` broke the login off, with an error of this type.
 fn broke<T: std::error::Error + 'static>(error: &tokio_postgres::Error) -> bool {
-    let mut causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    causes.any(|cause| {
+    chain(error).any(|cause| {
         let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         inner.is_some_and(|inner| inner.is::<T>())
     })
+}
+
+/// An error's causes.
+fn chain(error: &tokio_postgres::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(std::error::Error::source(error), |cause| cause.source())
+}
+
+/// The driver hashes a password 100,000 times at most, because a hostile server could otherwise keep the processor busy.
+fn too_many_iterations(place: &str, variant: &Variant, entrance: &Entrance<'_>) -> Error {
+    let (name, user) = (variant.name, entrance.username);
+    Error::new(Kind::ServerRefused, format!("{name} at {place} wants the password of {user:?} hashed more than 100,000 times"))
+        .remedy("set the same password once more in a session with a lower scram_iterations, such as SET scram_iterations = 100000")
 }
 
 /// Redshift can store a password in a form for which clients of PostgreSQL's protocol cannot log in.

@@ -4,7 +4,7 @@
 //! [`connect`] logs in and runs statements. `stream` reaches a server, and [`ahead`] does so before a function needs it. `watch`
 //! notes whether the server asked for the password. `binding` ties a login to its TLS connection. [`statement`] quotes names.
 //! [`password`] sets an account's password,
-//! in one of the forms of [`form`].
+//! in one of the forms of [`form`]; [`verifier`] makes the one for SCRAM.
 //!
 //! This crate writes no log lines, because `rotation::door::log` accepts them from the engine and the functions only.
 
@@ -15,4 +15,5 @@ pub mod form;
 pub mod password;
 pub mod statement;
 pub mod stream;
+pub mod verifier;
 mod watch;

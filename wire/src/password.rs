@@ -9,6 +9,7 @@ use rotation::value::settings::PasswordForm;
 
 use crate::connect::{Explain, Session};
 use crate::form::StoredAs;
+use crate::verifier;
 
 /// Gives an account its password. `statement` makes the SQL from the password as it is sent.
 pub async fn set(
@@ -16,10 +17,11 @@ pub async fn set(
     session: &Session,
     account: &Account,
     stored_as: StoredAs,
+    iterations: u32,
     statement: impl FnOnce(&str) -> String,
     explain: Explain<'_>,
 ) -> Result<()> {
-    let sent = sent(account, stored_as, job.settings.form);
+    let sent = sent(account, stored_as, iterations, job.settings.form);
     job.scrub.learn(&sent);
     #[expect(
         clippy::disallowed_methods,
@@ -35,11 +37,13 @@ pub async fn set(
     clippy::disallowed_methods,
     reason = "exposes the password to be hashed, or as it is where the deployment asks for that"
 )]
-fn sent(account: &Account, stored_as: StoredAs, form: PasswordForm) -> Secret {
-    let bytes = account.password.expose().as_bytes();
+fn sent(account: &Account, stored_as: StoredAs, iterations: u32, form: PasswordForm) -> Secret {
+    let password = account.password.expose();
     match (form, stored_as) {
         (PasswordForm::Plaintext, _) => account.password.share(),
-        (PasswordForm::Hashed, StoredAs::Md5) => Secret::new(password::md5(bytes, &account.username)),
-        (PasswordForm::Hashed, StoredAs::Scram) => Secret::new(password::scram_sha_256(bytes)),
+        (PasswordForm::Hashed, StoredAs::Md5) => {
+            Secret::new(password::md5(password.as_bytes(), &account.username))
+        }
+        (PasswordForm::Hashed, StoredAs::Scram) => Secret::new(verifier::scram(password, iterations)),
     }
 }

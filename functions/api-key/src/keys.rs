@@ -164,9 +164,7 @@ impl<'a> Keys<'a> {
             None if proposed.provider.uses_revoked_id() => match self.tested(proposed).await? {
                 Login::Accepted(Some(id)) => Some(id),
                 _ => {
-                    tracing::warn!(
-                        "the new key could not be stored and is not revoked, because its id is unknown"
-                    );
+                    tracing::warn!("the new key could not be stored and stays, because its id is unknown");
                     return Ok(());
                 }
             },

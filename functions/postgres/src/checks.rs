@@ -44,7 +44,8 @@ pub(crate) async fn check(
             compare(dialect, job, session, pending, pair, [other, &theirs, &acts_as], replicates).await?;
         }
     }
-    let check = account.statement.as_deref().unwrap_or(statement::CHECK);
+    let own = statement::reading(statement::CHECK);
+    let check = account.statement.as_deref().unwrap_or(&own);
     session.run(job, "run the test statement", check, &explain_test).await?;
     match &account.alternation {
         Some(pair) if acts_as != user => reset::must_keep_the_role(job, session, pair, &acts_as).await,

@@ -45,7 +45,7 @@ fn begin(wait: Duration, left: Duration, idle: Duration) -> String {
         "SET LOCAL search_path TO pg_catalog, pg_temp; SET LOCAL ROLE NONE; \
          SET LOCAL DateStyle TO ISO; SET LOCAL TimeZone TO 'UTC'; SET LOCAL standard_conforming_strings TO on; \
          SET LOCAL lock_timeout = {wait}; SET LOCAL statement_timeout = {left}; \
-         SET LOCAL idle_in_transaction_session_timeout = {idle}; SET LOCAL jit TO off; \
+         SET LOCAL idle_in_transaction_session_timeout = {idle}; SET LOCAL jit TO off; SET LOCAL synchronous_commit TO on; \
          SET LOCAL tcp_keepalives_idle = 5; SET LOCAL tcp_keepalives_interval = 2; SET LOCAL tcp_keepalives_count = 3"
     )
 }
@@ -53,12 +53,15 @@ fn begin(wait: Duration, left: Duration, idle: Duration) -> String {
 /// Opens a transaction that may write, even if the account or the database defaults to read-only.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE";
 
-/// Opens the transaction that holds the lock until it ends. This form of the lock works through poolers. If this process disappears,
+/// Opens the transaction that holds the lock until it ends, and reads how often passwords are hashed (from PostgreSQL 16 on). This form of the lock works through poolers. If this process disappears,
 /// the limits free the lock within seconds. Nothing later waits as long as the lock does, because a statement that waits for a table
 /// blocks everyone behind it.
 pub fn begin_locked(key: i64, wait: Duration, patience: Duration, left: Duration, idle: Duration) -> String {
     let (begin, patience) = (begin(wait, left, idle), patience.as_millis());
-    format!("{BEGIN}; {begin}; SELECT pg_advisory_xact_lock({key}); SET LOCAL lock_timeout = {patience}")
+    format!(
+        "{BEGIN}; {begin}; SELECT pg_advisory_xact_lock({key}); SET LOCAL lock_timeout = {patience}; \
+         SELECT current_setting('scram_iterations', true)"
+    )
 }
 
 /// Ends the transaction that holds the lock, and opens another that holds it. In between the session itself has the lock, so nobody
@@ -86,7 +89,10 @@ pub fn begin_beside(wait: Duration, limit: Duration, idle: Duration) -> String {
 
 /// Reads from the catalogs, in a session whose settings others choose. Names resolve to PostgreSQL's own catalog.
 pub fn reading(sql: &str) -> String {
-    format!("BEGIN; SET LOCAL search_path TO pg_catalog, pg_temp; {sql}; COMMIT")
+    format!(
+        "BEGIN; SET LOCAL statement_timeout TO '9s'; SET LOCAL idle_in_transaction_session_timeout TO '9s'; SET LOCAL lock_timeout TO '4s'; \
+         SET LOCAL search_path TO pg_catalog, pg_temp; {sql}; COMMIT"
+    )
 }
 
 /// Sets the account's password.

@@ -8,7 +8,7 @@ use rotation::engine::job::Job;
 use rotation::error::{Kind, Result};
 use wire_postgres::connect::{Explain, Session};
 use wire_postgres::form::StoredAs;
-use wire_postgres::password;
+use wire_postgres::{password, verifier};
 
 use crate::dialect::Writer;
 use crate::{holder, statement};
@@ -27,6 +27,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
 #[derive(Default)]
 pub struct Lock {
     key: i64,
+    /// How often a new password is hashed.
+    iterations: u32,
 }
 
 impl Lock {
@@ -36,7 +38,11 @@ impl Lock {
         let sql = statement::begin_locked(key, WAIT, PATIENCE, job.deadline.left(), IDLE);
         match session.run(job, "take the lock of this secret", &sql, &explain_lock).await {
             Err(error) if error.kind() == Kind::Conflict => Err(holder::name(job, session, key, error).await),
-            taken => taken.map(|_| Lock { key }),
+            taken => {
+                let rows = taken?;
+                let setting = rows.last().and_then(|row| row.first()?.as_deref());
+                Ok(Lock { key, iterations: verifier::iterations(setting) })
+            }
         }
     }
 }
@@ -54,7 +60,7 @@ pub(crate) async fn set_password(
         let set = statement(&pending.username, sent);
         format!("{}; {set}; {}", statement::stored_as(form), statement::COMMIT)
     };
-    password::set(job, writer, pending, form, sql, explain).await
+    password::set(job, writer, pending, form, writer.lock.iterations, sql, explain).await
 }
 
 /// Gives the account that is in use its password. The lock outlives the transaction, and the session is ready to set the password
@@ -71,7 +77,7 @@ pub(crate) async fn set_password_in_use(
         let set = statement::set_password(&pending.username, sent);
         format!("{}; {set}; {next}", statement::stored_as(form))
     };
-    password::set(job, writer, pending, form, sql, explain).await
+    password::set(job, writer, pending, form, writer.lock.iterations, sql, explain).await
 }
 
 /// The form in which a password is stored: the one that the secret's own login has shown to work. No setting of the role or of the

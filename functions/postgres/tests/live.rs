@@ -22,6 +22,7 @@ mod live {
     mod quoting;
     pub(crate) mod rds;
     mod sessions;
+    mod settings;
     mod shapes;
     mod single_user;
     pub(crate) mod sweep;

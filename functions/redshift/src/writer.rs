@@ -14,6 +14,9 @@ use crate::statement;
 /// for such a password with a message that most clients do not know.
 const STORED_AS: StoredAs = StoredAs::Md5;
 
+/// MD5 hashes once.
+const NO_ITERATIONS: u32 = 0;
+
 /// Sets a user's password. An alternate's password expires when the original's does.
 pub(crate) async fn set_password(
     job: &Job<'_>,
@@ -25,5 +28,5 @@ pub(crate) async fn set_password(
         Some(until) => statement::set_password_until(&pending.username, sent, until),
         None => statement::set_password(&pending.username, sent),
     };
-    password::set(job, writer, pending, STORED_AS, sql, &explain).await
+    password::set(job, writer, pending, STORED_AS, NO_ITERATIONS, sql, &explain).await
 }

@@ -95,9 +95,15 @@ impl<T: Target> Ladder<'_, T> {
     ) -> Result<Option<(T::Session, Parsed<T::Account>)>> {
         let read = self.job.store.version(id).await;
         let Some(parsed) = parse::older(self.target, self.job, self.current, read)? else { return Ok(None) };
-        let Some(session) = self.attempt(&parsed.account, parsed.id.clone(), label).await? else {
-            return Ok(None);
+        let session = match self.attempt(&parsed.account, parsed.id.clone(), label).await {
+            // AWSCURRENT trusts this server, and the older version does not. It is not tried with less trust than its own.
+            Err(error) if error.is_distrust() => {
+                self.refused.push((parsed.id, label, error.story()));
+                return Ok(None);
+            }
+            outcome => outcome?,
         };
+        let Some(session) = session else { return Ok(None) };
         tracing::warn!(version = id.as_str(), label, "this version logs in; the rotation goes on from it");
         Ok(Some((session, parsed)))
     }

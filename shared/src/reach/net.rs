@@ -97,6 +97,7 @@ pub fn server_name(host: &str) -> Result<ServerName<'static>> {
 pub fn tls_error(host: &str, port: u16, error: &io::Error) -> Error {
     use rustls::CertificateError as Bad;
     let what = format!("the TLS handshake with {host}:{port} failed");
+    let failed = Error::new(Kind::Unreachable, what).because(error);
     let remedy = match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(rustls::Error::InvalidCertificate(
             Bad::NotValidForName | Bad::NotValidForNameContext { .. },
@@ -104,7 +105,7 @@ pub fn tls_error(host: &str, port: u16, error: &io::Error) -> Error {
             "the certificate is for another name: put the name that the certificate carries into the secret's host"
         }
         Some(rustls::Error::InvalidCertificate(Bad::UnknownIssuer | Bad::BadSignature)) => {
-            "the server's certificate comes from an authority that is not trusted: add its PEM as the secret's sslrootcert or as EXTRA_CA_PEM"
+            return failed.distrust().remedy("the server's certificate comes from an authority that is not trusted: add its PEM as the secret's sslrootcert or as EXTRA_CA_PEM");
         }
         Some(rustls::Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. })) => {
             "the server's certificate has expired: renew it on the server"
@@ -114,7 +115,7 @@ pub fn tls_error(host: &str, port: u16, error: &io::Error) -> Error {
         }
         _ => "the peer does not speak TLS as expected, or closed the connection: see the cause",
     };
-    Error::new(Kind::Unreachable, what).because(error).remedy(remedy)
+    failed.remedy(remedy)
 }
 
 fn connect_error(host: &str, port: u16, error: &io::Error) -> Error {
