@@ -22,16 +22,21 @@ const PAIR: [&str; 2] = ["--strategy", "alternating-users"];
 const CUT: &str = "cut anywhere";
 
 /// An engine, a strategy, and whether rotations are cut as well.
-const RUNS: [(&str, [&str; 2], bool); 4] = [
-    ("postgres", SINGLE, true),
-    ("postgres", PAIR, false),
-    ("mysql", SINGLE, false),
-    ("mariadb", PAIR, false),
-];
+type Run = (&'static str, [&'static str; 2], bool);
+
+const RUNS: [Run; 2] = [("postgres", SINGLE, true), ("postgres", PAIR, false)];
+
+/// One of these in each run of the tests, another one each time: the checks are the same for all engines.
+const OTHERS: [Run; 2] = [("mysql", SINGLE, false), ("mariadb", PAIR, false)];
+
+fn runs() -> impl Iterator<Item = Run> {
+    let other = OTHERS[std::process::id() as usize % OTHERS.len()];
+    RUNS.into_iter().chain([other])
+}
 
 #[test]
 fn every_check_passes_for_the_reference() {
-    for (engine, strategy, cuts) in RUNS {
+    for (engine, strategy, cuts) in runs() {
         let card = conform(engine, strategy, cuts, "");
         let others = not(&card, "pass");
         assert!(others.is_empty(), "{engine}, {}: {others:#?}", strategy[1]);
@@ -40,7 +45,7 @@ fn every_check_passes_for_the_reference() {
 
 #[test]
 fn every_check_fails_for_its_mutant() {
-    for (engine, strategy, cuts) in RUNS {
+    for (engine, strategy, cuts) in runs() {
         let card = conform(engine, strategy, cuts, "each");
         let survivors = not(&card, "fail");
         assert!(survivors.is_empty(), "no fault is found on {engine}, {}: {survivors:#?}", strategy[1]);
