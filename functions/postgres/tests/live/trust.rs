@@ -24,13 +24,13 @@ async fn heard(junk: impl FnOnce(&App, &mut Value)) -> (App, String) {
 async fn a_junk_awscurrent_with_an_authority_of_its_own_hears_no_older_password() {
     let own = |listener: &App, secret: &mut Value| secret["sslrootcert"] = listener.server.ca_pem().into();
     let (listener, error) = heard(own).await;
-    assert!(error.starts_with("setSecret: Unreachable:") && error.contains("TLS"), "{error}");
+    assert!(error.starts_with("setSecret: LockedOut:") && error.contains("the TLS handshake"), "{error}");
     assert!(listener.accepts(&json!({"password": FIRST})).await, "the older password was used");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_junk_awscurrent_without_tls_hears_no_older_password() {
     let (listener, error) = heard(|_, secret| secret["ssl"] = false.into()).await;
-    assert!(error.starts_with("setSecret: Unreachable:") && error.contains("TLS"), "{error}");
+    assert!(error.starts_with("setSecret: LockedOut:") && error.contains("the TLS handshake"), "{error}");
     assert!(listener.accepts(&json!({"password": FIRST})).await, "the older password was used");
 }
