@@ -14,7 +14,7 @@ pub(crate) fn guarded(sql: &str) -> String {
 pub(crate) const UNDO_GUARDED: &str = "ROLLBACK TO SAVEPOINT guarded; RELEASE SAVEPOINT guarded";
 
 /// Undoes a transaction.
-pub(crate) const ROLLBACK: &str = "ROLLBACK";
+pub const ROLLBACK: &str = "ROLLBACK";
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! What the second user has of its own, beyond the original. Its sessions act as the original, so they cannot use any of it.
 
 use rotation::database::account::Account;
-use rotation::database::alternation::{Alternation, Equality};
+use rotation::database::alternation::Equality;
 use rotation::engine::finding::Finding;
 use rotation::engine::job::Job;
 use rotation::error::Result;
@@ -16,7 +16,7 @@ const CHECK: &str = "second user";
 
 /// Logs what the second user keeps and cannot use, where the secret says that nothing is taken away from it.
 pub(crate) async fn warn(turn: &Turn<'_>) -> Result<()> {
-    let extras = list(turn.job, turn.writer, turn.pair, &catalog::extras).await?;
+    let extras = list(turn.job, turn.writer, &catalog::extras(turn.pair)).await?;
     if !extras.is_empty() {
         let extras = extras.join("; ");
         tracing::warn!(
@@ -31,9 +31,9 @@ pub(crate) async fn warn(turn: &Turn<'_>) -> Result<()> {
 /// For the diagnose event: what the second user will lose at its next turn, or keep without being able to use it.
 pub(crate) async fn examine(job: &Job<'_>, session: &Session, account: &Account) -> Option<Finding> {
     let pair = account.alternation.as_ref().filter(|pair| pair.sync != Equality::Untouched)?;
-    let reading = |pair: &Alternation| statement::reading(&catalog::extras(pair));
+    let sql = statement::reading(&catalog::extras(pair));
     let (alternate, original) = (&pair.alternate, &pair.original);
-    match list(job, session, pair, &reading).await {
+    match list(job, session, &sql).await {
         Err(error) => Some(Finding::fail(CHECK, &error)),
         Ok(extras) if extras.is_empty() => {
             Some(Finding::pass(CHECK, format!("{alternate:?} has nothing beyond {original:?}")))
@@ -50,12 +50,7 @@ pub(crate) async fn examine(job: &Job<'_>, session: &Session, account: &Account)
     }
 }
 
-async fn list(
-    job: &Job<'_>,
-    session: &Session,
-    pair: &Alternation,
-    sql: &dyn Fn(&Alternation) -> String,
-) -> Result<Vec<String>> {
-    let rows = session.run(job, "list what the second user has of its own", &sql(pair), &explain).await?;
+async fn list(job: &Job<'_>, session: &Session, sql: &str) -> Result<Vec<String>> {
+    let rows = session.run(job, "list what the second user has of its own", sql, &explain).await?;
     Ok(rows.into_iter().flatten().flatten().collect())
 }

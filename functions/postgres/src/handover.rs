@@ -39,6 +39,10 @@ pub(crate) async fn piece_by_piece(turn: &Turn<'_>, session: &Session, database:
         if done > 0 && (done * BATCH).is_multiple_of(MILESTONE) {
             tracing::info!(database, done = done * BATCH, of = transfers.len(), "objects change hands");
         }
+        // Each try makes some progress, so even a function with little time gets through.
+        if done > 0 && turn.job.deadline.left() < REST {
+            return Err(not_all(&batch[0], database, transfers.len()));
+        }
         if !matches!(work.transfer(batch, GLANCE).await?, Outcome::Done) {
             left.extend_from_slice(batch);
         }
@@ -48,7 +52,7 @@ pub(crate) async fn piece_by_piece(turn: &Turn<'_>, session: &Session, database:
         let mut busy = Vec::new();
         for transfer in left {
             if turn.job.deadline.left() < REST {
-                return Err(in_use(&transfer, database, all));
+                return Err(not_all(&transfer, database, all));
             }
             if let Outcome::Busy = work.transfer(std::slice::from_ref(&transfer), MOMENT).await? {
                 busy.push(transfer);
@@ -123,10 +127,12 @@ pub(crate) async fn not_a_member_of<'a>(
     Ok(lacking)
 }
 
-fn in_use(transfer: &str, database: &str, all: usize) -> Error {
-    let what =
-        format!("{all} objects in the database {database:?} change hands, and one of them stays in use");
-    Error::new(Kind::Conflict, what)
-        .cause(format!("no lock for: {transfer}"))
-        .remedy("end the long transaction that uses it (pg_stat_activity, pg_locks); the next try goes on with what is left")
+fn not_all(transfer: &str, database: &str, all: usize) -> Error {
+    let what = format!(
+        "not all of {all} objects in the database {database:?} could change hands in the time of this step"
+    );
+    Error::new(Kind::Conflict, what).cause(format!("the next one: {transfer}")).remedy(
+        "the next try goes on with what is left; if the same object comes up again, end the long transaction that uses it \
+         (pg_stat_activity, pg_locks)",
+    )
 }

@@ -68,7 +68,7 @@ async fn grant(turn: &Turn<'_>) -> Result<()> {
 /// own.
 pub(crate) async fn must_be_able_to_act(turn: &Turn<'_>) -> Result<()> {
     let (original, owner) = (&turn.pair.original, turn.owner());
-    if original == owner || says_yes(turn, &catalog::may_act(original, owner, turn.roles.version)).await? {
+    if original == owner || says_yes(turn, &catalog::may_act(original, owner)).await? {
         return Ok(());
     }
     let what = format!("sessions of {original:?} are set to act as {owner:?}, and it may not");

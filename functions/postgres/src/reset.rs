@@ -51,7 +51,7 @@ pub(crate) async fn acts_otherwise(
 ) -> Error {
     let what = format!("sessions of {user:?} should act as {wanted:?}, and act as {actual:?}");
     let error = Error::new(Kind::ServerRefused, what);
-    let sql = statement::reading(&catalog::may_act_here(user, wanted));
+    let sql = statement::reading(&catalog::may_act(user, wanted));
     let rows = session.run(job, "compare two roles", &sql, &explain).await.unwrap_or_default();
     if rows.first().and_then(|row| row.first()?.as_deref()) == Some("t") {
         return error.remedy(format!(

@@ -7,7 +7,7 @@ use wire_postgres::form::StoredAs;
 
 pub mod catalog;
 
-pub use wire_postgres::statement::identifier;
+pub use wire_postgres::statement::{ROLLBACK, identifier};
 
 /// The statement that testSecret runs if the secret names none.
 pub const CHECK: &str = "SELECT now()";
@@ -17,9 +17,6 @@ pub const DISCARD: &str = "DISCARD ALL";
 
 /// The role that the session acts as. No name is looked up here, so a hostile search path does no harm.
 pub const ACTING: &str = "SELECT CURRENT_USER";
-
-/// Ends the transaction, and undoes it.
-pub const ROLLBACK: &str = "ROLLBACK";
 
 /// Commits the transaction.
 pub const COMMIT: &str = "COMMIT";
@@ -53,9 +50,9 @@ fn begin(wait: Duration, left: Duration, idle: Duration) -> String {
 /// Opens a transaction that may write, even if the account or the database defaults to read-only.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE";
 
-/// Opens the transaction that holds the lock until it ends, and reads how often passwords are hashed (from PostgreSQL 16 on). This form of the lock works through poolers. If this process disappears,
-/// the limits free the lock within seconds. Nothing later waits as long as the lock does, because a statement that waits for a table
-/// blocks everyone behind it.
+/// Opens the transaction that holds the lock until it ends, and reads how often passwords are hashed (from PostgreSQL 16 on). This
+/// form of the lock works through poolers. If this process disappears, the limits free the lock within seconds. Nothing later waits
+/// as long as the lock does, because a statement that waits for a table blocks everyone behind it.
 pub fn begin_locked(key: i64, wait: Duration, patience: Duration, left: Duration, idle: Duration) -> String {
     let (begin, patience) = (begin(wait, left, idle), patience.as_millis());
     format!(

@@ -258,7 +258,7 @@ impl Turn<'_> {
         let taken = queries(difference.beyond.into_keys(), Verb::Revoke, name);
         let options = queries(difference.options_beyond.into_keys(), Verb::RevokeOption, name);
         for sql in taken.into_iter().chain(options) {
-            tracing::info!(
+            tracing::warn!(
                 statement = shortened(&sql),
                 "the alternate has this beyond the original; it is taken away"
             );

@@ -138,21 +138,12 @@ pub fn inherits(member: &str, role: &str) -> String {
 }
 
 /// Whether one role exists and another may act as it. From PostgreSQL 16 on, not every membership allows that.
-pub fn may_act(member: &str, role: &str, version: u32) -> String {
-    let how = if version >= 16 { "SET" } else { "MEMBER" };
+pub fn may_act(member: &str, role: &str) -> String {
     format!(
-        "SELECT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = {} AND pg_has_role({}, r.oid, '{how}'))",
+        "SELECT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = {} AND pg_has_role({}, r.oid, \
+           CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END))",
         literal(role),
         literal(member)
-    )
-}
-
-/// The same without knowing the server's version.
-pub fn may_act_here(member: &str, role: &str) -> String {
-    format!(
-        "SELECT pg_has_role({}, {}, CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END)",
-        literal(member),
-        literal(role)
     )
 }
 

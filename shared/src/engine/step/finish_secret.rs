@@ -1,6 +1,6 @@
 //! finishSecret: AWSCURRENT moves to the token, away from the version that pending was made from, after pending has logged in once more
-//! under the lock. What must follow a
-//! promotion is done again whenever the step is called for a token that is current already, so no crash can skip it.
+//! under the lock. The work after a promotion is done again whenever the step is called for a token that is current already, so no
+//! crash can skip it.
 
 use crate::door::event::Step;
 use crate::engine::credential::Credential;
