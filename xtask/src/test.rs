@@ -8,6 +8,22 @@ use crate::command::{cargo, command, run, target, watch};
 use crate::parts::{Parts, Tally};
 use crate::setup::{self, remove};
 
+/// Every test but those in documentation, each program's in a random order. A program prints the seed of its order, which
+/// `--shuffle-seed` repeats. The standard test runner takes these options from a toolchain that calls itself unstable. Only the
+/// programs are told so, not the compiler.
+const SHUFFLED: [&str; 10] = [
+    "--config",
+    "target.'cfg(unix)'.runner = ['env', 'RUSTC_BOOTSTRAP=1']",
+    "--workspace",
+    "--lib",
+    "--bins",
+    "--tests",
+    "--",
+    "-Z",
+    "unstable-options",
+    "--shuffle",
+];
+
 /// Runs every part, even after a failure.
 pub(crate) fn run_all() -> ExitCode {
     let mut parts = Parts::default();
@@ -29,7 +45,8 @@ pub(crate) fn run_all() -> ExitCode {
     });
     parts.part("build functions", || build_functions().map(drop));
     parts.part("build tests", || run(&mut cargo(&["test", "--locked", "--workspace", "--no-run"])));
-    parts.part("tests", || run_tests(&["--workspace"], &target().join("functions")));
+    parts.part("tests", || run_tests(&SHUFFLED, &target().join("functions")));
+    parts.part("doc tests", || run_tests(&["--workspace", "--doc"], &target().join("functions")));
     parts.end()
 }
 
