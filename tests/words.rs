@@ -116,7 +116,7 @@ fn sentences_are_short() {
 }
 
 #[test]
-fn pages_end() {
+fn no_page_is_longer_than_300_lines() {
     let wrong = files(".md").into_iter().filter_map(|page| too_many_lines(&shown(&page), &read(&page)));
     nothing(&wrong.collect::<Vec<_>>());
 }

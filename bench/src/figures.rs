@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn small_times_have_digits() {
+    fn small_times_are_shown_with_decimals() {
         assert_eq!(ms(Duration::from_micros(4_236)), "4.24");
         assert_eq!(ms(Duration::from_micros(131_700)), "132");
     }

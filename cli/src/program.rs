@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_or_cannot_be_run_is_told_with_its_command() {
+    fn a_missing_function_or_a_failing_start_is_named_with_its_command() {
         assert!(look_for("sh -c true", "/usr/bin:/bin").is_ok());
         assert!(look_for("/bin/sh", "").is_ok());
         for missing in ["no-such-program", "/etc/passwd", "/bin", "env A=1 no-such-program"] {

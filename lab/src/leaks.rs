@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_not() {
+    fn short_and_unrelated_texts_are_not_masked() {
         let hashed = "SCRAM-SHA-256$4096:QSXCR+Q6sek8bf92$C4n'ary";
         assert_eq!(found(&[PASSWORD], &[("a log", hashed.as_bytes())]), None);
     }

@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 
 use crate::certs::Identity;
 use crate::lock::locked;
-use tls::Ends;
+use tls::BothSides;
 use traffic::{Shared, Trap};
 
 pub use framing::{Framing, Protocol};
@@ -32,7 +32,7 @@ pub use message::{Direction, Message, Place, Point};
 
 /// What the proxy does with a new connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Welcome {
+pub enum OnConnect {
     /// Connects it with the server.
     Pass,
     /// Refuses it, as if nobody listened.
@@ -66,10 +66,10 @@ impl Proxy {
         port: u16,
         identity: &Identity,
     ) -> io::Result<Proxy> {
-        Proxy::new(protocol, host, port, Some(Ends::new(identity)?)).await
+        Proxy::new(protocol, host, port, Some(BothSides::new(identity)?)).await
     }
 
-    async fn new(protocol: Protocol, host: &str, port: u16, tls: Option<Ends>) -> io::Result<Proxy> {
+    async fn new(protocol: Protocol, host: &str, port: u16, tls: Option<BothSides>) -> io::Result<Proxy> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
@@ -91,7 +91,7 @@ impl Proxy {
     }
 
     /// Decides how new connections are treated from now on. Existing connections stay.
-    pub async fn welcome(&self, welcome: Welcome) -> io::Result<()> {
+    pub async fn on_connect(&self, action: OnConnect) -> io::Result<()> {
         let mut door = self.door.lock().await;
         let old = std::mem::replace(&mut *door, tokio::spawn(std::future::ready(())));
         old.abort();
@@ -101,15 +101,15 @@ impl Proxy {
         socket.set_reuseaddr(true)?; // otherwise connections that just ended would keep the port
         socket.bind(self.address)?;
         let shared = Arc::clone(&self.shared);
-        *door = match welcome {
-            Welcome::Pass => tokio::spawn(pass(socket.listen(1024)?, shared)),
+        *door = match action {
+            OnConnect::Pass => tokio::spawn(pass(socket.listen(1024)?, shared)),
             // A socket that is bound but does not listen keeps the port and refuses connections.
-            Welcome::Refuse => tokio::spawn(keep(socket)),
-            Welcome::Close => tokio::spawn(close(socket.listen(1024)?)),
+            OnConnect::Refuse => tokio::spawn(keep(socket)),
+            OnConnect::Close => tokio::spawn(close(socket.listen(1024)?)),
             // The kernel accepts connections by itself as long as its queue has room.
-            Welcome::Silence => tokio::spawn(keep(socket.listen(1024)?)),
+            OnConnect::Silence => tokio::spawn(keep(socket.listen(1024)?)),
             // One connection fills a queue of length 0; the kernel drops the packets of all others.
-            Welcome::DropPackets => {
+            OnConnect::DropPackets => {
                 let listener = socket.listen(0)?;
                 let only = TcpStream::connect(self.address).await?;
                 tokio::spawn(keep((listener, only)))

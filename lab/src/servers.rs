@@ -12,7 +12,6 @@ mod daemon;
 mod debian;
 mod docker;
 mod folder;
-mod handed;
 mod instance;
 mod mysql;
 mod node;
@@ -20,6 +19,7 @@ mod postgres;
 mod program;
 mod python;
 mod redshift;
+mod running;
 mod server;
 mod shared;
 

@@ -41,7 +41,7 @@ fn handshake(kind: Kind, name: &'static str) -> Result<(), Error> {
 }
 
 #[test]
-fn good_is_good_by_name_and_by_address() {
+fn a_good_certificate_is_accepted_by_name_and_by_address() {
     assert_eq!(handshake(Kind::Good, "localhost"), Ok(()));
     assert_eq!(handshake(Kind::Good, "127.0.0.1"), Ok(()));
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use lab::proxy::Direction::{ToClient, ToServer};
-use lab::proxy::{Direction, Place, Point, Protocol, Proxy, Welcome};
+use lab::proxy::{Direction, OnConnect, Place, Point, Protocol, Proxy};
 use lab::servers::{MySql, Postgres, Release};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
@@ -229,7 +229,7 @@ async fn a_hook_runs_at_its_point() {
 }
 
 #[tokio::test]
-async fn held_traffic_stands_and_goes_on() {
+async fn held_traffic_stops_and_continues_after_the_release() {
     let fixture = Fixture::new().await;
     let table = fresh_name("held");
     let mut held = fixture.proxy.hold(Point::before(first_connection(ToServer, 4)));
@@ -247,35 +247,35 @@ async fn held_traffic_stands_and_goes_on() {
 }
 
 #[tokio::test]
-async fn a_hold_that_nobody_holds_holds_nothing() {
+async fn a_hold_without_an_owner_stops_no_traffic() {
     let fixture = Fixture::new().await;
     drop(fixture.proxy.hold(Point::after(first_connection(ToServer, 1))));
     timeout(LONG, fixture.connect()).await.unwrap().unwrap();
 }
 
 #[tokio::test]
-async fn each_welcome_is_what_it_says_and_can_be_taken_back() {
+async fn each_way_to_meet_a_connection_works_and_can_be_undone() {
     let fixture = Fixture::new().await;
     let address = ("127.0.0.1", fixture.proxy.port());
 
-    fixture.proxy.welcome(Welcome::Refuse).await.unwrap();
+    fixture.proxy.on_connect(OnConnect::Refuse).await.unwrap();
     assert_eq!(TcpStream::connect(address).await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
 
-    fixture.proxy.welcome(Welcome::Close).await.unwrap();
+    fixture.proxy.on_connect(OnConnect::Close).await.unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
     assert_eq!(stream.read(&mut [0]).await.unwrap_or(0), 0);
 
-    fixture.proxy.welcome(Welcome::Silence).await.unwrap();
+    fixture.proxy.on_connect(OnConnect::Silence).await.unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"anybody there?").await.unwrap();
     assert!(timeout(Duration::from_millis(100), stream.read(&mut [0])).await.is_err());
 
-    fixture.proxy.welcome(Welcome::DropPackets).await.unwrap();
+    fixture.proxy.on_connect(OnConnect::DropPackets).await.unwrap();
     for _ in 0..2 {
         assert!(timeout(Duration::from_millis(100), TcpStream::connect(address)).await.is_err());
     }
 
-    fixture.proxy.welcome(Welcome::Pass).await.unwrap();
+    fixture.proxy.on_connect(OnConnect::Pass).await.unwrap();
     fixture.connect().await.unwrap();
     assert_eq!(fixture.proxy.connections(), 1);
 }
@@ -301,7 +301,7 @@ async fn a_delay_is_at_least_as_long_as_asked() {
 }
 
 #[tokio::test]
-async fn what_is_not_understood_passes_as_it_comes() {
+async fn traffic_that_the_proxy_cannot_read_passes_unchanged() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let echo = async {

@@ -100,7 +100,7 @@ fn is_running(id: u64) -> bool {
 }
 
 #[tokio::test]
-async fn an_event_comes_back_and_the_process_stays() {
+async fn an_invocation_is_answered_and_the_process_stays() {
     let function = started("answer").await;
     let event = json!({"do": "echo", "text": "ä\u{1F600}\"", "number": 1.5});
     assert_eq!(function.invoke(event.clone()).await.unwrap(), event);
@@ -272,7 +272,7 @@ async fn processor_time_grows_with_work() {
 }
 
 #[tokio::test]
-async fn dropping_it_leaves_no_process() {
+async fn dropping_the_runtime_leaves_no_process() {
     let function = started("answer").await;
     let id = process_id(&function).await;
     assert!(is_running(id));

@@ -51,7 +51,7 @@ async fn every_release_starts_as_itself_and_tells_right_from_wrong_passwords() {
 }
 
 #[tokio::test]
-async fn what_is_no_answer_about_a_password_is_an_error() {
+async fn an_answer_that_says_nothing_about_the_password_is_an_error() {
     for release in EACH_FLAVOR {
         let server = MySql::shared(release).await.unwrap();
         server.execute("CREATE USER outsider IDENTIFIED BY 'right'").await.unwrap();
@@ -109,7 +109,7 @@ async fn settings_are_set() {
 }
 
 #[tokio::test]
-async fn stopped_means_stopped_and_started_again_it_is_the_same() {
+async fn a_stopped_server_is_not_reachable_and_keeps_its_data_until_it_starts_again() {
     for release in EACH_FLAVOR {
         let mut server = MySql::release(release).start().await.unwrap();
         server.execute("CREATE USER app IDENTIFIED BY 'right'").await.unwrap();
@@ -124,7 +124,7 @@ async fn stopped_means_stopped_and_started_again_it_is_the_same() {
 }
 
 #[tokio::test]
-async fn dropping_it_leaves_nothing() {
+async fn dropping_the_server_leaves_no_process_and_no_file() {
     for release in EACH_FLAVOR {
         let server = MySql::release(release).start().await.unwrap();
         let (port, data) = (server.port(), PathBuf::from(variable(&server, "datadir").await));

@@ -57,7 +57,7 @@ async fn every_version_starts_as_itself_and_tells_right_from_wrong_passwords() {
 }
 
 #[tokio::test]
-async fn what_is_no_answer_about_a_password_is_an_error() {
+async fn an_answer_that_says_nothing_about_the_password_is_an_error() {
     let server = Postgres::version(ANY).rule("host all outsider all reject").start().await.unwrap();
     server.execute("CREATE ROLE app LOGIN PASSWORD 'right'").await.unwrap();
     assert!(server.can_login("app", "right", "no such database").await.is_err());
@@ -112,7 +112,7 @@ async fn the_log_is_readable_and_as_talkative_as_asked() {
 }
 
 #[tokio::test]
-async fn stopped_means_stopped_and_started_again_it_is_the_same() {
+async fn a_stopped_server_is_not_reachable_and_keeps_its_data_until_it_starts_again() {
     let mut server = Postgres::version(ANY).start().await.unwrap();
     server.execute("CREATE ROLE app LOGIN PASSWORD 'right'").await.unwrap();
     let port = server.port();
@@ -127,7 +127,7 @@ async fn stopped_means_stopped_and_started_again_it_is_the_same() {
 }
 
 #[tokio::test]
-async fn dropping_it_leaves_nothing() {
+async fn dropping_the_server_leaves_no_process_and_no_file() {
     let server = Postgres::version(ANY).start().await.unwrap();
     let (port, data) = (server.port(), data(&server).await);
     assert!(data.exists());
@@ -137,7 +137,7 @@ async fn dropping_it_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn two_at_once_are_two() {
+async fn two_servers_started_at_once_are_two_servers() {
     let (one, two) = tokio::join!(Postgres::version(ANY).start(), Postgres::version(ANY).start());
     let (one, two) = (one.unwrap(), two.unwrap());
     assert_ne!(one.port(), two.port());

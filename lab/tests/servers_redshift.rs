@@ -153,7 +153,7 @@ async fn a_refusal_leaves_a_transaction_as_failed_as_redshift_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_introduces_itself_as_redshift() {
+async fn the_stand_in_introduces_itself_as_redshift() {
     let server = Redshift::shared(Tls::Good).await.unwrap();
     let version = &rows(&server, "SELECT version()").await[0];
     assert!(version.starts_with("PostgreSQL 8.0.2 on") && version.contains("Redshift 1.0."), "{version}");
@@ -197,7 +197,7 @@ async fn passwords_are_taken_in_three_forms_and_one_of_them_lets_no_common_clien
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tls_is_the_gates_own() {
+async fn the_gate_in_front_of_the_stand_in_speaks_tls_with_its_own_certificate() {
     let server = Redshift::start(Tls::Off).await.unwrap();
     assert!(server.can_login(server.admin(), server.admin_password()).await.unwrap());
     assert!(server.ca_pem().starts_with("-----BEGIN CERTIFICATE-----"));

@@ -32,7 +32,7 @@ fn accepted(number: u8, then: Vec<Line>) -> Vec<Line> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_talks_its_way_out_of_tls_hears_no_password() {
+async fn a_server_that_declines_tls_hears_no_password() {
     let tls = async |case: &str, script: Vec<Line>, parts: &[&str]| {
         meets("mysql", case, true, script, parts).await;
     };

@@ -42,7 +42,7 @@ fn after_md5(then: Vec<Line>) -> Vec<Line> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_talks_its_way_out_of_tls_hears_no_password() {
+async fn a_server_that_declines_tls_hears_no_password() {
     fake("refuses", TLS, vec![Hear, Say(b"N".to_vec())], &["Unreachable", "does not offer TLS"]).await;
     fake("hangs up", TLS, vec![Hear, HangUp], &["Unreachable", "broke the connection off"]).await;
     fake("an error instead", TLS, vec![Hear, Say(b"E".to_vec())], &["Unreachable", "does not speak"]).await;

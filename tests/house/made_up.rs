@@ -117,7 +117,7 @@ fn a_re_export_leads_to_the_file_that_defines() {
 }
 
 #[test]
-fn what_is_brought_in_whole_counts_where_it_is_used() {
+fn a_glob_import_counts_as_an_arrow_to_each_file_it_uses() {
     is_a_circle_of(
         &["a.rs", "b.rs"],
         &[

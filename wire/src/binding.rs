@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_certificate_binds_nothing() {
+    fn a_malformed_certificate_gives_no_channel_binding() {
         for der in
             [&b""[..], b"\x30", b"\x30\x80", b"\x30\x03\x30\x01", b"\x30\x84\xff\xff\xff\xff", &[0xff; 64]]
         {

@@ -17,7 +17,7 @@ use tokio_postgres::{Client, Config, SimpleQueryMessage};
 use crate::ahead::Ahead;
 use crate::form::StoredAs;
 use crate::stream::{Stream, reach};
-use crate::watch::{CleartextRefused, DigestUnspoken, Established, Watched};
+use crate::watch::{AlreadyTls, CleartextRefused, DigestUnspoken, Watched};
 use crate::{binding, statement};
 
 /// What differs between the servers that speak this protocol.
@@ -109,12 +109,12 @@ where
         .user(entrance.username)
         .dbname(entrance.dbname.unwrap_or_default())
         .application_name("turnlock")
-        // The stream is what it should be already, so the driver's own handshake is the empty one of `Established`.
+        // The stream is what it should be already, so the driver's own handshake is the empty one of `AlreadyTls`.
         .ssl_mode(SslMode::Require)
         .ssl_negotiation(SslNegotiation::Direct);
     let what = format!("{name} at {place} to answer the login of {:?}", entrance.username);
     let (client, connection) =
-        match job.deadline.within(HANDSHAKE, what, config.connect_raw(stream, Established)).await? {
+        match job.deadline.within(HANDSHAKE, what, config.connect_raw(stream, AlreadyTls)).await? {
             Ok(connected) => connected,
             Err(error) if error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS) => {
                 return Ok(Entry::Full(full(&place, variant, entrance, &error)));

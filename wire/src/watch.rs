@@ -230,9 +230,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Watched<S> {
 }
 
 /// Hands the driver a stream on which the handshake is over.
-pub(crate) struct Established;
+pub(crate) struct AlreadyTls;
 
-impl<S: AsyncRead + AsyncWrite + Unpin> TlsConnect<Watched<S>> for Established {
+impl<S: AsyncRead + AsyncWrite + Unpin> TlsConnect<Watched<S>> for AlreadyTls {
     type Stream = Watched<S>;
     type Error = std::convert::Infallible;
     type Future = std::future::Ready<Result<Watched<S>, Self::Error>>;
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_wants_our_memory_is_cut_off() {
+    fn a_server_that_sends_messages_without_end_is_cut_off() {
         let huge = [&b"R"[..], &u32::MAX.to_be_bytes()].concat();
         check(&[huge], true, Err("the server announced a message of 4294967295 bytes"));
         let early = [&b"E"[..], &100_000_u32.to_be_bytes()].concat();

@@ -34,7 +34,7 @@ usage: cargo xtask VERB
   scale         1,000 secrets through one process and through fifty, and 100,000 simulated
   continuity    what clients and pools notice while functions are killed: checks it and writes it into docs/benchmarks.md
   mutants       breaks shared/ in small ways, one at a time, to see that a test fails: takes cargo-mutants' options
-  suites        other people's tests of Secrets Manager, against the lab: moto's
+  suites        what others have made for Secrets Manager, against the lab: moto's tests, and AWS's agent
   aws           --facts: whether the recorded facts hold for the real service; says first what it needs, does and costs
   soak          ten thousand rotations: nothing grows, nothing gets slower: [--rotations N]
 ";

@@ -14,6 +14,9 @@ const CARGO_FUZZ: &str = "cargo-fuzz@0.13.2";
 /// Breaks the code in small ways, to check whether a test notices.
 const CARGO_MUTANTS: &str = "cargo-mutants@27.1.0";
 
+/// Answers applications from a copy of their secrets: AWS's caching client for Rust, behind HTTP.
+const AGENT: &str = "aws_secretsmanager_agent@2.1.0";
+
 /// A program, the arguments that show whether it is installed, its Debian package, and its purpose.
 struct Need {
     program: &'static str,
@@ -104,6 +107,11 @@ pub(crate) fn cargo_fuzz() -> Result<PathBuf, String> {
 /// `cargo-mutants`, built on first use.
 pub(crate) fn cargo_mutants() -> Result<PathBuf, String> {
     tool(CARGO_MUTANTS, &[])
+}
+
+/// AWS's Secrets Manager agent, built on first use. That takes some minutes.
+pub(crate) fn agent() -> Result<PathBuf, String> {
+    tool(AGENT, &[])
 }
 
 /// A C++ compiler, which builds libFuzzer.

@@ -1,4 +1,4 @@
-//! `cargo xtask suites`: other people's tests of Secrets Manager, against the lab.
+//! `cargo xtask suites`: what others have made for Secrets Manager, against the lab.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use crate::command::{cargo, command, run, target, watch};
 use crate::parts::{Parts, Tally};
 use crate::setup;
-use crate::test::number_before;
+use crate::test::{number_before, run_tests};
 
 /// The version whose differences tests/suites/moto.toml lists.
 const MOTO: &str = "moto==5.2.5";
@@ -20,12 +20,13 @@ const PACKAGES: [&str; 5] = [
     "requests==2.34.2",
 ];
 
-/// Every suite. They are downloaded, and never part of this tree.
+/// Every suite and client that `cargo xtask test` leaves out. They are downloaded, and never part of this tree.
 pub(crate) fn run_all() -> ExitCode {
     let mut parts = Parts::default();
     parts.part("setup", setup::packages);
     parts.part("build", || run(&mut cargo(&["build", "--locked", "--workspace"])));
     parts.part("moto", moto);
+    parts.part("agent", agent);
     parts.end()
 }
 
@@ -55,6 +56,13 @@ fn moto() -> Result<Tally, String> {
         Err(why) if tally.failed == 0 => Err(why),
         _ => Ok(tally),
     }
+}
+
+/// AWS's agent, and in it AWS's caching client for Rust.
+fn agent() -> Result<Tally, String> {
+    let test = ["--workspace", "--test", "secrets", "agent", "--", "--ignored"];
+    let agent = format!("env.TURNLOCK_TEST_AGENT = '{}'", setup::agent()?.display());
+    run_tests(&[&["--config", &agent], &test[..]].concat(), &target().join("debug"))
 }
 
 /// A folder with moto's tests, which its wheel lacks and its source archive has.

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_inside_is_known_in_every_disguise() {
+    fn an_inside_address_is_recognised_in_every_notation() {
         for text in [
             "127.0.0.1",
             "127.255.0.9",

@@ -115,7 +115,7 @@ impl<'a> Keys<'a> {
     /// AWSPREVIOUS is read only if no listed key carries its label, or if the listing shows the keys themselves.
     pub(crate) async fn retire(&self, survey: &Survey, labels: &Labels) -> Result<()> {
         let Some(revoke) = &self.account.provider.calls.revoke else { return Ok(()) };
-        let previous = unpinned_previous(labels);
+        let previous = previous_to_revoke(labels);
         let leftovers: Vec<&Entry> = survey.entries().filter(|entry| self.is_leftover(entry)).collect();
         if previous.is_none() && leftovers.is_empty() {
             return Ok(());
@@ -384,7 +384,7 @@ impl Acting<'_> {
 }
 
 /// The version whose key is to be revoked: AWSPREVIOUS, unless somebody else has put a label on it, too.
-fn unpinned_previous(labels: &Labels) -> Option<&VersionId> {
+fn previous_to_revoke(labels: &Labels) -> Option<&VersionId> {
     let previous = labels.holder(Stage::Previous)?;
     if labels.versions.as_ref()?.get(previous)?.len() > 1 {
         tracing::info!(version = previous.as_str(), "AWSPREVIOUS has another label too; its key is kept");

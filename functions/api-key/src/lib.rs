@@ -66,7 +66,7 @@ impl ApiKey {
         let account = &current.account;
         let provider = &account.provider;
         let Some(issue) = &provider.calls.issue else {
-            return Ok(vec![made(&job.settings.password, account)?]);
+            return Ok(vec![new_key(&job.settings.password, account)?]);
         };
         let names = names(job).await?;
         let label = names.label(&job.token);
@@ -146,7 +146,7 @@ async fn names(job: &Job<'_>) -> Result<Names> {
     Ok(Names::new(job.store.arn().await?))
 }
 
-fn made(asked: &PasswordSettings, account: &Account) -> Result<(String, Secret)> {
+fn new_key(asked: &PasswordSettings, account: &Account) -> Result<(String, Secret)> {
     let provider = &account.provider;
     let key = policy(asked, provider.make)?.generate(&mut rand::rngs::SysRng)?;
     Ok((provider.secret.key.get_ref().clone(), key))
@@ -274,7 +274,7 @@ impl Target for ApiKey {
             return Ok(());
         }
         // Nobody stores this key, so the deployment's password rules do not apply to it.
-        let made_up = account.with_key(made(&PasswordSettings::default(), account)?.1);
+        let made_up = account.with_key(new_key(&PasswordSettings::default(), account)?.1);
         match self.accepted(job, &made_up).await {
             Ok(Login::Accepted(_)) => Err(Error::new(
                 Kind::NotOurs,

@@ -283,7 +283,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_segment_stays_one_segment() {
+    fn a_value_in_a_path_stays_one_segment() {
         assert_eq!(segment("a/b?c#d e").unwrap(), "a%2Fb%3Fc%23d%20e");
         assert_eq!(segment("https://evil.example/x").unwrap(), "https%3A%2F%2Fevil.example%2Fx");
         assert_eq!(segment("@evil").unwrap(), "%40evil");
@@ -303,7 +303,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_escaped_has_only_harmless_characters_and_comes_back(text in any::<String>()) {
+        fn an_escaped_text_has_only_harmless_characters_and_can_be_read_back(text in any::<String>()) {
             let escaped = escape(&text);
             prop_assert!(escaped.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~%".contains(&b)));
             let mut bytes = Vec::new();

@@ -13,7 +13,7 @@ use rotation::error::{Error, Kind, Result};
 use rotation::value::version::Stage;
 use wire_postgres::connect::Session;
 
-use crate::catalog::{self, Seen};
+use crate::catalog::{self, BothUsers};
 use crate::connect::explain;
 use crate::dialect::{Redshift, Writer};
 use crate::right::{Difference, Frame, Right, Rights, Terms, Verb, queries};
@@ -91,7 +91,7 @@ async fn everywhere(
     admin: &Admin,
     session: &Session,
     pair: &Alternation,
-) -> Result<Vec<(Option<Session>, Seen)>> {
+) -> Result<Vec<(Option<Session>, BothUsers)>> {
     let users = [&*pair.original, &*pair.alternate];
     let databases = catalog::databases(job, session).await?;
     let mut all = vec![(None, catalog::of_cluster(job, session, users, &databases).await?)];
@@ -117,7 +117,7 @@ async fn everywhere(
 
 /// The rights that the alternate should have: the original's, and default privileges that let the original use objects that the
 /// alternate creates. Applications that create tables need these defaults, because on Redshift no session acts as another user.
-fn wanted(seen: &Seen, pair: &Alternation) -> Rights {
+fn wanted(seen: &BothUsers, pair: &Alternation) -> Rights {
     let mut wanted = seen.original.rights.clone();
     if seen.is_of_database {
         for (kind, privileges) in [
@@ -233,7 +233,7 @@ impl Turn<'_> {
     }
 
     /// Refuses two users with different policies. A policy hides rows or values, so an alternate without one would see more.
-    fn refuse_other_policies(&self, all: &[(Option<Session>, Seen)]) -> Result<()> {
+    fn refuse_other_policies(&self, all: &[(Option<Session>, BothUsers)]) -> Result<()> {
         for (_, seen) in all {
             let (mut ours, mut theirs) = (seen.original.policies.clone(), seen.alternate.policies.clone());
             ours.sort();
@@ -249,7 +249,7 @@ impl Turn<'_> {
     }
 
     /// Revokes before it grants, because a privilege on columns and one on the whole table exclude each other.
-    async fn equalize_rights(&self, session: &Session, seen: &Seen) -> Result<()> {
+    async fn equalize_rights(&self, session: &Session, seen: &BothUsers) -> Result<()> {
         let mut difference = Difference::between(&wanted(seen, self.pair), &seen.alternate.rights);
         if self.pair.sync != Equality::Exact {
             difference = difference.additions();
@@ -284,7 +284,7 @@ impl Turn<'_> {
     }
 
     /// Logs what cannot be copied.
-    fn report(&self, seen: &Seen) {
+    fn report(&self, seen: &BothUsers) {
         if !seen.original.owned.is_empty() {
             let (count, first) = (seen.original.owned.len() as u64, &seen.original.owned[0]);
             tracing::info!(

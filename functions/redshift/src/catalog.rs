@@ -28,7 +28,7 @@ pub(crate) struct Holdings {
 
 /// Two users' holdings.
 #[derive(Default)]
-pub(crate) struct Seen {
+pub(crate) struct BothUsers {
     pub(crate) original: Holdings,
     pub(crate) alternate: Holdings,
     /// Grants of the first user that cannot be copied, because this file does not understand them.
@@ -43,7 +43,7 @@ pub(crate) async fn of_cluster(
     session: &Session,
     users: [&str; 2],
     databases: &[String],
-) -> Result<Seen> {
+) -> Result<BothUsers> {
     read(job, session, &About { users, databases }, query::CLUSTER).await
 }
 
@@ -53,10 +53,10 @@ pub(crate) async fn of_database(
     session: &Session,
     users: [&str; 2],
     database: &String,
-) -> Result<Seen> {
+) -> Result<BothUsers> {
     let about = About { users, databases: std::slice::from_ref(database) };
     let seen = read(job, session, &about, query::DATABASE).await?;
-    Ok(Seen { is_of_database: true, ..seen })
+    Ok(BothUsers { is_of_database: true, ..seen })
 }
 
 /// The cluster's own databases that users can connect to. They keep the privileges on databases made from datashares.
@@ -70,8 +70,8 @@ async fn read(
     session: &Session,
     about: &About<'_>,
     sources: &[(&str, &str, Source)],
-) -> Result<Seen> {
-    let mut seen = Seen::default();
+) -> Result<BothUsers> {
+    let mut seen = BothUsers::default();
     let procedures = procedures(job, session).await?;
     for (doing, sql, source) in sources {
         let rows = session.run(job, doing, &about.fill(sql), &explain).await?;
@@ -118,7 +118,7 @@ impl Holdings {
 }
 
 /// Leaves out both users' rights on the alternate's own objects: an owner needs none, and can lose none.
-fn settle_ownership(seen: &mut Seen) {
+fn settle_ownership(seen: &mut BothUsers) {
     let own: HashSet<&String> = seen.alternate.owned.iter().collect();
     let is_owned = |right: &Right| own.contains(&format!("{} {}", right.frame.keyword(), right.object));
     seen.original.rights.retain(|right, _| !is_owned(right));

@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_alike_shares_a_statement_and_none_outgrows_its_limits() {
+    fn similar_grants_share_a_statement_up_to_its_limits() {
         let table = |name: &str, privilege: &str| right(Frame::On("TABLE"), name, privilege);
         let mixed = [table("a", "SELECT"), table("b", "SELECT"), table("b", "INSERT"), table("c", "SELECT")];
         assert_eq!(

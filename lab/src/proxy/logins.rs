@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_server_says_before_it_lets_in_is_a_refusal() {
+    fn an_error_of_the_server_is_a_refusal_only_before_the_login_succeeds() {
         let refused = [(1, ToServer, 0, 40), (1, ToClient, b'R', 9), (1, ToClient, b'E', 60)];
         check(Protocol::Postgres, &refused, (1, 1));
         let accepted = [(2, ToServer, 0, 40), (2, ToClient, b'Z', 6), (2, ToClient, b'E', 60)];

@@ -39,22 +39,24 @@ impl Opened {
 }
 
 /// Both sides of TLS for one server.
-pub(super) struct Ends {
+pub(super) struct BothSides {
     acceptor: TlsAcceptor,
     connector: TlsConnector,
 }
 
-impl Ends {
-    pub(super) fn new(identity: &Identity) -> io::Result<Ends> {
+impl BothSides {
+    pub(super) fn new(identity: &Identity) -> io::Result<BothSides> {
         let certificate = CertificateDer::from_pem_slice(identity.certificate_pem.as_bytes());
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let only =
-            Only { certificate: certificate.map_err(io::Error::other)?, provider: Arc::clone(&provider) };
+        let only = OnlyThisCertificate {
+            certificate: certificate.map_err(io::Error::other)?,
+            provider: Arc::clone(&provider),
+        };
         let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let config =
             config.map_err(io::Error::other)?.dangerous().with_custom_certificate_verifier(Arc::new(only));
         let connector = TlsConnector::from(Arc::new(config.with_no_client_auth()));
-        Ok(Ends { acceptor: identity.acceptor()?, connector })
+        Ok(BothSides { acceptor: identity.acceptor()?, connector })
     }
 
     /// Passes on the messages before TLS. Then ends TLS on both sides, if client and server agreed on it.
@@ -117,12 +119,12 @@ async fn packet(from: &mut TcpStream) -> io::Result<BytesMut> {
 
 /// Trusts this one certificate, whatever its flaw, because the proxy knows its server.
 #[derive(Debug)]
-struct Only {
+struct OnlyThisCertificate {
     certificate: CertificateDer<'static>,
     provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for Only {
+impl ServerCertVerifier for OnlyThisCertificate {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,

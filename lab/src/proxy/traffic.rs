@@ -9,13 +9,13 @@ use tokio::task::JoinSet;
 
 use super::framing::Protocol;
 use super::message::{Direction, Message, Place, Point};
-use super::tls::Ends;
+use super::tls::BothSides;
 
 pub(super) struct Shared {
     pub(super) protocol: Protocol,
     pub(super) server: (String, u16),
     /// `None` if TLS passes through.
-    pub(super) tls: Option<Ends>,
+    pub(super) tls: Option<BothSides>,
     pub(super) log: Mutex<Log>,
     pub(super) delay_micros: AtomicU64,
     /// Locked for reading while a message is passed on, until the trap after it has sprung.

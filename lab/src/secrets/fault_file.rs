@@ -90,7 +90,7 @@ mod tests {
     use super::faults_from_toml;
 
     #[test]
-    fn what_makes_no_sense_is_refused_with_its_place() {
+    fn a_malformed_fault_file_is_refused_with_the_line_and_the_reason() {
         for (text, expected) in [
             ("call = 1\nnth = 2\neffect = 'throttle'", "fault 1: give either call"),
             ("effect = 'throttle'", "fault 1: give either call"),

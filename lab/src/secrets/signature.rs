@@ -142,7 +142,7 @@ mod tests {
     use super::seconds;
 
     #[test]
-    fn times_count_from_1970() {
+    fn times_are_counted_from_1970() {
         for (time, expected) in [
             ("19700101T000000Z", Some(0)),
             ("20000229T235959Z", Some(951_868_799)),

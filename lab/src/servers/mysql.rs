@@ -16,7 +16,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use super::Tls;
-use super::handed;
+use super::running;
 use super::server::Server;
 use super::shared::Shared;
 pub use options::MySqlOptions;
@@ -43,8 +43,8 @@ impl MySqlOptions {
         static SHARED: Shared<MySqlOptions, MySql> = Shared::new();
         let start = async || {
             if self == MySql::release(self.release) {
-                let mut handed = MySql::handed_over(self.release.flavor).await?.into_iter();
-                if let Some(server) = handed.find(|server| server.release == self.release) {
+                let mut running = MySql::handed_over(self.release.flavor).await?.into_iter();
+                if let Some(server) = running.find(|server| server.release == self.release) {
                     return Ok(server);
                 }
             }
@@ -77,10 +77,10 @@ impl MySql {
     pub async fn releases() -> io::Result<Vec<Release>> {
         let mut releases = Vec::new();
         for flavor in [Flavor::MySql, Flavor::MariaDb] {
-            let handed = MySql::handed_over(flavor).await?;
-            match handed.is_empty() {
+            let running = MySql::handed_over(flavor).await?;
+            match running.is_empty() {
                 true => releases.extend(programs::releases(flavor)),
-                false => releases.extend(handed.iter().map(|server| server.release)),
+                false => releases.extend(running.iter().map(|server| server.release)),
             }
         }
         Ok(releases)
@@ -124,11 +124,11 @@ impl MySql {
             Flavor::MariaDb => "TURNLOCK_TEST_MARIADB_URL",
         };
         let mut servers = Vec::new();
-        for handed in handed::servers(variable)? {
-            let has_tls = !handed.ca_pem.is_empty();
+        for running in running::servers(variable)? {
+            let has_tls = !running.ca_pem.is_empty();
             // Only the server itself says which release it is.
             let release = Release { flavor, version: (0, 0) };
-            let mut server = MySql { server: Server::handed("mysql", handed), release, has_tls };
+            let mut server = MySql { server: Server::already_running("mysql", running), release, has_tls };
             let rows = server.query("SELECT VERSION()").await?;
             let release = rows.into_iter().flatten().flatten().next().and_then(|text| Release::parse(&text));
             server.release = release.ok_or_else(|| io::Error::other("a server without a version"))?;

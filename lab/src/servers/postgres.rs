@@ -10,7 +10,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use super::Tls;
-use super::handed;
+use super::running;
 use super::server::Server;
 use super::shared::Shared;
 pub use options::{Auth, PostgresOptions};
@@ -35,8 +35,8 @@ impl PostgresOptions {
         static SHARED: Shared<PostgresOptions, Postgres> = Shared::new();
         let start = async || {
             if self == Postgres::version(self.version) {
-                let handed = Postgres::handed_over().await?;
-                if let Some((_, server)) = handed.into_iter().find(|(version, _)| *version == self.version) {
+                let running = Postgres::already_running().await?;
+                if let Some((_, server)) = running.into_iter().find(|(version, _)| *version == self.version) {
                     return Ok(server);
                 }
             }
@@ -70,9 +70,9 @@ impl Postgres {
 
     /// The versions that tests have to run on: those of servers that run already, or else all that are available here.
     pub async fn versions() -> io::Result<Vec<u32>> {
-        let handed = Postgres::handed_over().await?;
-        let handed: Vec<u32> = handed.into_iter().map(|(version, _)| version).collect();
-        Ok(if handed.is_empty() { binaries::versions() } else { handed })
+        let running = Postgres::already_running().await?;
+        let running: Vec<u32> = running.into_iter().map(|(version, _)| version).collect();
+        Ok(if running.is_empty() { binaries::versions() } else { running })
     }
 
     /// The version that is available soonest here: the newest installed one, or else the newest published one.
@@ -89,10 +89,10 @@ impl Postgres {
     }
 
     /// The servers of `TURNLOCK_TEST_POSTGRES_URL`, each with its major version.
-    async fn handed_over() -> io::Result<Vec<(u32, Postgres)>> {
+    async fn already_running() -> io::Result<Vec<(u32, Postgres)>> {
         let mut servers = Vec::new();
-        for handed in handed::servers("TURNLOCK_TEST_POSTGRES_URL")? {
-            let server = Postgres { server: Server::handed("postgres", handed) };
+        for running in running::servers("TURNLOCK_TEST_POSTGRES_URL")? {
+            let server = Postgres { server: Server::already_running("postgres", running) };
             let rows = server.query("SELECT current_setting('server_version_num')::int / 10000").await?;
             let version = rows.into_iter().flatten().flatten().next().and_then(|text| text.parse().ok());
             servers.push((version.ok_or_else(|| io::Error::other("a server without a version"))?, server));

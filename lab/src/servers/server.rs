@@ -5,8 +5,8 @@ use std::io;
 use std::path::PathBuf;
 
 use super::folder::Folder;
-use super::handed::Handed;
 use super::instance::{Instance, Plan};
+use super::running::RunningServer;
 use crate::certs::{Authority, Identity};
 
 /// A running server. Dropping it stops it and removes its data.
@@ -62,8 +62,8 @@ impl Server {
     }
 
     /// A server that runs already.
-    pub(super) fn handed(scheme: &'static str, handed: Handed) -> Server {
-        let Handed { host, port, user, password, ca_pem, log } = handed;
+    pub(super) fn already_running(scheme: &'static str, running: RunningServer) -> Server {
+        let RunningServer { host, port, user, password, ca_pem, log } = running;
         Server { scheme, host, port, superuser: user, password, ca_pem, identity: None, log, instance: None }
     }
 
@@ -132,6 +132,6 @@ impl Server {
     fn instance(&mut self) -> io::Result<&mut Instance> {
         self.instance
             .as_mut()
-            .ok_or_else(|| io::Error::other("a server that was handed over is not ours to stop"))
+            .ok_or_else(|| io::Error::other("a server that was running over is not ours to stop"))
     }
 }

@@ -46,7 +46,7 @@ async fn each_fault_has_its_effect_and_its_answer() {
 }
 
 #[tokio::test]
-async fn a_fault_strikes_the_call_of_its_number_only() {
+async fn a_fault_applies_to_the_call_with_its_number_only() {
     let lab = lab_with_secret().await;
     lab.faults().set(vec![Fault::new(At::Call(2), What::Throttle), Fault::new(At::Call(9), What::Throttle)]);
     let statuses = [send_describe(&lab).await, send_describe(&lab).await, send_describe(&lab).await];

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::print_stdout, reason = "a skip is announced, and the child of a test tells its endpoint")]
 
+mod agent;
 mod client;
 mod clients;
 mod documented;

@@ -71,7 +71,7 @@ async fn a_missing_token_is_told_before_the_secret_is_looked_up() {
 }
 
 #[tokio::test]
-async fn what_is_absent_is_told_in_three_texts() {
+async fn a_missing_secret_version_or_label_has_a_text_of_its_own() {
     let lab = lab_with_secret().await;
     let missing = "Secrets Manager can't find the specified secret";
     for operation in NAMED {
@@ -191,7 +191,7 @@ async fn same_token_and_other_value_names_the_full_arn_in_create_put_and_update_
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_absent_and_not_empty() {
+async fn a_missing_member_is_absent_and_not_empty() {
     let lab = Lab::start(Default::default()).await.unwrap();
     ok(send(&lab, "CreateSecret", json!({"Name": "db", "ClientRequestToken": TOKEN_1})).await);
     let members = |body: &Value| body.as_object().unwrap().keys().cloned().collect::<Vec<_>>();

@@ -45,7 +45,7 @@ async fn a_rotation_awaited_tells_its_steps_and_their_times() {
 }
 
 #[tokio::test]
-async fn who_follows_hears_of_every_event_and_not_only_of_those_that_are_remembered() {
+async fn a_follower_receives_every_event_and_not_only_the_newest_thousand() {
     let lab = lab_with_secret().await;
     attach(&lab, |_| Ok(()));
     lab.secrets().enable_rotation("db", "rotate").unwrap();

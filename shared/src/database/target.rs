@@ -110,7 +110,7 @@ impl<D: Dialect> Target for D {
 
     fn approach(&self, job: &Job<'_>) -> impl Sized {
         self.early().approach(job, None);
-        Approach(self.early())
+        EarlyWork(self.early())
     }
 
     async fn admin(&self, job: &Job<'_>, account: &D::Account) -> Result<Option<Self::Admin>> {
@@ -148,9 +148,9 @@ impl<D: Dialect> Target for D {
 }
 
 /// What has been begun early, until the step ends.
-struct Approach<'a>(&'a dyn Early);
+struct EarlyWork<'a>(&'a dyn Early);
 
-impl Drop for Approach<'_> {
+impl Drop for EarlyWork<'_> {
     fn drop(&mut self) {
         self.0.give_up();
     }

@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_differ_in_what_they_say_and_not_in_how() {
+    fn two_json_objects_are_equal_if_only_order_and_spacing_differ() {
         #[track_caller]
         fn check(one: &str, other: &str, expected: Option<&str>) {
             assert_eq!(fields(one).differs_in(&fields(other), &["password"]), expected, "{one} {other}");

@@ -192,7 +192,7 @@ mod tests {
 
     /// The policy is small enough to count: every fitting password comes up, about equally often.
     #[test]
-    fn whole_passwords_are_uniform_too() {
+    fn every_possible_password_is_equally_likely() {
         let policy = Policy { classes: vec![b"ab".to_vec(), b"1".to_vec()], length: 3, each: true };
         let mut seen = std::collections::BTreeMap::new();
         for _ in 0..18_000 {

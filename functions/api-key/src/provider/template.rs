@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_understood_says_why() {
+    fn a_malformed_template_is_refused_with_the_reason() {
         refused("{{key", "has no }}");
         refused("{{kye}}", "no variable \"kye\"");
         refused("{{key+3}}", "no variable");

@@ -152,7 +152,7 @@ async fn a_list_is_read_to_its_end_whatever_the_size_of_its_pages() {
 
 /// GraphQL answers HTTP 200 even with errors: at the top if it did nothing, inside if it did something else.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_error_beside_a_200_is_a_no() {
+async fn an_error_in_the_body_of_http_200_is_a_refusal() {
     fn stubborn(store: &mut Store, asked: &Asked) -> Reply {
         let deletes = asked.json["query"].as_str().is_some_and(|query| query.contains("apiAccessDeleteKeys"));
         match store.notes.get("answer") {
@@ -179,7 +179,7 @@ async fn an_error_beside_a_200_is_a_no() {
 
 /// The service repeats the request, and a key that nobody knew before.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_echo_is_not_repeated() {
+async fn an_error_that_quotes_the_request_or_a_new_key_shows_no_secret() {
     let scene = Scene::new(Setting {
         like: "datadog",
         dialect: dialect::datadog,

@@ -179,7 +179,7 @@ async fn urls_and_hosts_in_fields_reach_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn names_in_the_secret_choose_only_among_what_is_there() {
+async fn a_secret_can_only_name_providers_and_sites_that_exist() {
     for (field, value, part) in [
         ("site", "evil.example", "has no site"),
         ("provider", "../../../../etc/passwd", "is not a provider's name"),

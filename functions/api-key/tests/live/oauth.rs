@@ -91,7 +91,7 @@ async fn a_strict_servers_tokens_are_exchanged_three_times() {
 
 /// The token is exchanged but cannot be stored. The next try stores the answer of the first exchange.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_could_not_be_stored_is_not_lost_with_the_try() {
+async fn a_grant_that_could_not_be_stored_is_kept_for_the_next_try() {
     for kind in ["AccessDeniedException", "InvalidRequestException"] {
         let scene = scene(strict).await;
         let token = scene.world.begin().unwrap();

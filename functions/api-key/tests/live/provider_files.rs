@@ -56,7 +56,7 @@ fn refused(old: &str, new: &str, line: usize, part: &str) {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_its_line() {
+fn a_fault_in_a_provider_file_is_named_with_its_line() {
     assert!(Provider::read(GOOD).is_ok(), "{:?}", Provider::read(GOOD).err());
     refused("name = \"mine\"", "name = \"My Own\"", 1, "lower-case letters");
     refused("name = \"mine\"", "name = \"mine\"\nlike = \"nothing\"", 2, "no built-in provider");

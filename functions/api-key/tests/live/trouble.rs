@@ -28,7 +28,7 @@ async fn retry_after_is_waited_for() {
 
 /// The statuses mean what the file says.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_services_own_statuses_are_understood() {
+async fn the_statuses_of_the_services_are_understood() {
     let tables = "[call.test]\npath = \"/keys/self\"\nauth = \"key\"\nid = \"/id\"\nlater = [409]\nrejected = [401, 418]\n\
                   [call.revoke]\nmethod = \"DELETE\"\npath = \"/keys/{{id}}\"\nauth = \"admin\"\ngone = [422]\n";
     let scene = Scene::new(Setting { tables, ..Setting::default() }).await;

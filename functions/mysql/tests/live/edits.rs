@@ -102,7 +102,7 @@ async fn respects_the_lock(release: Release, strategy: &'static str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_has_lost_the_lock_promotes_nothing() {
+async fn a_step_that_has_lost_the_lock_promotes_nothing() {
     for release in MySql::releases().await.unwrap() {
         let app = App::new(release).await;
         let world = app.world().await;

@@ -245,7 +245,7 @@ async fn every_kind_of_tls_requirement_is_copied() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_equal_is_not_touched() {
+async fn equal_users_are_not_changed() {
     for release in MySql::releases().await.unwrap() {
         let server = MySql::release(release).setting("general_log", "1").start().await.unwrap();
         let app = App::on(server.into()).await;

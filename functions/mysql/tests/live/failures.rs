@@ -46,7 +46,7 @@ async fn a_closed_port_a_silent_peer_and_a_wrong_name_are_told_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_peer_that_speaks_another_protocol_or_wants_our_memory_is_named() {
+async fn a_peer_that_speaks_another_protocol_or_sends_without_end_is_named() {
     let app = App::new(Release::MYSQL_9).await;
     for greeting in [
         &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
@@ -111,7 +111,7 @@ async fn a_wrong_password_is_an_answer_and_names_every_version_that_was_tried() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_lets_anybody_in_proves_nothing() {
+async fn a_login_at_a_server_that_accepts_any_password_proves_nothing() {
     for release in releases().await {
         // An anonymous account has the same password. The server accepts the login, but as another account.
         let app = on(MySql::release(release)).await;

@@ -131,7 +131,7 @@ async fn no_host_part_is_changed_before_all_of_them_are_known_to_be_ours() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_without_the_host_part_that_the_function_is_matched_with_is_refused() {
+async fn a_hosts_list_without_the_host_part_of_the_functions_own_login_is_refused() {
     for release in MySql::releases().await.unwrap() {
         for strategy in ["admin", "alternating-users", "dual-password"] {
             let app = at_localhost(release).await;
@@ -152,7 +152,7 @@ async fn a_list_without_the_host_part_that_the_function_is_matched_with_is_refus
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_follows_a_promotion_leaves_alone_what_is_not_known_to_be_ours() {
+async fn after_a_promotion_host_parts_that_are_not_proven_stay_as_they_are() {
     // A value that was made current by hand has never been through setSecret.
     for release in MySql::releases().await.unwrap() {
         let app = at_localhost(release).await;

@@ -53,7 +53,7 @@ async fn ask(mut stream: TcpStream, plugin: &str, question: &[u8], heard: &Mutex
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_asks_for_the_password_in_clear_text_is_not_given_it() {
+async fn a_server_that_asks_for_the_password_in_clear_text_does_not_get_it() {
     // Without TLS, PyMySQL, and so AWS's function, answers the first of these.
     for (plugin, question) in [
         ("mysql_native_password", &b"\xfemysql_clear_password\0\0"[..]),
@@ -108,7 +108,7 @@ async fn signed(mut stream: TcpStream, last: u8) -> io::Result<usize> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn random_bytes_at_which_the_driver_gives_up_are_asked_for_again() {
+async fn a_random_challenge_that_the_driver_rejects_is_requested_again() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let secret = json!({
         "engine": "mariadb", "host": "127.0.0.1", "port": listener.local_addr().unwrap().port(),

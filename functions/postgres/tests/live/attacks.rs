@@ -75,7 +75,7 @@ async fn older_versions_vouch_for_their_own_account_on_their_own_server_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_proves_one_user_of_a_pair_gets_nothing_of_the_other() {
+async fn a_secret_that_opens_one_user_of_a_pair_gets_no_privilege_of_the_other() {
     // The secret's holder has the login of one user, and writes the other user, which is not its own, into AWSCURRENT.
     for (mine, theirs, extra) in
         [("victim_clone", "victim", json!({})), ("victim", "victim_clone", json!({"sync": "exact"}))]
@@ -138,7 +138,7 @@ async fn nothing_is_handed_to_a_role_that_the_original_only_says_it_acts_as() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_that_grants_itself_away_proves_nothing() {
+async fn a_role_that_grants_itself_to_others_proves_nothing() {
     for version in [14, 18] {
         let pair = pair(version).await;
         let user = &pair.app.user;
@@ -192,7 +192,7 @@ async fn a_mark_counts_for_its_own_secret_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_host_cannot_vouch() {
+async fn a_login_at_another_host_or_port_proves_nothing() {
     // A server of the attacker, with an account of the right name and password, and a name that begins like the real one.
     let pair = pair(16).await;
     let theirs = App::on(Postgres::version(16).start().await.unwrap().into()).await;
@@ -269,7 +269,7 @@ async fn the_user_in_use_is_never_the_one_to_be_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_lets_anybody_in_proves_nothing_to_an_admin() {
+async fn an_admin_refuses_a_server_that_accepts_any_password() {
     let server = Postgres::version(16).auth(Auth::Trust).start().await.unwrap();
     let pair = Pair::on(server.into(), Power::Superuser).await;
     let world = pair.world().await;

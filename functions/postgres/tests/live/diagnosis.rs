@@ -124,7 +124,7 @@ async fn only_a_superuser_can_act_on_a_superuser() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_sets_passwords_needs_rds_password_where_rds_restricts_that() {
+async fn where_rds_restricts_passwords_the_session_needs_rds_password() {
     // This setting is RDS's own. Other servers accept it, and restrict nothing.
     for version in [14, 18] {
         let server = Postgres::version(version).setting("rds.restrict_password_commands", "on").start();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lab::Options;
 use lab::certs::Authority;
-use lab::proxy::{Protocol, Proxy, Welcome};
+use lab::proxy::{OnConnect, Protocol, Proxy};
 use lab::rotation::{Retries, Step};
 use lab::runtime::Function;
 use lab::secrets::{At, Fault, What};
@@ -23,7 +23,7 @@ async fn on(options: lab::servers::PostgresOptions) -> App {
 async fn a_host_that_drops_packets_is_named_with_its_stage() {
     let app = App::new(16).await;
     let proxy = Proxy::start(Protocol::Postgres, "127.0.0.1", app.server.port()).await.unwrap();
-    proxy.welcome(Welcome::DropPackets).await.unwrap();
+    proxy.on_connect(OnConnect::DropPackets).await.unwrap();
     let port = proxy.port();
     let world = app.world_with(&[], |secret| secret["port"] = port.into()).await;
     world.fails(&["setSecret: Unreachable:", "a TCP connection to localhost", "security group"]).await;
@@ -112,7 +112,7 @@ async fn the_password_in_aws_previous_is_found_without_listing_versions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_not_list_old_versions_is_told_that_nothing_logs_in_and_any_other_trouble_is_itself() {
+async fn without_the_permission_to_list_old_versions_the_error_is_a_lockout_and_any_other_fault_is_named() {
     for (code, kind, part) in [
         ("AccessDeniedException", "setSecret: LockedOut:", "secretsmanager:ListSecretVersionIds"),
         ("InvalidParameterException", "setSecret: NotRotatable:", "InvalidParameterException"),
@@ -296,7 +296,7 @@ async fn a_user_whose_transactions_only_read_rotates() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_root_that_is_none_is_found_before_anything_is_made_and_in_an_old_version_stops_nothing() {
+async fn a_malformed_root_is_found_before_anything_is_made_and_in_an_old_version_stops_nothing() {
     let old_authority = Authority::new().pem();
     // The error while that version is current. When a later version is refused, the rotation continues from one before both.
     for (root, found) in

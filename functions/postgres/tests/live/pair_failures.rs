@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lab::proxy::{Protocol, Proxy, Welcome};
+use lab::proxy::{OnConnect, Protocol, Proxy};
 use lab::rds::Entry;
 use lab::rotation::Step;
 use lab::servers::Postgres;
@@ -101,7 +101,7 @@ async fn a_host_of_both_secrets_that_drops_packets_is_named_in_time() {
     // AWS's function tries every login twice for five seconds each, and is killed before it can say why.
     let pair = Pair::new(16, Power::CreateRole).await;
     let proxy = Proxy::start(Protocol::Postgres, "127.0.0.1", pair.app.server.port()).await.unwrap();
-    proxy.welcome(Welcome::DropPackets).await.unwrap();
+    proxy.on_connect(OnConnect::DropPackets).await.unwrap();
     let behind_proxy = |secret: &mut serde_json::Value| secret["port"] = proxy.port().into();
     let world = pair
         .app

@@ -114,7 +114,7 @@ async fn a_secret_that_awss_function_rotated_is_taken_over_with_its_objects_and_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_clones_own_turn_comes_first_when_the_original_is_current() {
+async fn the_clone_is_rotated_first_when_the_original_is_current() {
     let pair = Pair::new(16, Power::CreateRole).await;
     let world = rotated_by_aws(&pair).await;
     world

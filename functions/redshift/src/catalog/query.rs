@@ -344,7 +344,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_look_like_places_stay_names() {
+    fn a_user_named_like_a_placeholder_stays_a_name() {
         const SQL: &str = "a IN ({}) AND b = {original} AND c = {alternate} AND d IN ({databases})";
         let check = |original: &str, alternate: &str, database: &str| {
             let about = About { users: [original, alternate], databases: &[database.to_owned()] };

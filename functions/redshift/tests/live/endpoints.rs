@@ -166,7 +166,7 @@ async fn a_workgroup_on_the_third_page_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_missing_is_named() {
+async fn a_missing_endpoint_workgroup_or_permission_is_named() {
     let app = App::new().await;
     let serverless = "aws:redshift-serverless:namespaceArn";
     for (tag, value, refusal, parts) in [

@@ -3,7 +3,7 @@
 use super::app::{App, FIRST};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_the_environment_asks_for_the_server_takes_it() {
+async fn redshift_accepts_a_password_of_every_policy_that_the_environment_may_set() {
     for env in [
         &[("PASSWORD_LENGTH", "64")][..],
         &[("PASSWORD_LENGTH", "12")],

@@ -29,7 +29,7 @@ async fn three_rotations_in_a_row_by_the_user_and_by_an_admin() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_an_admin_the_user_is_its_own() {
+async fn without_an_admin_the_user_changes_its_own_password() {
     let app = App::new().await;
     let world = app.world().await;
     world.rotate().await.unwrap();

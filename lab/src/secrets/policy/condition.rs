@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn known_keys_are_compared() {
+    fn a_condition_on_a_known_key_is_compared() {
         check(json!({"StringEquals": {"aws:PrincipalAccount": ["1", "111122223333"]}}), Some(true));
         check(json!({"StringNotEquals": {"AWS:principalaccount": "111122223333"}}), Some(false));
         check(json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::1111*:root"}}), Some(true));
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_fails_decides_and_one_that_is_not_known_leaves_it_open() {
+    fn a_failed_condition_decides_and_an_unknown_condition_leaves_the_answer_open() {
         let unknown = json!({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}});
         check(unknown.clone(), None);
         check(json!({"ForAnyValue:StringEquals": {"aws:PrincipalAccount": "111122223333"}}), None);

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_end_is_an_error() {
+    fn an_unclosed_quote_is_an_error() {
         for sql in ["'", "\"", "$$ x", "/* x", "'a''"] {
             assert!(statements(sql).is_err(), "{sql}");
         }

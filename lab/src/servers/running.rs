@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 /// A server as its URL describes it.
-pub(super) struct Handed {
+pub(super) struct RunningServer {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) user: String,
@@ -18,7 +18,7 @@ pub(super) struct Handed {
 
 /// The servers that a variable names, as one or several URLs separated by spaces. A URL has the form
 /// `scheme://admin:password@host:port/?sslrootcert=FILE&log=FILE`; both files are optional.
-pub(super) fn servers(variable: &str) -> io::Result<Vec<Handed>> {
+pub(super) fn servers(variable: &str) -> io::Result<Vec<RunningServer>> {
     let urls = env::var(variable).unwrap_or_default();
     let parsed = urls.split_whitespace().map(|url| {
         // The URL holds a password, so the error does not show it.
@@ -29,7 +29,7 @@ pub(super) fn servers(variable: &str) -> io::Result<Vec<Handed>> {
 }
 
 /// Returns `None` for a malformed URL, and an error for a file that cannot be read.
-fn parse(url: &str) -> io::Result<Option<Handed>> {
+fn parse(url: &str) -> io::Result<Option<RunningServer>> {
     let (address, query) = url.split_once('?').unwrap_or((url, ""));
     let option = |name: &str| {
         let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
@@ -43,9 +43,15 @@ fn parse(url: &str) -> io::Result<Option<Handed>> {
         let (host, port) = server.trim_end_matches('/').rsplit_once(':')?;
         Some((decode(user)?, decode(password)?, host.to_owned(), port.parse().ok()?))
     };
-    let handed =
-        |(user, password, host, port)| Handed { host, port, user, password, ca_pem, log: option("log") };
-    Ok(parts().map(handed))
+    let running = |(user, password, host, port)| RunningServer {
+        host,
+        port,
+        user,
+        password,
+        ca_pem,
+        log: option("log"),
+    };
+    Ok(parts().map(running))
 }
 
 fn decode(text: &str) -> Option<String> {
@@ -64,14 +70,14 @@ mod tests {
 
     #[test]
     fn a_url_is_taken_apart() {
-        let handed = parse("mysql://ro%20ot:p%40:ss@db.example:3306/?log=/a/b&other=1").unwrap().unwrap();
-        assert_eq!((&*handed.user, &*handed.password), ("ro ot", "p@:ss"));
-        assert_eq!((&*handed.host, handed.port), ("db.example", 3306));
-        assert_eq!((&*handed.ca_pem, handed.log), ("", Some(PathBuf::from("/a/b"))));
+        let running = parse("mysql://ro%20ot:p%40:ss@db.example:3306/?log=/a/b&other=1").unwrap().unwrap();
+        assert_eq!((&*running.user, &*running.password), ("ro ot", "p@:ss"));
+        assert_eq!((&*running.host, running.port), ("db.example", 3306));
+        assert_eq!((&*running.ca_pem, running.log), ("", Some(PathBuf::from("/a/b"))));
     }
 
     #[test]
-    fn nonsense_is_not_understood() {
+    fn a_malformed_server_url_is_not_taken() {
         for url in ["", "mysql://host:1/", "mysql://a:b@host/", "mysql://a:%4@host:1/", "a:b@host:1"] {
             assert!(parse(url).unwrap().is_none(), "{url}");
         }
