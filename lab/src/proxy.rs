@@ -45,11 +45,22 @@ pub enum OnConnect {
     DropPackets,
 }
 
+/// A socket that is bound to an address and does not listen yet. It shares the address with sockets that do not listen, and with
+/// connections that have just ended.
+fn socket_at(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
 /// The proxy. Dropping it ends its connections.
 pub struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
     door: tokio::sync::Mutex<JoinHandle<()>>,
+    /// A socket that never listens. It keeps the port from others while no listener does.
+    _anchor: TcpSocket,
 }
 
 impl Proxy {
@@ -70,8 +81,9 @@ impl Proxy {
     }
 
     async fn new(protocol: Protocol, host: &str, port: u16, tls: Option<BothSides>) -> io::Result<Proxy> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
+        let anchor = socket_at(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+        let address = anchor.local_addr()?;
+        let listener = socket_at(address)?.listen(1024)?;
         let shared = Arc::new(Shared {
             protocol,
             server: (host.to_owned(), port),
@@ -82,7 +94,7 @@ impl Proxy {
             connections: Mutex::default(),
         });
         let door = tokio::sync::Mutex::new(tokio::spawn(pass(listener, Arc::clone(&shared))));
-        Ok(Proxy { address, shared, door })
+        Ok(Proxy { address, shared, door, _anchor: anchor })
     }
 
     /// The port of the proxy. It never changes.
@@ -97,9 +109,7 @@ impl Proxy {
         old.abort();
         // The task has to end so that its listener closes. It was aborted, so its result means nothing.
         let _ = old.await;
-        let socket = TcpSocket::new_v4()?;
-        socket.set_reuseaddr(true)?; // otherwise connections that just ended would keep the port
-        socket.bind(self.address)?;
+        let socket = socket_at(self.address)?;
         let shared = Arc::clone(&self.shared);
         *door = match action {
             OnConnect::Pass => tokio::spawn(pass(socket.listen(1024)?, shared)),

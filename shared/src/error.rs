@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::said::{Said, cut};
 use crate::secret::Scrub;
 
 /// The kind of an error, which decides who must act. Lambda reports its name as `errorType`; alarms and runbooks use the same name.
@@ -96,18 +97,8 @@ impl Kind {
     }
 }
 
-/// The longest piece of somebody else's words that an error repeats, and the longest error, in bytes. Lambda takes 6 MB; people read less.
-const PIECE: usize = 4 << 10;
+/// The longest error, in bytes. Lambda takes 6 MB; people read less.
 const WHOLE: usize = 30 << 10;
-
-/// A text cut to a length in bytes.
-fn cut(mut text: String, most: usize) -> String {
-    if text.len() > most {
-        text.truncate(text.floor_char_boundary(most));
-        text.push_str(" [...]");
-    }
-    text
-}
 
 /// What went wrong. `Display` prints one line without causes and remedy; [`Error::report`] returns all of it.
 #[derive(Debug)]
@@ -143,20 +134,20 @@ impl Error {
     pub fn because(mut self, cause: &dyn std::error::Error) -> Error {
         let mut next = Some(cause);
         while let Some(error) = next {
-            let text = cut(error.to_string(), PIECE);
+            let said = Said::new(&error.to_string());
             // Some drivers repeat their source in their own text. One mention is enough.
-            if !self.causes.last().is_some_and(|last| last.contains(&text)) {
-                self.causes.push(text);
+            if !self.causes.last().is_some_and(|last| last.contains(said.text())) {
+                self.causes.push(said.into());
             }
             next = error.source();
         }
         self
     }
 
-    /// Adds one line as a cause, such as the server's own words.
+    /// Adds one line as a cause. What others said goes into it as [`Said`].
     #[must_use]
     pub fn cause(mut self, text: impl Into<String>) -> Error {
-        self.causes.push(cut(text.into(), PIECE));
+        self.causes.push(text.into());
         self
     }
 
@@ -201,7 +192,7 @@ impl Error {
         self.kind
     }
 
-    /// Masks every secret that this invocation has met.
+    /// Masks every secret that this invocation has met, in what others said.
     #[must_use]
     pub fn scrub(mut self, scrub: &Scrub) -> Error {
         self.what = scrub.clean(&self.what);
@@ -227,10 +218,6 @@ impl Error {
         for cause in &self.causes {
             text.push_str(": ");
             text.push_str(cause);
-        }
-        // A server's words may end with a full stop, and `report` adds one. An ellipsis stays.
-        if text.ends_with('.') && !text.ends_with("..") {
-            text.pop();
         }
         text
     }
@@ -263,10 +250,9 @@ mod tests {
             .during("setSecret")
             .during("testSecret");
         assert_eq!(
-            error.report(),
+            error.scrub(&Scrub::default()).report(),
             "setSecret: no answer from db:5432: connection reset. What to do: open the port"
         );
-        assert_eq!(error.to_string(), "no answer from db:5432");
     }
 
     #[test]
@@ -274,21 +260,28 @@ mod tests {
         let long = "ü".repeat(1 << 20);
         let mut error = Error::new(Kind::ServerRefused, long.clone()).remedy(long.clone());
         for _ in 0..20 {
-            error = error.cause(long.clone()).because(&std::io::Error::other(long.clone()));
+            error = error.cause(Said::new(&long)).because(&std::io::Error::other(long.clone()));
         }
         assert!(error.report().len() <= 32 << 10 && error.report().contains(". What to do: "));
-        let error = Error::new(Kind::ServerRefused, "no").cause(long).remedy("paste this");
+        let error = Error::new(Kind::ServerRefused, "no").cause(Said::new(&long)).remedy("paste this");
+        let error = error.scrub(&Scrub::default());
         assert!(error.report().len() < 5 << 10 && error.report().ends_with("[...]. What to do: paste this"));
     }
 
     #[test]
-    fn scrubbing_reaches_every_part() {
+    fn scrubbing_reaches_what_others_said_in_every_part_and_none_of_our_words() {
         let scrub = Scrub::default();
         scrub.learn(&Secret::new("hunter2-hunter2".into()));
-        let error = Error::new(Kind::Bug, "a hunter2-hunter2")
-            .cause("b hunter2-hunter2")
-            .remedy("c hunter2-hunter2")
-            .scrub(&scrub);
-        assert!(!error.report().contains("hunter2"), "{}", error.report());
+        let said =
+            |part: &str| format!("our hunter2-hunter2 {}", Said::new(&format!("{part} hunter2-hunter2")));
+        let error = Error::new(Kind::Bug, said("a"))
+            .cause(said("b"))
+            .because(&std::io::Error::other("c hunter2-hunter2"))
+            .remedy(said("d"));
+        assert_eq!(
+            error.scrub(&scrub).report(),
+            "our hunter2-hunter2 a [hidden]: our hunter2-hunter2 b [hidden]: c [hidden]. \
+             What to do: our hunter2-hunter2 d [hidden]"
+        );
     }
 }

@@ -22,7 +22,7 @@
 //!
 //! The wings, each with a front page that says what may use it: [`door`] (what comes in and goes out), [`value`] (what a secret and a
 //! deployment say), [`engine`], [`reach`] (how anything is reached), [`database`]. All of them stand on [`error`], [`secret`] (what
-//! must not be seen) and [`deadline`].
+//! must not be seen), [`said`] (what others wrote) and [`deadline`].
 //!
 //! A function is a target and one line; [`tests/redis`](../../tests/redis) is a whole one. What an invocation is asked, and what a
 //! secret says, is read once at the edge:
@@ -57,5 +57,6 @@ pub mod engine;
 pub mod error;
 pub mod lambda;
 pub mod reach;
+pub mod said;
 pub mod secret;
 pub mod value;

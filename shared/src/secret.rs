@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
+use crate::said;
+
 /// A password, key or token. It deliberately has no `Debug`, `Display`, `PartialEq` or `Serialize`. Its memory is wiped when the
 /// last holder drops it.
 pub struct Secret(Arc<Zeroizing<String>>);
@@ -63,8 +65,14 @@ impl Scrub {
         }
     }
 
-    /// The text with every known secret, and every longer piece of one, masked.
-    pub fn clean(&self, text: &str) -> String {
+    /// A message that may leave the process: what others said in it is masked. Our own words and identifiers stay, because a masked
+    /// one would show that the password has it in it.
+    pub fn clean(&self, message: &str) -> String {
+        said::masked(message, |said| self.hide(said))
+    }
+
+    /// A text with every known secret, and every longer piece of one, masked.
+    pub fn hide(&self, text: &str) -> String {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut hidden = vec![false; text.len()];
         for secret in known.iter() {
@@ -73,7 +81,7 @@ impl Scrub {
         masked(text, &hidden)
     }
 
-    /// Masks the secrets in every text of a JSON value. It works on the texts and not on their JSON spelling, because escapes such as
+    /// Cleans every text of a JSON value. It works on the texts and not on their JSON spelling, because escapes such as
     /// `\"` would hide a secret from the search. Numbers and keys do not change.
     pub fn clean_json(&self, value: &mut serde_json::Value) {
         match value {
@@ -124,7 +132,15 @@ mod tests {
         for secret in secrets {
             scrub.learn(&Secret::new((*secret).into()));
         }
-        assert_eq!(scrub.clean(text), expected);
+        assert_eq!(scrub.hide(text), expected);
+    }
+
+    #[test]
+    fn a_password_that_is_one_of_our_words_hides_none_of_them() {
+        let scrub = Scrub::default();
+        scrub.learn(&Secret::new("password".into()));
+        let message = format!("the password was refused: {}", said::Said::new("bad password"));
+        assert_eq!(scrub.clean(&message), "the password was refused: bad [hidden]");
     }
 
     #[test]
@@ -146,8 +162,7 @@ mod tests {
         for secret in ["1", "ms", "with\"quotes\\and more"] {
             scrub.learn(&Secret::new(secret.into()));
         }
-        let mut value =
-            serde_json::json!({"ms": 112, "words": ["near 'with\"quotes\\and more'", true, null]});
+        let mut value = serde_json::json!({"ms": 112, "words": [said::Said::new("near 'with\"quotes\\and more'").to_string(), true, null]});
         scrub.clean_json(&mut value);
         assert_eq!(value, serde_json::json!({"ms": 112, "words": ["near '[hidden]'", true, null]}));
     }

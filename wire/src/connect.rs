@@ -9,9 +9,10 @@ use rotation::engine::job::Job;
 use rotation::engine::target::Login;
 use rotation::error::{Error, Kind, Result};
 use rotation::reach::net::HANDSHAKE;
+use rotation::said::Said;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::config::{SslMode, SslNegotiation};
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, SqlState};
 use tokio_postgres::{Client, Config, SimpleQueryMessage};
 
 use crate::ahead::Ahead;
@@ -147,11 +148,14 @@ fn full(place: &str, variant: &Variant, entrance: &Entrance<'_>, cause: &tokio_p
     let what = format!("{} at {place} has no session left for {:?}", variant.name, entrance.username);
     let error = Error::new(Kind::Unreachable, what);
     match cause.as_db_error() {
-        Some(answer) => error
-            .cause(format!("{}: {}", answer.code().code(), answer.message()))
-            .remedy(limit(answer.message(), entrance.username)),
+        Some(answer) => error.cause(words(answer)).remedy(limit(answer.message(), entrance.username)),
         None => error,
     }
+}
+
+/// The code and the message of an answer, for errors and log lines.
+fn words(answer: &DbError) -> String {
+    Said::new(&format!("{}: {}", answer.code().code(), answer.message())).into()
 }
 
 /// Which limit the server's words name. In other languages than English they name none.
@@ -193,7 +197,7 @@ fn refused_login(
         });
     };
     let Variant { name, is_wrong_password, let_in, .. } = variant;
-    let words = format!("{}: {}", answer.code().code(), answer.message());
+    let words = words(answer);
     let failed = |kind, what: String, remedy: &str| Err(Error::new(kind, what).cause(&words).remedy(remedy));
     match answer.code().code() {
         code if is_wrong_password(code, answer.message()) => Ok(Login::Rejected(words)),
@@ -362,6 +366,6 @@ impl Refusal {
 
     /// Code and message, for errors and log lines.
     pub fn words(&self) -> String {
-        format!("{}: {}", self.code, self.message)
+        Said::new(&format!("{}: {}", self.code, self.message)).into()
     }
 }

@@ -10,6 +10,7 @@ use http::header::{DATE, RETRY_AFTER};
 use http_body_util::Full;
 use rotation::engine::job::Job;
 use rotation::error::{Error, Kind, Result};
+use rotation::said::Said;
 use serde_json::Value;
 
 use crate::connect::{self, Failure, Raw};
@@ -219,14 +220,14 @@ fn affirmed(job: &Job<'_>, kind: &str, call: &Call, place: &str, raw: Raw) -> Re
 
 /// The service's own reason, if the file says where it is. It is cut short, and loses control characters and every word long
 /// enough to be a key.
-fn reason(job: &Job<'_>, call: &Call, body: &[u8]) -> Option<String> {
+fn reason(job: &Job<'_>, call: &Call, body: &[u8]) -> Option<Said> {
     let json: Value = serde_json::from_slice(body).ok()?;
     let text = call.reason.iter().find_map(|reason| reason.text(&json).ok()?)?;
-    let text = job.scrub.clean(&text);
+    let text = job.scrub.hide(&text);
     let words = text.split(|c: char| c.is_whitespace() || c.is_control());
     let words = words.map(|word| if word.len() > 24 { "[hidden]" } else { word });
     let text = words.collect::<Vec<_>>().join(" ");
-    Some(text.chars().take(REASON).collect())
+    Some(Said::new(&text.chars().take(REASON).collect::<String>()))
 }
 
 /// How long the service asks to wait: seconds, or a date (RFC 9110, section 10.2.3).

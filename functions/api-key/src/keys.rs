@@ -88,7 +88,7 @@ impl<'a> Keys<'a> {
         for entry in listing.entries.iter().filter(|entry| entry.label.as_ref() == Some(&label)) {
             let age = listing.date.zip(entry.created).and_then(|(now, made)| now.duration_since(made).ok());
             if age.is_some_and(|age| age > LONGEST_TRY) {
-                tracing::warn!(key = entry.id, "revoking a key that an earlier try issued and did not store");
+                tracing::warn!(key = %entry.said_id(), "revoking a key that an earlier try issued and did not store");
                 service.revoke(revoke, &label, Some(&entry.id)).await?;
             }
         }
@@ -247,7 +247,7 @@ impl<'a> Keys<'a> {
         };
         let mut found = false;
         for entry in acting.survey.entries().filter(its) {
-            tracing::info!(version = version.as_str(), key = entry.id, "revoking the key of this version");
+            tracing::info!(version = version.as_str(), key = %entry.said_id(), "revoking the key of this version");
             acting.end(entry).await?;
             found = true;
         }
@@ -370,7 +370,7 @@ impl Acting<'_> {
     /// Revokes listed keys of this secret, except those that a version in use holds.
     async fn end_all(&self, victims: &[&Entry], kept: &[&Account]) -> Result<()> {
         for entry in victims.iter().filter(|entry| !kept.iter().any(|account| holds(account, entry))) {
-            tracing::warn!(key = entry.id, "revoking a key that no version in use holds");
+            tracing::warn!(key = %entry.said_id(), "revoking a key that no version in use holds");
             self.end(entry).await?;
         }
         Ok(())

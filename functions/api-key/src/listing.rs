@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use aws_smithy_types::date_time::{DateTime, Format};
+use rotation::said::Said;
 use rotation::secret::Secret;
 use serde_json::Value;
 
@@ -23,6 +24,11 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// The id for a log line. Some services take the key itself for its id.
+    pub(crate) fn said_id(&self) -> Said {
+        Said::new(&self.id)
+    }
+
     /// Whether the key's name begins with this prefix.
     pub(crate) fn is_under(&self, prefix: &str) -> bool {
         self.label.as_ref().is_some_and(|label| label.starts_with(prefix))

@@ -3,6 +3,7 @@
 use mysql_async::ServerError;
 use rotation::engine::target::Login;
 use rotation::error::{Error, Kind, Result};
+use rotation::said::Said;
 
 /// The meaning of an error's number for one caller. It takes precedence over this file's general meaning.
 pub(crate) type Explain = fn(u16) -> Option<(Kind, &'static str)>;
@@ -71,7 +72,7 @@ pub(crate) fn because(answer: ServerError, listed: Vec<Vec<Option<String>>>) -> 
 /// The server's own words with the error's number, cut to 500 characters.
 fn words(answer: &ServerError) -> String {
     let text: String = answer.message.chars().take(500).collect();
-    format!("error {} ({}): {text}", answer.code, answer.state)
+    format!("error {} ({}): {}", answer.code, answer.state, Said::new(&text))
 }
 
 /// Why a server refuses a login with any password: the account is closed, or the server takes no logins.

@@ -14,6 +14,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use crate::deadline::Deadline;
 use crate::engine::login::Proof;
 use crate::error::{Error, Kind, Result};
+use crate::said::Said;
 use crate::secret::Secret;
 use crate::value::document::Document;
 use crate::value::version::{Labels, Stage, Version, VersionId};
@@ -259,7 +260,7 @@ fn refusal<E: ProvideErrorMetadata>(operation: &str, secret: &str, answer: &Refu
     let message = error.message().unwrap_or_default();
     let refused = |kind| {
         Error::new(kind, format!("Secrets Manager refused {operation} for {secret} with {code}"))
-            .cause(message)
+            .cause(Said::new(message))
     };
     let of_the_key = "allow kms:Decrypt and kms:GenerateDataKey on the secret's key to the function's role";
     match code {

@@ -20,6 +20,7 @@ use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use crate::engine::job::Job;
 use crate::error::{Error, Kind, Result};
 use crate::reach::http::Http;
+use crate::said::Said;
 use crate::value::settings::Settings;
 
 /// Enough tries for the usual throttling. A nearer deadline ends them earlier.
@@ -73,13 +74,13 @@ where
     };
     let Some(answer) = error.as_service_error() else {
         return Err(Error::new(Kind::Unreachable, format!("{action} was not answered"))
-            .cause(DisplayErrorContext(&error).to_string())
+            .cause(Said::new(&DisplayErrorContext(&error).to_string()))
             .remedy(remedy));
     };
     let code = answer.code().unwrap_or("an error without a code");
     let failed = |kind| {
         Error::new(kind, format!("{action} was refused with {code}"))
-            .cause(answer.message().unwrap_or_default())
+            .cause(Said::new(answer.message().unwrap_or_default()))
     };
     Err(match code {
         "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {

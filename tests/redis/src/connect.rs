@@ -10,6 +10,7 @@ use rotation::engine::target::Login;
 use rotation::error::{Error, Kind, Result};
 use rotation::reach::net;
 use rotation::reach::tls;
+use rotation::said::Said;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -41,10 +42,12 @@ pub async fn login(job: &Job<'_>, entrance: &Entrance<'_>) -> Result<Login<Sessi
     #[expect(clippy::disallowed_methods, reason = "exposes the password to the server, to log in with it")]
     let answer = session.ask(job, &["AUTH", user, password.expose()]).await?;
     match answer {
-        Err(words) if words.starts_with("WRONGPASS") => Ok(Login::Rejected(words)),
+        Err(words) if words.starts_with("WRONGPASS") => Ok(Login::Rejected(Said::new(&words).into())),
         Err(words) => {
             let what = format!("Redis at {} does not let {user:?} in", session.place);
-            Err(Error::new(Kind::ServerRefused, what).cause(words).remedy("see the server's words"))
+            Err(Error::new(Kind::ServerRefused, what)
+                .cause(Said::new(&words))
+                .remedy("see the server's words"))
         }
         Ok(_) => session.wants_a_password(job, user).await.map(Login::Accepted),
     }
@@ -56,7 +59,9 @@ impl Session {
         let answer = self.ask(job, &["ACL", "GETUSER", user]).await?;
         let words = answer.map_err(|words| {
             let what = format!("{user:?} may not look at itself");
-            Error::new(Kind::ServerRefused, what).cause(words).remedy("ACL SETUSER it +acl|getuser")
+            Error::new(Kind::ServerRefused, what)
+                .cause(Said::new(&words))
+                .remedy("ACL SETUSER it +acl|getuser")
         })?;
         if words.iter().any(|word| word == "nopass") {
             let what = format!("Redis at {} lets {user:?} in with any password", self.place);

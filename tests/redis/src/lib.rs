@@ -10,6 +10,7 @@ use rotation::database::family::Family;
 use rotation::engine::job::Job;
 use rotation::engine::target::Login;
 use rotation::error::{Error, Kind, Result};
+use rotation::said::Said;
 use rotation::secret::Secret;
 use rotation::value::encode::hex;
 use rotation::value::password::Rules;
@@ -55,7 +56,7 @@ impl Dialect for Redis {
         let answer = writer.ask(change.job, &["ACL", "SETUSER", user, "resetpass", &old, &new]).await?;
         answer.map(drop).map_err(|words| {
             Error::new(Kind::ServerRefused, format!("Redis refused a second password for {user:?}"))
-                .cause(words)
+                .cause(Said::new(&words))
                 .remedy("the user changes its own passwords, so it needs +acl|setuser and +acl|getuser")
         })
     }
@@ -65,7 +66,7 @@ impl Dialect for Redis {
         match session.ask(job, &["ACL", "WHOAMI"]).await? {
             Ok(words) if words == [user.as_str()] => Ok(()),
             answer => Err(Error::new(Kind::NotOurs, format!("the session is not {user:?}'s"))
-                .cause(answer.map_or_else(|refusal| refusal, |words| words.join(" ")))),
+                .cause(Said::new(&answer.unwrap_or_else(|refusal| vec![refusal]).join(" ")))),
         }
     }
 }
