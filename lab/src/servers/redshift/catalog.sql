@@ -68,6 +68,8 @@ CREATE VIEW standin.namespaces AS
   SELECT * FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'standin');
 
 CREATE FUNCTION pg_catalog.getdate() RETURNS timestamp LANGUAGE sql AS $$ SELECT now()::timestamp $$;
+-- Redshift joins texts with + too: AWS's rotation function for two users does so in its catalog query.
+CREATE OPERATOR pg_catalog.+ (LEFTARG = text, RIGHTARG = text, FUNCTION = textcat);
 CREATE OR REPLACE FUNCTION pg_catalog.version() RETURNS text LANGUAGE sql STABLE AS
   $$ SELECT 'PostgreSQL 8.0.2 on i686-pc-linux-gnu, compiled by GCC gcc (GCC) 3.4.2 20041017 (Red Hat 3.4.2-6.fc3), Redshift 1.0.76230' $$;
 
@@ -208,3 +210,11 @@ DO $$ DECLARE name text; BEGIN
   LOOP EXECUTE format('GRANT SELECT ON pg_catalog.%I TO PUBLIC', name); END LOOP;
 END $$;
 GRANT SELECT ON standin.pg_proc TO PUBLIC;
+
+-- PG_TABLES without what Redshift does not have. A function that grants every table it finds meets no other.
+CREATE OR REPLACE VIEW pg_catalog.pg_tables AS
+  SELECT n.nspname AS schemaname, c.relname AS tablename, pg_get_userbyid(c.relowner) AS tableowner, t.spcname AS tablespace,
+         c.relhasindex AS hasindexes, c.relhasrules AS hasrules, c.relhastriggers AS hastriggers, c.relrowsecurity AS rowsecurity
+    FROM pg_class c LEFT JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_tablespace t ON t.oid = c.reltablespace
+   WHERE c.relkind IN ('r', 'p') AND n.nspname <> 'standin'
+     AND c.relname NOT IN ('pg_auth_members', 'pg_authid', 'pg_db_role_setting', 'pg_policy', 'pg_shdescription');
