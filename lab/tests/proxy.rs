@@ -144,7 +144,7 @@ async fn cut_before_the_statement_it_has_no_effect_and_after_it_it_has() {
     }
 }
 
-/// Whoever reads the last message of all knows no other sign that the cut after it has been made.
+/// After the very last message, no other sign shows that the cut has been made.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cut_after_the_last_message_is_waited_for() {
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -26,7 +26,7 @@ FAULTS = {
     "killed anywhere, the same rotation goes on": "the new password is remembered in the process",
     "an answer lost anywhere, the same rotation goes on": "after an error the process answers nothing else",
     "killed anywhere, a new rotation is begun": "versions without a label are never tried",
-    "one step in two processes at once": "who finds another at work takes AWSPENDING away from it",
+    "one step in two processes at once": "a process that meets another one takes AWSPENDING away from it",
     "a newer rotation overtakes a slow one": "a token that lost AWSPENDING takes the label back",
     "killed, and killed again": "the third try is refused",
     "it rotates over TLS": "TLS is never used",

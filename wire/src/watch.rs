@@ -29,7 +29,7 @@ mod request {
     pub(super) const NONE: i32 = -1;
 }
 
-/// What the server has asked for so far; shared with whoever reads the login's outcome.
+/// What the server has asked for so far; shared with the reader of the login's outcome.
 #[derive(Clone)]
 pub(crate) struct Asked(Arc<AtomicI32>);
 

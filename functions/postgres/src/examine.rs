@@ -43,7 +43,8 @@ async fn privileges(
         }
         Ok(lacking) => {
             let what = format!("{who:?} may not do what the strategy {} needs", account.strategy.name());
-            let remedy = format!("let a superuser, or whoever made these roles, run: {}", lacking.join("; "));
+            let remedy =
+                format!("let a superuser, or the admin who made these roles, run: {}", lacking.join("; "));
             Finding::fail(CHECK, &Error::new(Kind::ServerRefused, what).remedy(remedy))
         }
         Err(error) => Finding::fail(CHECK, &error),

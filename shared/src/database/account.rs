@@ -38,8 +38,8 @@ pub enum Tls {
 }
 
 impl Tls {
-    /// What satisfies both: encrypted if either is, and trusting only whom both trust. Whoever can write a secret must not hear the
-    /// passwords of older versions by naming an authority of their own, or none.
+    /// What satisfies both: encrypted if either is, and trusting only authorities that both trust. A user who can write a secret
+    /// must not receive the passwords of older versions by naming an authority of their own, or none.
     fn stricter(&self, other: &Tls) -> Tls {
         match (self, other) {
             (Tls::Plaintext, other) => other.clone(),

@@ -11,7 +11,7 @@ use crate::secret::Secret;
 use crate::value::document::Fields;
 use crate::value::version::Stage;
 
-/// Who acts where a user cannot act for itself, and where.
+/// The admin that acts for a user that cannot act for itself, and its server.
 pub struct Admin<I = String> {
     /// The admin's own secret.
     pub secret_name: String,

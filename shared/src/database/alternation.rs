@@ -38,7 +38,7 @@ pub enum Equality {
 
 impl Alternation {
     /// Reads the pair. Without `alternate_username` the names are as AWS's functions make them; with it, the secret also
-    /// carries `original_username` from the first rotation on, so that whoever reads any version knows who is who.
+    /// carries `original_username` from the first rotation on, so that any version shows which user is the original.
     pub fn read(fields: &Fields, username: &str, limit: usize) -> Result<Alternation> {
         let bad = |what: String| Error::new(Kind::BadSecret, what);
         let alternate = fields.text("alternate_username")?;
@@ -86,7 +86,7 @@ impl Alternation {
         })
     }
 
-    /// Who comes after this user.
+    /// The user whose turn follows this one's.
     pub fn after(&self, user: &str) -> &str {
         if user == self.original { &self.alternate } else { &self.original }
     }

@@ -147,11 +147,11 @@ pub struct Entrance<'a> {
 
 /// One change of setSecret: who acts, and from which version to which.
 pub struct Change<'a, D: Dialect> {
-    /// Who makes it.
+    /// The database that it is made in.
     pub dialect: &'a D,
     /// The invocation.
     pub job: &'a Job<'a>,
-    /// Who acts, where the account cannot act for itself.
+    /// The admin, if the account cannot act for itself.
     pub admin: Option<&'a Admin<D::Identity>>,
     /// The version in use.
     pub current: &'a Parsed<D::Account>,

@@ -33,8 +33,8 @@ pub fn check(labels: &Labels, token: &VersionId) -> Result<Gate> {
 }
 
 /// The same labels once more, now that no other rotation of this secret can change anything: AWSPENDING must still be on the
-/// token, and AWSCURRENT where the step saw it. A step that waited for the lock may have been overtaken. What was seen this time
-/// comes along, for whoever must compare something older with it.
+/// token, and AWSCURRENT where the step saw it. A step that waited for the lock may have been overtaken. The labels of this look are
+/// returned, so that the caller can compare older ones with them.
 pub async fn second_look(job: &Job<'_>, seen: &Labels) -> Result<(Gate, Labels)> {
     let now = job.store.describe().await?;
     let gate = check(&now, &job.token).map_err(|error| {

@@ -46,7 +46,7 @@ impl Job<'_> {
 
     /// Waits for what `ends_with` was given; the sessions themselves have been dropped by now.
     pub(crate) async fn end(&self) {
-        // The task of an early connection that was given up ends when it has its turn, which is now.
+        // An early connection that was given up ends in a task of its own. This lets that task run.
         tokio::task::yield_now().await;
         all_end(self.deadline, self.endings.take()).await;
     }

@@ -25,7 +25,7 @@ pub trait Target {
     type Session;
     /// The session that makes changes.
     type Writer;
-    /// Who acts where the account cannot act for itself; `()` for targets without.
+    /// The admin that acts where the account cannot act for itself; `()` for targets without one.
     type Admin;
 
     /// The name in logs and metrics.

@@ -17,11 +17,11 @@ const GLANCE: Duration = Duration::from_secs(2);
 
 /// A change that has just been made to the account in use.
 pub struct Changed<'a, T: Target> {
-    /// Who made it.
+    /// The target that made it.
     pub target: &'a T,
     /// The invocation.
     pub job: &'a Job<'a>,
-    /// Who acts, where the account cannot act for itself.
+    /// The admin, if the account cannot act for itself.
     pub admin: Option<&'a T::Admin>,
     /// The version in use.
     pub current: &'a Parsed<T::Account>,

@@ -3,7 +3,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::value::document::Fields;
 
-/// Who acts on which account (docs/strategies.md).
+/// Which session changes which account (docs/strategies.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Strategy {
     /// The user sets its own password.

@@ -8,14 +8,14 @@ use super::flaw::{Flaw, Judged};
 use super::trial::{Trial, Way};
 
 /// The name of this part.
-const PART: &str = "who is at the other end";
+const PART: &str = "the server at the other end";
 
 /// The secret asks for TLS.
 const DEMANDED: Way = Way { port: None, ssl: Some(true) };
 /// The secret does not say.
 const UNSAID: Way = Way { port: None, ssl: None };
 
-const STOLEN: &str = "whoever stands between function and server gets both passwords";
+const STOLEN: &str = "an attacker between function and server gets both passwords";
 
 pub(super) fn checks() -> Vec<Check> {
     vec![

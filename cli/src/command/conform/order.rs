@@ -18,7 +18,7 @@ const OUTAGE: &str =
 const LATE: &str = "a late retry of an older rotation changes the password of a newer one";
 const STOP: &str = "an operator who stops rotation cannot stop it";
 const LOST: &str = "a retry sets a password that no version of the secret holds: locked out";
-const TAKEN: &str = "who may write the secret takes over other accounts";
+const TAKEN: &str = "a user who may write the secret can take over other accounts";
 
 pub(super) fn checks() -> Vec<Check> {
     vec![

@@ -21,13 +21,13 @@ pub(super) fn checks() -> Vec<Check> {
         Check::new(
             PART,
             "what is taken from the first is taken from the other",
-            "who was refused a right today has it again after the next rotation",
+            "a privilege that was revoked comes back with the next rotation",
             |trial| Box::pin(revokes(trial)),
         ),
         Check::new(
             PART,
             "an account that happens to have the other's name is not touched",
-            "who may write a secret takes over accounts that are none of its own",
+            "a user who may write a secret can take over accounts of others",
             |trial| Box::pin(stranger(trial)),
         ),
     ];

@@ -123,7 +123,7 @@ impl Server {
         }
     }
 
-    /// Whether who logs in with this value may read the table.
+    /// Whether a login with this value may read the table.
     pub(super) async fn reads(&self, value: &Value, table: &str) -> io::Result<bool> {
         let (user, password) = credential(value)?;
         let sql = format!("SELECT count(*) FROM {}", self.table(table));

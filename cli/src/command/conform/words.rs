@@ -33,7 +33,7 @@ const PASSWORDS: [&str; 8] =
 /// The name of this part.
 const PART: &str = "words";
 
-const SEEN: &str = "whoever reads logs can log in";
+const SEEN: &str = "a reader of the logs can log in";
 const STUCK: &str = "secrets with such accounts do not rotate, or run as SQL what was meant as a name";
 
 pub(super) fn checks() -> Vec<Check> {
@@ -50,7 +50,7 @@ pub(super) fn checks() -> Vec<Check> {
 
 async fn server_log(trial: Shared<Trial>) -> Judged {
     let scene = trial.scene().await?;
-    // Whoever made the accounts wrote their first passwords.
+    // The statements that made the accounts contain their first passwords.
     let before: Vec<usize> = scene.server.written().iter().map(String::len).collect();
     for _ in 0..2 {
         scene.rotate().await?;

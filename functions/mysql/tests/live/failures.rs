@@ -269,7 +269,7 @@ async fn a_user_that_does_not_exist_is_a_refused_login_whatever_plugin_the_serve
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_version_is_never_tried_with_an_authority_that_it_did_not_trust() {
-    // Whoever can write AWSCURRENT could otherwise hear older passwords, by naming an authority of their own.
+    // Otherwise a user who can write AWSCURRENT could name an authority of their own and receive older passwords.
     for release in MySql::releases().await.unwrap() {
         let app = App::new(release).await;
         let world = app.world_with(&[], |secret| secret["sslrootcert"] = Authority::new().pem().into()).await;

@@ -1,4 +1,4 @@
-//! Trust belongs to a version: whoever can only write the secret hears no password of an older version.
+//! Trust belongs to a version: a user who can only write the secret receives no password of an older version.
 
 use lab::servers::Postgres;
 use serde_json::{Value, json};

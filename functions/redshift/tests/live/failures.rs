@@ -178,7 +178,7 @@ async fn secrets_that_cannot_be_rotated_are_refused_with_their_fault() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_version_is_never_tried_with_an_authority_that_it_did_not_trust() {
-    // Whoever can write AWSCURRENT could otherwise hear older passwords, by naming an authority of their own.
+    // Otherwise a user who can write AWSCURRENT could name an authority of their own and receive older passwords.
     let app = App::new().await;
     let world = app.world_with(&[], |secret| secret["sslrootcert"] = Authority::new().pem().into()).await;
     let mut current = app.secret();
