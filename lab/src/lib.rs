@@ -19,12 +19,14 @@
 //! - [`certs`]: certificates made at run time, good and bad ones
 //! - [`world`]: one secret under rotation with all of the above around it
 //! - [`sweep`]: cuts a rotation at every call and message, and checks that the rotation can still finish
+//! - [`edits`]: edits of a secret while it rotates, and what has to be left of them
 //! - [`continuity`]: clients that log in during a rotation, and the outcomes of their logins
 //! - [`leaks`]: finds a password in any text, whatever its form
 //! - [`proxy`]: a TCP proxy with faults that understands where database messages begin
 
 pub mod certs;
 pub mod continuity;
+pub mod edits;
 mod lab;
 pub mod leaks;
 mod lock;

@@ -10,6 +10,7 @@ mod live {
     pub(crate) mod builtin;
     mod continuity;
     pub(crate) mod dialect;
+    mod edits;
     pub(crate) mod graphql_dialect;
     pub(crate) mod issuer;
     mod leaks;

@@ -96,7 +96,7 @@ auth = "key"
 "#;
 
 /// A service whose keys an admin's key manages.
-async fn registry_scene() -> Scene {
+pub(crate) async fn registry_scene() -> Scene {
     let issuer = Issuer::start(registry).await;
     let port = issuer.port;
     registry_scene_at(issuer, port).await
