@@ -27,7 +27,7 @@ pub use mysql::{Flavor, MySql, MySqlOptions, Release};
 pub use node::node;
 pub use postgres::{Auth, Postgres, PostgresOptions};
 pub use python::{available, python, python_clients};
-pub use redshift::Redshift;
+pub use redshift::{Deployment, Redshift};
 pub use server::Server;
 
 use crate::certs::Kind;

@@ -1,6 +1,6 @@
 //! The stand-in for Redshift: what it refuses, what it translates, and what its views show.
 
-use lab::servers::{Redshift, Tls};
+use lab::servers::{Deployment, Redshift, Tls};
 use tokio_postgres::Client;
 
 /// A session of the admin.
@@ -266,6 +266,10 @@ const VIEWS: &[(&str, &[&str])] = &[
         &["t|f|7|UNRESTRICTED|120"],
     ),
     (
+        "SELECT createdb, superuser, connection_limit, syslog_access, session_timeout FROM svv_user_info WHERE user_name = 'seen'",
+        &["t|f|7|UNRESTRICTED|120"],
+    ),
+    (
         "SELECT useconfig FROM pg_user WHERE usename = 'seen'",
         &[r#"{"search_path=seen_schema, \"$user\"",query_group=big}"#],
     ),
@@ -293,6 +297,17 @@ async fn the_views_show_what_was_granted() {
         seen.query("SELECT 1 FROM svv_relation_privileges WHERE identity_name <> 'seen'", &[]).await.unwrap();
     assert!(others.is_empty());
     assert_eq!(refusal(&seen, "SELECT * FROM svl_user_info").await, "42501");
+    let others = seen.query("SELECT 1 FROM svv_user_info WHERE user_name <> 'seen'", &[]).await.unwrap();
+    assert!(others.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn serverless_has_no_view_of_the_older_kind() {
+    let server = Redshift::start_as(Deployment::Serverless, Tls::Off).await.unwrap();
+    let refused = server.query("SELECT usename FROM svl_user_info").await.unwrap_err().to_string();
+    assert!(refused.contains("permission denied for relation svl_user_info"), "{refused}");
+    let admin = server.query("SELECT user_name FROM svv_user_info WHERE superuser").await.unwrap();
+    assert_eq!(admin, [[Some(server.admin().to_owned())]]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

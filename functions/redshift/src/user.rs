@@ -38,7 +38,8 @@ pub(crate) fn mark(secret_arn: &str) -> String {
     format!("turnlock_{}", hex(&hash.as_ref()[..16]))
 }
 
-/// Reads those of these users that exist. (Only superusers see all rows and columns: "SVL_USER_INFO", "PG_USER".)
+/// Reads those of these users that exist. (Only superusers see all rows and columns: "SVV_USER_INFO",
+/// "PG_USER". Serverless has no SVL_USER_INFO.)
 pub(crate) async fn read(
     job: &Job<'_>,
     session: &Session,
@@ -47,8 +48,8 @@ pub(crate) async fn read(
 ) -> Result<Vec<User>> {
     let list = format!("{}, {}", literal(names[0]), literal(names[1]));
     let options = format!(
-        "SELECT usename, usecreatedb, usesuper, useconnlimit, syslogaccess, sessiontimeout, external_id \
-         FROM svl_user_info WHERE usename IN ({list})"
+        "SELECT user_name, createdb, superuser, connection_limit, syslog_access, session_timeout, external_user_id \
+         FROM svv_user_info WHERE user_name IN ({list})"
     );
     let more = format!("SELECT usename, valuntil, useconfig FROM pg_user WHERE usename IN ({list})");
     let marked = format!(

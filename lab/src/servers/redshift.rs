@@ -38,6 +38,29 @@ const ADMIN_PASSWORD: &str = "Admin-of-the-cluster-1";
 /// The first PostgreSQL with a privilege to keep Redshift's ALTER in (MAINTAIN).
 const VERSION: u32 = 17;
 
+/// How a cluster is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deployment {
+    /// Its nodes are chosen.
+    Provisioned,
+    /// Serverless. It has no views whose names begin with STL_, STV_, SVCS_ and SVL_ ("Monitoring views", Serverless's
+    /// management guide); a superuser is told "permission denied for relation" (brainly/terraform-provider-redshift, issue 80).
+    Serverless,
+}
+
+impl Deployment {
+    /// Hides what this kind lacks from the catalogue.
+    fn lacks(self) -> &'static str {
+        match self {
+            Deployment::Provisioned => "",
+            Deployment::Serverless => {
+                "ALTER VIEW pg_catalog.svl_user_info SET SCHEMA standin; CREATE VIEW pg_catalog.svl_user_info AS \
+                 SELECT NULL::text AS usename FROM standin.refuse('42501', 'permission denied for relation svl_user_info')"
+            }
+        }
+    }
+}
+
 /// A running stand-in. Dropping it stops it.
 pub struct Redshift {
     /// Tells the gate to close.
@@ -51,13 +74,19 @@ pub struct Redshift {
 }
 
 impl Redshift {
-    /// Starts a stand-in with this certificate, or without one.
+    /// Starts a stand-in of a provisioned cluster, with this certificate or without one.
     pub async fn start(tls: Tls) -> io::Result<Redshift> {
+        Redshift::start_as(Deployment::Provisioned, tls).await
+    }
+
+    /// Starts a stand-in of this kind of cluster, with this certificate or without one.
+    pub async fn start_as(deployment: Deployment, tls: Tls) -> io::Result<Redshift> {
         let options = Postgres::version(VERSION).tls(Tls::Off).auth(Auth::Md5);
         // Views must be in the same schema as in Redshift, and every login of a test counts.
         let options = options.setting("allow_system_table_mods", "on").setting("max_connections", "200");
         let postgres = options.start().await?;
         postgres.execute_in("template1", include_str!("redshift/catalog.sql")).await?;
+        postgres.execute_in("template1", deployment.lacks()).await?;
         let admin = format!("CREATE ROLE {ADMIN} SUPERUSER LOGIN PASSWORD '{ADMIN_PASSWORD}'");
         postgres.execute(&admin).await?;
         postgres.execute(&format!("CREATE DATABASE dev OWNER {ADMIN}")).await?;

@@ -1,6 +1,9 @@
 //! The strategy `alternating-users`, when nothing goes wrong.
 
+use std::sync::Arc;
+
 use lab::rotation::Step;
+use lab::servers::{Deployment, Redshift, Tls};
 use serde_json::json;
 
 use super::app::{App, FIRST};
@@ -16,6 +19,19 @@ async fn three_rotations_in_a_row_and_both_users_always_log_in() {
         assert_eq!(after["username"], user);
         assert!(app.accepts(&before).await && app.accepts(&after).await);
         assert_eq!(after["note"], json!({"kept": [1, 2.50]}));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn serverless_rotates_with_every_strategy() {
+    let server = Arc::new(Redshift::start_as(Deployment::Serverless, Tls::Good).await.unwrap());
+    for strategy in ["single-user", "admin", "alternating-users"] {
+        let app = App::on(Arc::clone(&server)).await;
+        let world = app.pair_world_with(&[], |secret| secret["strategy"] = strategy.into()).await;
+        for _ in 0..3 {
+            world.rotate().await.unwrap_or_else(|error| panic!("{strategy}: {error}"));
+            assert!(app.accepts(&world.current()).await, "{strategy}");
+        }
     }
 }
 

@@ -21,7 +21,7 @@ async fn profile(app: &App, database: &str, user: &str) -> BTreeSet<String> {
         ("svv_user_grants", "user_name"),
         ("svv_default_privileges", "grantee_name"),
         ("svv_default_privileges", "owner_name"),
-        ("svl_user_info", "usename"),
+        ("svv_user_info", "user_name"),
         ("pg_user", "usename"),
         ("svv_rls_attached_policy", "grantee"),
     ] {

@@ -185,6 +185,13 @@ CREATE VIEW pg_catalog.svl_user_info AS
          standin.kept(r.rolconfig, 'external_id') AS external_id
     FROM pg_roles r JOIN standin.identities i ON i.id = r.oid::int WHERE i.kind = 'user' AND r.rolcanlogin;
 
+-- "SVV_USER_INFO": the same for everybody, and each user sees itself. Serverless has this one alone.
+CREATE VIEW pg_catalog.svv_user_info AS
+  SELECT usename AS user_name, usesysid AS user_id, usecreatedb AS createdb, usesuper AS superuser, usecatupd AS catalog_update,
+         useconnlimit AS connection_limit, syslogaccess AS syslog_access, last_ddl_ts AS last_ddl_timestamp,
+         sessiontimeout AS session_timeout, external_id AS external_user_id
+    FROM pg_catalog.svl_user_info WHERE standin.sees(usename);
+
 DROP VIEW pg_catalog.pg_user;
 CREATE VIEW pg_catalog.pg_user AS
   SELECT r.rolname AS usename, r.oid::int AS usesysid, r.rolcreatedb AS usecreatedb, r.rolsuper AS usesuper,
