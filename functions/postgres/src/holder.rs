@@ -7,7 +7,7 @@ use rotation::engine::job::Job;
 use rotation::error::{Error, Kind};
 use wire_postgres::connect::Session;
 
-use crate::statement::{self, catalog};
+use crate::statement::{self, Limits, catalog};
 
 /// How long the question may take: the step has failed already.
 const QUESTION: Duration = Duration::from_secs(2);
@@ -17,7 +17,7 @@ pub(crate) async fn name(job: &Job<'_>, session: &Session, key: i64, error: Erro
     let sql = format!(
         "{}; {}; {}; {}",
         statement::ROLLBACK,
-        statement::begin_beside(QUESTION, QUESTION, QUESTION),
+        statement::begin_beside(QUESTION, Limits::of(session, job).at_most(QUESTION)),
         catalog::holder(key),
         statement::COMMIT
     );

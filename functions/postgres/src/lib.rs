@@ -35,7 +35,7 @@ use rotation::value::strategy::Strategy;
 use rotation::value::version::Parsed;
 use wire_postgres::connect::{self, Session};
 
-use crate::dialect::{DBNAME, Writer};
+use crate::dialect::{DBNAME, VARIANT, Writer};
 use crate::writer::{Lock, explain, explain_admin};
 
 pub use crate::dialect::{Postgres, Shown};
@@ -59,7 +59,7 @@ impl Dialect for Postgres {
     };
 
     async fn enter(&self, job: &Job<'_>, entrance: &Entrance<'_>) -> Result<Login<Session>> {
-        connect::login(job, &self.ahead, &connect::POSTGRES, entrance).await
+        connect::login(job, &self.ahead, &VARIANT, entrance).await
     }
 
     fn identity(&self, session: &Session) -> Shown {

@@ -7,9 +7,10 @@ use rotation::database::session::of_admin;
 use rotation::error::{Error, Kind, Result};
 use wire_postgres::connect::Session;
 
-use crate::statement::{self, catalog};
+use crate::statement::declared::PATIENCE;
+use crate::statement::{self, Limits, catalog};
 use crate::turn::Turn;
-use crate::writer::{IDLE, PATIENCE, explain, explain_admin};
+use crate::writer::{explain, explain_admin};
 use crate::{handover, memberships};
 
 /// The alternate's holdings in one database. The empty database stands for shared objects.
@@ -119,7 +120,7 @@ async fn visit(turn: &Turn<'_>, held: &Holdings, take: bool) -> Result<()> {
     if held.owned > 0 {
         handover::piece_by_piece(turn, &session, database).await?;
     }
-    let begin = statement::begin_beside(PATIENCE, PATIENCE, IDLE);
+    let begin = statement::begin_beside(PATIENCE, Limits::of(&session, turn.job).at_most(PATIENCE));
     session.run(turn.job, "begin in another database", &begin, &explain).await?;
     if held.owned > 0 {
         hand_over(turn, &session, database).await?;

@@ -12,13 +12,17 @@ mod live {
     mod failures;
     mod forms;
     mod handover;
+    mod hostile_settings;
+    mod hostile_values;
     mod leaks;
+    mod limits;
     mod lock;
     mod names;
     mod old_minors;
     pub(crate) mod pair;
     mod pair_failures;
     mod pair_sweep;
+    mod poolers;
     mod quoting;
     pub(crate) mod rds;
     mod sessions;

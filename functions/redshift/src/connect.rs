@@ -18,6 +18,7 @@ static REDSHIFT: Variant = Variant {
     },
     let_in: "see the server's words: a cluster with require_ssl refuses \"ssl\": false, and a database may be closed to the user",
     statement: Duration::from_secs(25),
+    startup: "",
 };
 
 pub(crate) async fn login(job: &Job<'_>, ahead: &Ahead, entrance: &Entrance<'_>) -> Result<Login<Session>> {
