@@ -179,9 +179,9 @@ async fn attempt(turn: &Turn<'_>, session: &Session, sql: &str) -> Result<Option
 /// Clients use the alternate and what it owns. After the promotion they use the original, which cannot.
 fn left_behind(turn: &Turn<'_>, owned: u64) -> Error {
     let (from, to) = (&turn.pair.alternate, turn.owner());
-    let what = format!(
-        "{from:?}, which is in use, owns {owned} objects that {to:?} could not use after the promotion"
-    );
+    let objects = if owned == 1 { "an object".to_owned() } else { format!("{owned} objects") };
+    let what =
+        format!("{from:?}, which is in use, owns {objects} that {to:?} could not use after the promotion");
     Error::new(Kind::ServerRefused, what).remedy(format!(
         "run {} in each database, or put \"sync\": \"exact\" into the secret, and the rotation hands them over",
         statement::reassign(from, to)

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where, and stops")]
 
 mod live {
+    mod accounts;
     mod alternating;
     pub(crate) mod app;
     mod attacks;
