@@ -14,6 +14,7 @@ use tokio_postgres::config::{SslMode, SslNegotiation};
 use tokio_postgres::error::SqlState;
 
 use crate::ahead::Ahead;
+use crate::known::{Known, Seen};
 pub use crate::session::{Explain, Refusal, Session, Variant};
 use crate::stream::{Stream, reach};
 use crate::watch::{CleartextRefused, DigestUnspoken, Established, Watched};
@@ -22,16 +23,21 @@ use crate::{binding, statement};
 /// Logs in, over the early connection if there is one to this server, as soon as the server has a place for one more session.
 pub async fn login(
     job: &Job<'_>,
-    ahead: &Ahead,
+    (ahead, known): (&Ahead, &Known),
     variant: &'static Variant,
     entrance: &Entrance<'_>,
 ) -> Result<Login<Session>> {
-    place::wait(job.deadline, async || enter(job, ahead, variant, entrance).await).await
+    let login = place::wait(job.deadline, async || enter(job, ahead, known, variant, entrance).await).await?;
+    if let Login::Accepted(session) = &login {
+        known.note(entrance.server, Seen { version: session.version, is_pooled: session.is_pooled });
+    }
+    Ok(login)
 }
 
 async fn enter(
     job: &Job<'_>,
     ahead: &Ahead,
+    known: &Known,
     variant: &'static Variant,
     entrance: &Entrance<'_>,
 ) -> Result<Entry<Login<Session>>> {
@@ -39,38 +45,36 @@ async fn enter(
         Some(reached) => reached?,
         None => reach(job.deadline, entrance.server).await?,
     };
-    if let Some(entry) = over(job, variant, entrance, stream, Startup::Declared).await? {
-        return Ok(entry);
+    let mut stream = stream;
+    let Seen { version, is_pooled } = known.of(entrance.server);
+    if !is_pooled {
+        let declared = Some((variant.startup)(version));
+        if let Some(entry) = over(job, variant, entrance, stream, declared.as_deref()).await? {
+            return Ok(entry);
+        }
+        stream = reach(job.deadline, entrance.server).await?;
     }
-    let again = reach(job.deadline, entrance.server).await?;
-    let entry = over(job, variant, entrance, again, Startup::Bare).await?;
+    // Poolers and proxies take no declaration. Every transaction of ours declares what it needs by itself.
+    let entry = over(job, variant, entrance, stream, None).await?;
     Ok(entry.expect("without a declaration none is refused"))
 }
 
-/// Whether the startup message declares the variant's settings.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Startup {
-    Declared,
-    /// For poolers and proxies that take no such declaration. Every transaction of ours declares what it needs by itself.
-    Bare,
-}
-
-/// One login over this stream; `None` if something there does not take the declaration.
+/// One login over this stream, with the settings that it declares; `None` if something there does not take these.
 async fn over(
     job: &Job<'_>,
     variant: &'static Variant,
     entrance: &Entrance<'_>,
     stream: Stream,
-    startup: Startup,
+    declared: Option<&str>,
 ) -> Result<Option<Entry<Login<Session>>>> {
     match stream {
         Stream::Plaintext(stream) => {
-            authenticate(job, variant, entrance, Watched::new(stream, false, None), startup).await
+            authenticate(job, variant, entrance, Watched::new(stream, false, None), declared).await
         }
         Stream::Encrypted(stream) => {
             let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
             let binding = certificate.and_then(|certificate| binding::tls_server_end_point(certificate));
-            authenticate(job, variant, entrance, Watched::new(stream, true, binding), startup).await
+            authenticate(job, variant, entrance, Watched::new(stream, true, binding), declared).await
         }
     }
 }
@@ -80,7 +84,7 @@ async fn authenticate<S>(
     variant: &'static Variant,
     entrance: &Entrance<'_>,
     stream: Watched<S>,
-    startup: Startup,
+    declared: Option<&str>,
 ) -> Result<Option<Entry<Login<Session>>>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -101,14 +105,14 @@ where
         // The stream is what it should be already, so the driver's own handshake is the empty one of `Established`.
         .ssl_mode(SslMode::Require)
         .ssl_negotiation(SslNegotiation::Direct);
-    if startup == Startup::Declared && !variant.startup.is_empty() {
-        config.options(variant.startup);
+    if let Some(declared) = declared.filter(|declared| !declared.is_empty()) {
+        config.options(declared);
     }
     let what = format!("{name} at {place} to answer the login of {:?}", entrance.username);
     let (client, connection) =
         match job.deadline.within(HANDSHAKE, what, config.connect_raw(stream, Established)).await? {
             Ok(connected) => connected,
-            Err(error) if startup == Startup::Declared && is_about_the_declaration(variant, &error) => {
+            Err(error) if declared.is_some() && is_about_the_declaration(variant, &error) => {
                 return Ok(None);
             }
             Err(error) if error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS) => {
@@ -116,7 +120,7 @@ where
             }
             Err(error) => {
                 let answer = match refused_login(&place, variant, entrance, &error)? {
-                    Login::Rejected(words) if startup == Startup::Bare => {
+                    Login::Rejected(words) if declared.is_none() => {
                         Login::Rejected(format!("{words} (through a pooler or proxy)"))
                     }
                     answer => answer,
@@ -142,7 +146,7 @@ where
         user: entrance.username.to_owned(),
         form,
         version,
-        is_pooled: startup == Startup::Bare,
+        is_pooled: declared.is_none(),
         server: entrance.server.clone(),
         variant,
     }))))

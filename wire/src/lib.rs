@@ -2,7 +2,7 @@
 //! the other; both depend on this crate. A [`session::Variant`] says in what two servers differ.
 //!
 //! [`connect`] logs in, and [`session`] runs statements. `stream` reaches a server, and [`ahead`] does so before a function needs it. `watch`
-//! notes whether the server asked for the password. `binding` ties a login to its TLS connection. [`statement`] quotes names.
+//! notes whether the server asked for the password. [`known`] remembers what a server takes. `binding` ties a login to its TLS connection. [`statement`] quotes names.
 //! [`password`] sets an account's password,
 //! in one of the forms of [`form`]; [`verifier`] makes the one for SCRAM.
 //!
@@ -12,6 +12,7 @@ pub mod ahead;
 mod binding;
 pub mod connect;
 pub mod form;
+pub mod known;
 pub mod password;
 pub mod session;
 pub mod statement;

@@ -23,8 +23,9 @@ pub struct Variant {
     pub let_in: &'static str,
     /// How long this side waits for one message with statements.
     pub statement: Duration,
-    /// The settings that a session declares as it logs in, as `options` of the startup message; empty for none.
-    pub startup: &'static str,
+    /// The settings that a session declares as it logs in, as `options` of the startup message: those for a server of this major
+    /// version, or of any if it is 0. Empty for none.
+    pub startup: fn(u32) -> String,
 }
 
 /// By so much a limit at the server is shorter than this side's wait, so that the server's own error arrives.

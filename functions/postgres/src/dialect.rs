@@ -3,6 +3,7 @@
 use rotation::database::{admin, dialect};
 use wire_postgres::ahead::{self, Ahead};
 use wire_postgres::form::StoredAs;
+use wire_postgres::known::Known;
 use wire_postgres::session::Variant;
 
 use crate::statement::declared;
@@ -16,7 +17,7 @@ pub(crate) const VARIANT: Variant = Variant {
     is_wrong_password,
     let_in: "see the server's words: pg_hba.conf has no line for this user, database and kind of connection, or the role may not log in",
     statement: declared::WAIT,
-    startup: declared::AT_LOGIN,
+    startup: declared::at_login,
 };
 
 /// PgBouncer up to 1.18 has one code for everything that it says itself, so its words count. (`client.c`, `disconnect_client`.)
@@ -28,11 +29,12 @@ fn is_wrong_password(code: &str, words: &str) -> bool {
 /// The target.
 pub struct Postgres {
     pub(crate) ahead: Ahead,
+    pub(crate) known: Known,
 }
 
 impl Default for Postgres {
     fn default() -> Postgres {
-        Postgres { ahead: ahead::none_yet() }
+        Postgres { ahead: ahead::none_yet(), known: Known::default() }
     }
 }
 

@@ -60,7 +60,7 @@ impl Dialect for Postgres {
     };
 
     async fn enter(&self, job: &Job<'_>, entrance: &Entrance<'_>) -> Result<Login<Session>> {
-        connect::login(job, &self.ahead, &VARIANT, entrance).await
+        connect::login(job, (&self.ahead, &self.known), &VARIANT, entrance).await
     }
 
     fn identity(&self, session: &Session) -> Shown {

@@ -18,8 +18,15 @@ const IDLE: Duration = Duration::from_secs(20);
 ///
 /// All of these settings exist from PostgreSQL 14 on. Neither `role` nor `search_path` is among them, because testSecret has to see
 /// what a client's session is like.
-pub const AT_LOGIN: &str = "-c statement_timeout=9000 -c lock_timeout=4000 -c idle_in_transaction_session_timeout=20000 \
+const AT_LOGIN: &str = "-c statement_timeout=9000 -c lock_timeout=4000 -c idle_in_transaction_session_timeout=20000 \
     -c idle_session_timeout=0 -c client_connection_check_interval=1000";
+
+/// The same with what only newer servers have. The version is known from the login before, and is 0 at a process's first login: its
+/// first transaction declares it then, which a limit of a millisecond can be too short for.
+pub fn at_login(version: u32) -> String {
+    let newer = if version >= 17 { "-c transaction_timeout=0 " } else { "" };
+    format!("{newer}{AT_LOGIN}")
+}
 
 /// How long this side waits for the answer to one message: longer than the server may work on a statement.
 pub const WAIT: Duration = Duration::from_secs(10);

@@ -87,13 +87,18 @@ impl Stage {
     /// Makes the setting, or takes it away again.
     async fn change(&self, case: &Case, made: bool) -> std::io::Result<()> {
         let Hostile { name, value, .. } = &case.hostile;
-        let what = if made { format!("SET \"{name}\" TO {value}") } else { format!("RESET \"{name}\"") };
+        let what = match made {
+            true => format!("SET \"{name}\" TO {value}"),
+            // The server takes this setting, and takes it back in no other way.
+            false if name == "transaction_read_only" => "RESET ALL".to_owned(),
+            false => format!("RESET \"{name}\""),
+        };
         let mut sql = Vec::new();
         if case.place != Place::Database {
             let users = [&self.pair.app.user, &self.pair.admin];
             sql.extend(users.map(|user| format!("ALTER ROLE {user} {what}")));
         }
-        if !made && name != "role" {
+        if !made && name != "role" && name != "transaction_read_only" {
             // The rotation has copied it; it would stay until the clone's next turn.
             let clone = self.pair.clone_name();
             let there = format!("SELECT rolname FROM pg_roles WHERE rolname = '{clone}'");
