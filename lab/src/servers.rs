@@ -15,6 +15,7 @@ mod folder;
 mod instance;
 mod mysql;
 mod node;
+mod pgbouncer;
 mod postgres;
 mod program;
 mod python;
@@ -25,6 +26,7 @@ mod shared;
 
 pub use mysql::{Flavor, MySql, MySqlOptions, Release};
 pub use node::node;
+pub use pgbouncer::{PgBouncer, Pooling};
 pub use postgres::{Auth, Postgres, PostgresOptions};
 pub use python::{available, python, python_clients};
 pub use redshift::{Deployment, Redshift};

@@ -1,7 +1,6 @@
-//! Logging in, running statements, and what each failure means.
+//! Logging in, and what each failure means.
 
 use std::io;
-use std::time::Duration;
 
 use rotation::database::dialect::Entrance;
 use rotation::database::place::{self, Entry};
@@ -11,64 +10,35 @@ use rotation::error::{Error, Kind, Result};
 use rotation::reach::net::HANDSHAKE;
 use rotation::said::Said;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_postgres::Config;
 use tokio_postgres::config::{SslMode, SslNegotiation};
 use tokio_postgres::error::{DbError, SqlState};
-use tokio_postgres::{Client, Config, SimpleQueryMessage};
 
 use crate::ahead::Ahead;
-use crate::form::StoredAs;
+use crate::known::{Known, Seen};
+pub use crate::session::{Explain, Refusal, Session, Variant};
 use crate::stream::{Stream, reach};
 use crate::watch::{AlreadyTls, CleartextRefused, DigestUnspoken, Watched};
 use crate::{binding, statement};
 
-/// What differs between the servers that speak this protocol.
-pub struct Variant {
-    /// The server's name in errors.
-    pub name: &'static str,
-    /// Whether a refusal of this code and message is about the password.
-    pub is_wrong_password: fn(&str, &str) -> bool,
-    /// The remedy for a user that may not log in, whatever the password is.
-    pub let_in: &'static str,
-    /// How long one statement may take.
-    pub statement: Duration,
-}
-
-/// PostgreSQL. A statement gets ten seconds, because none of ours has much work to do.
-pub const POSTGRES: Variant = Variant {
-    name: "PostgreSQL",
-    is_wrong_password: |code, _| code == "28P01",
-    let_in: "see the server's words: pg_hba.conf has no line for this user, database and kind of connection, or the role may not log in",
-    statement: Duration::from_secs(10),
-};
-
-/// An accepted login: the server asked for the password and took it.
-pub struct Session {
-    client: Client,
-    /// The user who logged in.
-    pub user: String,
-    /// The form of the password that the login has shown to work.
-    pub form: StoredAs,
-    /// The server's host and port, for errors.
-    place: String,
-    variant: &'static Variant,
-}
-
-/// Explains a refused statement by its SQLSTATE: which kind of error it is, and what to do.
-pub type Explain<'a> = &'a dyn Fn(&str) -> Option<(Kind, String)>;
-
 /// Logs in, over the early connection if there is one to this server, as soon as the server has a place for one more session.
 pub async fn login(
     job: &Job<'_>,
-    ahead: &Ahead,
+    (ahead, known): (&Ahead, &Known),
     variant: &'static Variant,
     entrance: &Entrance<'_>,
 ) -> Result<Login<Session>> {
-    place::wait(job.deadline, async || enter(job, ahead, variant, entrance).await).await
+    let login = place::wait(job.deadline, async || enter(job, ahead, known, variant, entrance).await).await?;
+    if let Login::Accepted(session) = &login {
+        known.note(entrance.server, Seen { version: session.version, is_pooled: session.is_pooled });
+    }
+    Ok(login)
 }
 
 async fn enter(
     job: &Job<'_>,
     ahead: &Ahead,
+    known: &Known,
     variant: &'static Variant,
     entrance: &Entrance<'_>,
 ) -> Result<Entry<Login<Session>>> {
@@ -76,14 +46,36 @@ async fn enter(
         Some(reached) => reached?,
         None => reach(job.deadline, entrance.server).await?,
     };
+    let mut stream = stream;
+    let Seen { version, is_pooled } = known.of(entrance.server);
+    if !is_pooled {
+        let declared = Some((variant.startup)(version));
+        if let Some(entry) = over(job, variant, entrance, stream, declared.as_deref()).await? {
+            return Ok(entry);
+        }
+        stream = reach(job.deadline, entrance.server).await?;
+    }
+    // Poolers and proxies take no declaration. Every transaction of ours declares what it needs by itself.
+    let entry = over(job, variant, entrance, stream, None).await?;
+    Ok(entry.expect("without a declaration none is refused"))
+}
+
+/// One login over this stream, with the settings that it declares; `None` if something there does not take these.
+async fn over(
+    job: &Job<'_>,
+    variant: &'static Variant,
+    entrance: &Entrance<'_>,
+    stream: Stream,
+    declared: Option<&str>,
+) -> Result<Option<Entry<Login<Session>>>> {
     match stream {
         Stream::Plaintext(stream) => {
-            authenticate(job, variant, entrance, Watched::new(stream, false, None)).await
+            authenticate(job, variant, entrance, Watched::new(stream, false, None), declared).await
         }
         Stream::Encrypted(stream) => {
             let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
             let binding = certificate.and_then(|certificate| binding::tls_server_end_point(certificate));
-            authenticate(job, variant, entrance, Watched::new(stream, true, binding)).await
+            authenticate(job, variant, entrance, Watched::new(stream, true, binding), declared).await
         }
     }
 }
@@ -93,7 +85,8 @@ async fn authenticate<S>(
     variant: &'static Variant,
     entrance: &Entrance<'_>,
     stream: Watched<S>,
-) -> Result<Entry<Login<Session>>>
+    declared: Option<&str>,
+) -> Result<Option<Entry<Login<Session>>>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -113,15 +106,30 @@ where
         // The stream is what it should be already, so the driver's own handshake is the empty one of `AlreadyTls`.
         .ssl_mode(SslMode::Require)
         .ssl_negotiation(SslNegotiation::Direct);
+    if let Some(declared) = declared.filter(|declared| !declared.is_empty()) {
+        config.options(declared);
+    }
     let what = format!("{name} at {place} to answer the login of {:?}", entrance.username);
     let (client, connection) =
         match job.deadline.within(HANDSHAKE, what, config.connect_raw(stream, AlreadyTls)).await? {
             Ok(connected) => connected,
-            Err(error) if error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS) => {
-                return Ok(Entry::Full(full(&place, variant, entrance, &error)));
+            Err(error) if declared.is_some() && is_about_the_declaration(variant, &error) => {
+                return Ok(None);
             }
-            Err(error) => return refused_login(&place, variant, entrance, &error).map(Entry::Answered),
+            Err(error) if error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS) => {
+                return Ok(Some(Entry::Full(full(&place, variant, entrance, &error))));
+            }
+            Err(error) => {
+                let answer = match refused_login(&place, variant, entrance, &error)? {
+                    Login::Rejected(words) if declared.is_none() => {
+                        Login::Rejected(format!("{words} (through a pooler or proxy)"))
+                    }
+                    answer => answer,
+                };
+                return Ok(Some(Entry::Answered(answer)));
+            }
         };
+    let version = connection.parameter("server_version").map_or(0, major);
     let over = tokio::spawn(async move {
         // How a connection ends is seen by the statement that needs it.
         let _ = connection.await;
@@ -134,13 +142,30 @@ where
             "a login that needs no password proves nothing: let pg_hba.conf ask for scram-sha-256 where it says trust, peer or cert",
         ));
     };
-    Ok(Entry::Answered(Login::Accepted(Session {
+    Ok(Some(Entry::Answered(Login::Accepted(Session {
         client,
         user: entrance.username.to_owned(),
         form,
-        place,
+        version,
+        is_pooled: declared.is_none(),
+        server: entrance.server.clone(),
         variant,
-    })))
+    }))))
+}
+
+/// The major version in a server's version, such as `18.4 (Debian 18.4-1)` or `19beta1`.
+fn major(version: &str) -> u32 {
+    let digits = version.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(version.len());
+    version[..digits].parse().unwrap_or_default()
+}
+
+/// Whether a login was refused for its `options`: PgBouncer's code, RDS Proxy's, and those of servers without one of the settings or
+/// one of the values. A refusal for another reason is repeated without the declaration, and counts then.
+fn is_about_the_declaration(variant: &Variant, error: &tokio_postgres::Error) -> bool {
+    let Some(answer) = error.as_db_error() else { return false };
+    let code = answer.code().code();
+    ["08P01", "0A000", "22023", "42704"].contains(&code)
+        && !(variant.is_wrong_password)(code, answer.message())
 }
 
 /// PostgreSQL has one code for all of its limits (manual, "PostgreSQL Error Codes", 53300), and tells them apart by its words.
@@ -198,6 +223,7 @@ fn refused_login(
     };
     let Variant { name, is_wrong_password, let_in, .. } = variant;
     let words = words(answer);
+    let database = entrance.dbname.unwrap_or_default();
     let failed = |kind, what: String, remedy: &str| Err(Error::new(kind, what).cause(&words).remedy(remedy));
     match answer.code().code() {
         code if is_wrong_password(code, answer.message()) => Ok(Login::Rejected(words)),
@@ -206,9 +232,18 @@ fn refused_login(
             format!("{name} at {place} does not let {:?} in at all", entrance.username),
             let_in,
         ),
+        "42501" => failed(
+            Kind::ServerRefused,
+            format!("{name} at {place} does not let {:?} into the database {database:?}", entrance.username),
+            &format!(
+                "let the owner of the database run: GRANT CONNECT ON DATABASE {} TO {}",
+                statement::identifier(database),
+                statement::identifier(entrance.username)
+            ),
+        ),
         "3D000" => failed(
             Kind::BadSecret,
-            format!("{name} at {place} has no database {:?}", entrance.dbname.unwrap_or_default()),
+            format!("{name} at {place} has no database {database:?}"),
             "correct \"dbname\" in the secret",
         ),
         code if code.starts_with("57") || code.starts_with("53") => failed(
@@ -250,122 +285,4 @@ fn digest_unspoken(place: &str, variant: &Variant, entrance: &Entrance<'_>) -> E
     Error::new(Kind::ServerRefused, format!("{name} at {place} keeps the password of {user:?} as sha256|..."))
         .cause("such users are asked by authentication message 13, which this driver and most others do not speak")
         .remedy("set the user's password once in another form, the same that AWSCURRENT holds: ALTER USER ... PASSWORD '...'")
-}
-
-impl Session {
-    /// Runs statements in one round trip, and returns the columns of every row as text.
-    pub async fn run(
-        &self,
-        job: &Job<'_>,
-        doing: &str,
-        sql: &str,
-        explain: Explain<'_>,
-    ) -> Result<Vec<Vec<Option<String>>>> {
-        self.send(job, doing, sql).await?.map_err(|refusal| self.refused(doing, &refusal, explain))
-    }
-
-    /// Runs statements that the server may refuse without harm to the transaction around them. The inner error holds the server's
-    /// words. A server that is busy, stops or times out is an error of the outer kind, not a refusal.
-    pub async fn attempt(
-        &self,
-        job: &Job<'_>,
-        doing: &str,
-        sql: &str,
-        explain: Explain<'_>,
-    ) -> Result<Result<(), String>> {
-        match self.send(job, doing, &statement::guarded(sql)).await? {
-            Ok(_) => Ok(Ok(())),
-            Err(refusal)
-                if ["53", "55", "57", "40", "XX"].iter().any(|class| refusal.code.starts_with(class)) =>
-            {
-                Err(self.refused(doing, &refusal, explain))
-            }
-            Err(refusal) => {
-                self.run(job, doing, statement::UNDO_GUARDED, explain).await?;
-                Ok(Err(refusal.words()))
-            }
-        }
-    }
-
-    /// Runs statements that are a transaction of their own, and undoes all of them if the server refuses one. The inner error is the
-    /// server's answer.
-    pub async fn transact(
-        &self,
-        job: &Job<'_>,
-        doing: &str,
-        sql: &str,
-        explain: Explain<'_>,
-    ) -> Result<Result<(), Refusal>> {
-        match self.send(job, doing, sql).await? {
-            Ok(_) => Ok(Ok(())),
-            Err(refusal) => {
-                self.run(job, doing, statement::ROLLBACK, explain).await?;
-                Ok(Err(refusal))
-            }
-        }
-    }
-
-    async fn send(
-        &self,
-        job: &Job<'_>,
-        doing: &str,
-        sql: &str,
-    ) -> Result<Result<Vec<Vec<Option<String>>>, Refusal>> {
-        let what = format!("{} to {doing}", self.place);
-        let messages =
-            match job.deadline.within(self.variant.statement, what, self.client.simple_query(sql)).await? {
-                Ok(messages) => messages,
-                Err(error) => {
-                    let Some(answer) = error.as_db_error() else {
-                        let what =
-                            format!("the connection to {} was lost while it was to {doing}", self.place);
-                        return Err(Error::new(Kind::Unreachable, what).because(&error));
-                    };
-                    // Never its detail or context, which may quote the statement.
-                    let (code, message) = (answer.code().code().to_owned(), answer.message().to_owned());
-                    return Ok(Err(Refusal { code, message }));
-                }
-            };
-        let rows = messages.into_iter().filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => {
-                // A server whose databases have no encoding sends any bytes as text.
-                let text = |i| row.try_get(i).unwrap_or(Some("\u{fffd}"));
-                Some((0..row.len()).map(|i| text(i).map(str::to_owned)).collect())
-            }
-            _ => None,
-        });
-        Ok(Ok(rows.collect()))
-    }
-
-    fn refused(&self, doing: &str, refusal: &Refusal, explain: Explain<'_>) -> Error {
-        let what = format!("{} at {} refused to {doing}", self.variant.name, self.place);
-        if refusal.is_a_clash() {
-            let remedy = "another session was changing the same account at that moment; Secrets Manager tries again by itself";
-            return Error::new(Kind::Conflict, what).cause(refusal.words()).remedy(remedy);
-        }
-        match explain(&refusal.code) {
-            Some((kind, remedy)) => Error::new(kind, what).cause(refusal.words()).remedy(remedy),
-            None => Error::new(Kind::ServerRefused, what).cause(refusal.words()),
-        }
-    }
-}
-
-/// What the server said instead of running a statement.
-pub struct Refusal {
-    /// The SQLSTATE.
-    pub code: String,
-    message: String,
-}
-
-impl Refusal {
-    /// Whether two sessions changed one row of the catalog at once: ours, and for example one whose connection was just lost. The
-    /// server reports an internal error, so only its words tell.
-    fn is_a_clash(&self) -> bool {
-        self.code == "XX000" && self.message.contains("tuple concurrently")
-    }
-
-    /// Code and message, for errors and log lines.
-    pub fn words(&self) -> String {
-        Said::new(&format!("{}: {}", self.code, self.message)).into()
-    }
 }

@@ -1,8 +1,8 @@
 //! PostgreSQL's wire protocol, as two functions speak it: `rotate-postgres` and `rotate-redshift`. Neither function depends on
-//! the other; both depend on this crate. A [`connect::Variant`] says in what two servers differ.
+//! the other; both depend on this crate. A [`session::Variant`] says in what two servers differ.
 //!
-//! [`connect`] logs in and runs statements. `stream` reaches a server, and [`ahead`] does so before a function needs it. `watch`
-//! notes whether the server asked for the password. `binding` ties a login to its TLS connection. [`statement`] quotes names.
+//! [`connect`] logs in, and [`session`] runs statements. `stream` reaches a server, and [`ahead`] does so before a function needs it. `watch`
+//! notes whether the server asked for the password. [`known`] remembers what a server takes. `binding` ties a login to its TLS connection. [`statement`] quotes names.
 //! [`password`] sets an account's password,
 //! in one of the forms of [`form`]; [`verifier`] makes the one for SCRAM.
 //!
@@ -12,7 +12,9 @@ pub mod ahead;
 mod binding;
 pub mod connect;
 pub mod form;
+pub mod known;
 pub mod password;
+pub mod session;
 pub mod statement;
 pub mod stream;
 pub mod verifier;

@@ -77,6 +77,11 @@ impl<S> Watched<S> {
         }
     }
 
+    /// Leaves our side open until the server has closed its side. A cancellation needs this: PgBouncer forgets one whose sender is gone.
+    pub(crate) fn kept_open(self) -> Watched<S> {
+        Watched { is_shut: true, ..self }
+    }
+
     /// What the server asks for, from now on.
     pub(crate) fn asked(&self) -> Asked {
         self.asked.clone()

@@ -25,7 +25,7 @@ struct Need {
     for_what: &'static str,
 }
 
-const NEEDS: [Need; 6] = [
+const NEEDS: [Need; 7] = [
     Need {
         program: "npm",
         asked: &["--version"],
@@ -37,6 +37,12 @@ const NEEDS: [Need; 6] = [
         asked: &["--version"],
         package: "mariadb-server-core",
         for_what: "MariaDB for tests",
+    },
+    Need {
+        program: "/usr/sbin/pgbouncer",
+        asked: &["--version"],
+        package: "pgbouncer",
+        for_what: "a pooler in front of PostgreSQL",
     },
     Need {
         program: "/usr/sbin/debootstrap",

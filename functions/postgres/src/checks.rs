@@ -11,7 +11,7 @@ use wire_postgres::connect::Session;
 use crate::dialect::Postgres;
 use crate::reset;
 use crate::role::not_understood;
-use crate::statement::{self, catalog};
+use crate::statement::{self, Limits, catalog};
 use crate::writer::explain;
 
 /// Checks the session's user and role, and runs the test statement.
@@ -23,8 +23,10 @@ pub(crate) async fn check(
 ) -> Result<()> {
     let account = &pending.account;
     let other = account.alternation.as_ref().map_or("", |pair| pair.after(&account.username));
-    let rows =
-        session.run(job, "say who is logged in", &statement::reading(&catalog::who(other)), &explain).await?;
+    let limits = Limits::of(session, job);
+    let rows = session
+        .run(job, "say who is logged in", &statement::reading(&catalog::who(other), limits), &explain)
+        .await?;
     let [user, acts_as, should_act_as, other_acts_as, replicates] = rows
         .into_iter()
         .next()
@@ -44,7 +46,7 @@ pub(crate) async fn check(
             compare(dialect, job, session, pending, pair, [other, &theirs, &acts_as], replicates).await?;
         }
     }
-    let own = statement::reading(statement::CHECK);
+    let own = statement::reading(statement::CHECK, limits);
     let check = account.statement.as_deref().unwrap_or(&own);
     session.run(job, "run the test statement", check, &explain_test).await?;
     match &account.alternation {
@@ -73,7 +75,7 @@ async fn compare(
     if current.account.username != other {
         return Ok(());
     }
-    let sql = statement::reading(&catalog::lacking(other_acts_as, acts_as));
+    let sql = statement::reading(&catalog::lacking(other_acts_as, acts_as), Limits::of(session, job));
     let rows = session.run(job, "compare privileges", &sql, &explain).await?;
     let mut lacking: Vec<String> = rows.into_iter().flatten().flatten().collect();
     if replicates {

@@ -11,7 +11,7 @@ use wire_postgres::connect::Session;
 
 use crate::dialect::{Admin, Postgres};
 use crate::extras;
-use crate::statement::{self, catalog};
+use crate::statement::{self, Limits, catalog};
 use crate::writer::explain;
 
 /// The name in the report.
@@ -60,11 +60,22 @@ async fn lacking(
 ) -> Result<Vec<String>> {
     let doing = "list privileges";
     let rows = match admin {
-        None => own.run(job, doing, &statement::reading(catalog::LACKS_FOR_PASSWORDS), &explain).await?,
+        None => {
+            own.run(
+                job,
+                doing,
+                &statement::reading(catalog::LACKS_FOR_PASSWORDS, Limits::of(own, job)),
+                &explain,
+            )
+            .await?
+        }
         Some(admin) => {
             let session = of_admin(dialect, job, admin, None).await?;
             let copied = account.alternation.as_ref().map(|pair| pair.original.as_str());
-            let sql = statement::reading(&catalog::lacks_as_admin(&account.users(), copied));
+            let sql = statement::reading(
+                &catalog::lacks_as_admin(&account.users(), copied),
+                Limits::of(&session, job),
+            );
             session.run(job, doing, &sql, &explain).await?
         }
     };

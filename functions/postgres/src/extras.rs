@@ -7,7 +7,7 @@ use rotation::engine::job::Job;
 use rotation::error::Result;
 use wire_postgres::connect::Session;
 
-use crate::statement::{self, catalog};
+use crate::statement::{self, Limits, catalog};
 use crate::turn::Turn;
 use crate::writer::explain;
 
@@ -31,7 +31,7 @@ pub(crate) async fn warn(turn: &Turn<'_>) -> Result<()> {
 /// For the diagnose event: what the second user will lose at its next turn, or keep without being able to use it.
 pub(crate) async fn examine(job: &Job<'_>, session: &Session, account: &Account) -> Option<Finding> {
     let pair = account.alternation.as_ref().filter(|pair| pair.sync != Equality::Untouched)?;
-    let sql = statement::reading(&catalog::extras(pair));
+    let sql = statement::reading(&catalog::extras(pair), Limits::of(session, job));
     let (alternate, original) = (&pair.alternate, &pair.original);
     match list(job, session, &sql).await {
         Err(error) => Some(Finding::fail(CHECK, &error)),

@@ -7,9 +7,9 @@ use std::time::Duration;
 use rotation::error::{Error, Kind, Result};
 use wire_postgres::connect::Session;
 
-use crate::statement::{self, catalog};
+use crate::statement::{self, Limits, catalog};
 use crate::turn::Turn;
-use crate::writer::{IDLE, explain, explain_admin};
+use crate::writer::{explain, explain_admin};
 
 /// How many objects change hands in one transaction.
 const BATCH: usize = 20;
@@ -30,6 +30,10 @@ const MILESTONE: usize = 500;
 /// and its next try goes on with what is left. An object that the server does not let go this way is left for `REASSIGN OWNED`.
 pub(crate) async fn piece_by_piece(turn: &Turn<'_>, session: &Session, database: &str) -> Result<()> {
     let (from, to) = (turn.pair.alternate.as_str(), turn.owner());
+    // A query outside the turn's transaction, in one of its own.
+    let moment = Limits::of(session, turn.job).at_most(MOMENT);
+    let alone =
+        |sql: String| format!("{}; {sql}; {}", statement::begin_beside(GLANCE, moment), statement::COMMIT);
     let sql = alone(catalog::transfers(from, to));
     let rows = session.run(turn.job, "list what the alternate owns", &sql, &explain).await?;
     let transfers: Vec<String> = rows.into_iter().flatten().flatten().collect();
@@ -83,7 +87,8 @@ impl Work<'_> {
     /// Hands some objects over, in one transaction and one round trip.
     async fn transfer(&self, transfers: &[String], wait: Duration) -> Result<Outcome> {
         let (turn, admin) = (self.turn, &self.turn.admin.username);
-        let mut sql = vec![statement::begin_beside(wait, MOMENT, IDLE)];
+        let moment = Limits::of(self.session, turn.job).at_most(MOMENT);
+        let mut sql = vec![statement::begin_beside(wait, moment)];
         let lent = self.lent.iter().copied();
         sql.extend(lent.clone().map(|role| statement::grant_membership(role, admin, turn.roles.version)));
         sql.extend_from_slice(transfers);
@@ -102,18 +107,13 @@ impl Work<'_> {
     }
 }
 
-/// A query outside the turn's transaction, in one of its own.
-fn alone(sql: String) -> String {
-    format!("{}; {sql}; {}", statement::begin_beside(GLANCE, MOMENT, IDLE), statement::COMMIT)
-}
-
 /// The roles that the admin is no member of, and so may not hand anything from or to. `around` puts the query into a transaction,
 /// where none is open.
 pub(crate) async fn not_a_member_of<'a>(
     turn: &Turn<'_>,
     session: &Session,
     roles: [&'a str; 2],
-    around: fn(String) -> String,
+    around: impl Fn(String) -> String,
 ) -> Result<Vec<&'a str>> {
     let mut lacking = Vec::new();
     for role in roles {

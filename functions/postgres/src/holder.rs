@@ -7,17 +7,20 @@ use rotation::engine::job::Job;
 use rotation::error::{Error, Kind};
 use wire_postgres::connect::Session;
 
-use crate::statement::{self, catalog};
+use crate::statement::{self, Limits, catalog};
 
 /// How long the question may take: the step has failed already.
 const QUESTION: Duration = Duration::from_secs(2);
+
+/// The name of our sessions. Others can take it, too.
+const OURS: &str = "turnlock";
 
 /// The error of a session that did not get the lock, with the lock's holder.
 pub(crate) async fn name(job: &Job<'_>, session: &Session, key: i64, error: Error) -> Error {
     let sql = format!(
         "{}; {}; {}; {}",
         statement::ROLLBACK,
-        statement::begin_beside(QUESTION, QUESTION, QUESTION),
+        statement::begin_beside(QUESTION, Limits::of(session, job).at_most(QUESTION)),
         catalog::holder(key),
         statement::COMMIT
     );
@@ -31,8 +34,12 @@ pub(crate) async fn name(job: &Job<'_>, session: &Session, key: i64, error: Erro
     if user == session.user {
         return error.cause(format!("the lock is held by {what}"));
     }
-    // A rotation of this secret logs in as this same user.
-    let other = format!("the lock of this secret is held by {what}, which is no rotation of this secret");
+    // A rotation of this secret logs in as this same user, unless the secret has got another strategy or admin meanwhile.
+    let who = match application.as_str() {
+        OURS => "which calls itself a rotation, under another strategy or admin",
+        _ => "which is no rotation of this secret",
+    };
+    let other = format!("the lock of this secret is held by {what}, {who}");
     Error::new(Kind::Conflict, other).cause(error.story()).remedy(format!(
         "ask the owner of {user:?} why it takes advisory lock {key}; to end the session: SELECT pg_terminate_backend({pid})"
     ))

@@ -1,13 +1,14 @@
 //! Rotates PostgreSQL and Aurora PostgreSQL accounts. The crate [`wire_postgres`] logs in and runs statements; `statement` holds
 //! every SQL text and its quoting. Here also: `replica` (hosts that lag behind), `writer` (the lock, and how a password is set), `holder` (whose
 //! session has the lock),
-//! `checks` (testSecret), `reset` (what a pool does to sessions) and `examine` (the diagnose event). `alternate` is the strategy with two users, made of `turn`, `role`,
+//! `checks` (testSecret), `expiry` (accounts that are over), `reset` (what a pool does to sessions) and `examine` (the diagnose event). `alternate` is the strategy with two users, made of `turn`, `role`,
 //! `memberships`, `parameters`, `extras` (what the second user has of its own), `ownership` and `handover`.
 
 mod alternate;
 mod checks;
 mod dialect;
 mod examine;
+mod expiry;
 mod extras;
 mod handover;
 mod holder;
@@ -35,7 +36,7 @@ use rotation::value::strategy::Strategy;
 use rotation::value::version::Parsed;
 use wire_postgres::connect::{self, Session};
 
-use crate::dialect::{DBNAME, Writer};
+use crate::dialect::{Admin, DBNAME, VARIANT, Writer};
 use crate::writer::{Lock, explain, explain_admin};
 
 pub use crate::dialect::{Postgres, Shown};
@@ -59,7 +60,7 @@ impl Dialect for Postgres {
     };
 
     async fn enter(&self, job: &Job<'_>, entrance: &Entrance<'_>) -> Result<Login<Session>> {
-        connect::login(job, &self.ahead, &connect::POSTGRES, entrance).await
+        connect::login(job, (&self.ahead, &self.known), &VARIANT, entrance).await
     }
 
     fn identity(&self, session: &Session) -> Shown {
@@ -72,6 +73,16 @@ impl Dialect for Postgres {
 
     async fn refused(&self, job: &Job<'_>, account: &Account, words: String) -> Result<Login<Session>> {
         replica::refused(self, job, account, words).await
+    }
+
+    async fn refused_on(
+        &self,
+        job: &Job<'_>,
+        account: &Account,
+        admin: &Admin,
+        words: String,
+    ) -> Result<Login<Session>> {
+        expiry::look(self, job, account, admin, words).await
     }
 
     async fn lock(&self, job: &Job<'_>, session: &mut Session, secret_arn: &str) -> Result<Lock> {

@@ -7,9 +7,10 @@ use rotation::database::session::of_admin;
 use rotation::error::{Error, Kind, Result};
 use wire_postgres::connect::Session;
 
-use crate::statement::{self, catalog};
+use crate::statement::declared::PATIENCE;
+use crate::statement::{self, Limits, catalog};
 use crate::turn::Turn;
-use crate::writer::{IDLE, PATIENCE, explain, explain_admin};
+use crate::writer::{explain, explain_admin};
 use crate::{handover, memberships};
 
 /// The alternate's holdings in one database. The empty database stands for shared objects.
@@ -119,7 +120,7 @@ async fn visit(turn: &Turn<'_>, held: &Holdings, take: bool) -> Result<()> {
     if held.owned > 0 {
         handover::piece_by_piece(turn, &session, database).await?;
     }
-    let begin = statement::begin_beside(PATIENCE, PATIENCE, IDLE);
+    let begin = statement::begin_beside(PATIENCE, Limits::of(&session, turn.job).at_most(PATIENCE));
     session.run(turn.job, "begin in another database", &begin, &explain).await?;
     if held.owned > 0 {
         hand_over(turn, &session, database).await?;
@@ -178,9 +179,9 @@ async fn attempt(turn: &Turn<'_>, session: &Session, sql: &str) -> Result<Option
 /// Clients use the alternate and what it owns. After the promotion they use the original, which cannot.
 fn left_behind(turn: &Turn<'_>, owned: u64) -> Error {
     let (from, to) = (&turn.pair.alternate, turn.owner());
-    let what = format!(
-        "{from:?}, which is in use, owns {owned} objects that {to:?} could not use after the promotion"
-    );
+    let objects = if owned == 1 { "an object".to_owned() } else { format!("{owned} objects") };
+    let what =
+        format!("{from:?}, which is in use, owns {objects} that {to:?} could not use after the promotion");
     Error::new(Kind::ServerRefused, what).remedy(format!(
         "run {} in each database, or put \"sync\": \"exact\" into the secret, and the rotation hands them over",
         statement::reassign(from, to)

@@ -10,6 +10,7 @@ use rotation::error::Result;
 use wire_postgres::connect::Session;
 
 use crate::dialect::Postgres;
+use crate::expiry;
 
 /// The pause between two logins at a replica that is behind.
 const LOOK: Duration = Duration::from_millis(100);
@@ -22,13 +23,15 @@ pub(crate) async fn refused(
     account: &Account,
     words: String,
 ) -> Result<Login<Session>> {
-    let Some(admin) = dialect.admin(job, account).await? else { return Ok(Login::Rejected(words)) };
+    let Some(admin) = dialect.admin(job, account).await? else {
+        return Ok(Login::Rejected(expiry::perhaps(&words)));
+    };
     if folded(&admin.server.host) == folded(&account.server.host) && admin.server.port == account.server.port
     {
-        return Ok(Login::Rejected(words));
+        return expiry::look(dialect, job, account, &admin, words).await;
     }
     if let Login::Rejected(words) = session::log_in(dialect, job, account, Some(&admin)).await? {
-        return Ok(Login::Rejected(words));
+        return expiry::look(dialect, job, account, &admin, words).await;
     }
     tracing::info!(
         "the writer accepts this login and the secret's host does not yet; waiting for it to catch up"

@@ -6,7 +6,7 @@ use rotation::engine::job::Job;
 use rotation::error::{Error, Kind, Result};
 use wire_postgres::connect::Session;
 
-use crate::statement::{self, catalog};
+use crate::statement::{self, Limits, catalog};
 use crate::writer::explain;
 
 /// Resets the session as pools do, and looks at its role again. Where the server forgets the role and nothing hands over what clients
@@ -51,7 +51,7 @@ pub(crate) async fn acts_otherwise(
 ) -> Error {
     let what = format!("sessions of {user:?} should act as {wanted:?}, and act as {actual:?}");
     let error = Error::new(Kind::ServerRefused, what);
-    let sql = statement::reading(&catalog::may_act(user, wanted));
+    let sql = statement::reading(&catalog::may_act(user, wanted), Limits::of(session, job));
     let rows = session.run(job, "compare two roles", &sql, &explain).await.unwrap_or_default();
     if rows.first().and_then(|row| row.first()?.as_deref()) == Some("t") {
         return error.remedy(format!(

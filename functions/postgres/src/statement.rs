@@ -6,7 +6,9 @@ use std::time::Duration;
 use wire_postgres::form::StoredAs;
 
 pub mod catalog;
+pub mod declared;
 
+pub use declared::Limits;
 pub use wire_postgres::statement::{ROLLBACK, identifier};
 
 /// The statement that testSecret runs if the secret names none.
@@ -32,41 +34,26 @@ pub fn literal(text: &str) -> String {
     }
 }
 
-/// Settings at the start of a transaction. Names resolve to PostgreSQL's own catalog, and the session acts as the user that
-/// logged in. A database's owner can choose these settings for everyone who enters it, and an admin must not run that owner's
-/// functions. So only utility statements, which look up no names, run before them. `wait` limits how long a statement waits for a
-/// lock, `left` how long it runs.
-fn begin(wait: Duration, left: Duration, idle: Duration) -> String {
-    let [wait, left, idle] = [wait, left, idle].map(|limit| limit.as_millis());
-    format!(
-        "SET LOCAL search_path TO pg_catalog, pg_temp; SET LOCAL ROLE NONE; \
-         SET LOCAL DateStyle TO ISO; SET LOCAL TimeZone TO 'UTC'; SET LOCAL standard_conforming_strings TO on; \
-         SET LOCAL lock_timeout = {wait}; SET LOCAL statement_timeout = {left}; \
-         SET LOCAL idle_in_transaction_session_timeout = {idle}; SET LOCAL jit TO off; SET LOCAL synchronous_commit TO on; \
-         SET LOCAL tcp_keepalives_idle = 5; SET LOCAL tcp_keepalives_interval = 2; SET LOCAL tcp_keepalives_count = 3"
-    )
-}
-
 /// Opens a transaction that may write, even if the account or the database defaults to read-only.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE";
 
 /// Opens the transaction that holds the lock until it ends, and reads how often passwords are hashed (from PostgreSQL 16 on). This
 /// form of the lock works through poolers. If this process disappears, the limits free the lock within seconds. Nothing later waits
 /// as long as the lock does, because a statement that waits for a table blocks everyone behind it.
-pub fn begin_locked(key: i64, wait: Duration, patience: Duration, left: Duration, idle: Duration) -> String {
-    let (begin, patience) = (begin(wait, left, idle), patience.as_millis());
+pub fn begin_locked(key: i64, wait: Duration, patience: Duration, limits: Limits) -> String {
+    let (begin, patience) = (begin_beside(wait, limits), patience.as_millis());
     format!(
-        "{BEGIN}; {begin}; SELECT pg_advisory_xact_lock({key}); SET LOCAL lock_timeout = {patience}; \
+        "{begin}; SELECT pg_advisory_xact_lock({key}); SET LOCAL lock_timeout = {patience}; \
          SELECT current_setting('scram_iterations', true)"
     )
 }
 
 /// Ends the transaction that holds the lock, and opens another that holds it. In between the session itself has the lock, so nobody
 /// else gets it. A pooler gives the session to nobody else in the middle of one message.
-pub fn commit_locked(key: i64, patience: Duration, left: Duration, idle: Duration) -> String {
-    let begin = begin(patience, left, idle);
+pub fn commit_locked(key: i64, patience: Duration, limits: Limits) -> String {
+    let begin = begin_beside(patience, limits);
     format!(
-        "SELECT pg_advisory_lock({key}); {COMMIT}; {BEGIN}; {begin}; SELECT pg_advisory_xact_lock({key}), pg_advisory_unlock({key})"
+        "SELECT pg_advisory_lock({key}); {COMMIT}; {begin}; SELECT pg_advisory_xact_lock({key}), pg_advisory_unlock({key})"
     )
 }
 
@@ -78,18 +65,17 @@ pub fn stored_as(form: StoredAs) -> &'static str {
     }
 }
 
-/// Opens an admin's transaction that does not hold the secret's lock: in another database, or for a piece of the work. It waits this
-/// long for the lock of an object, and at most `limit` for a statement.
-pub fn begin_beside(wait: Duration, limit: Duration, idle: Duration) -> String {
-    format!("{BEGIN}; {}", begin(wait, limit, idle))
+/// Opens a transaction that makes changes: an admin's that does not hold the secret's lock, in another database or for a piece of the
+/// work, or one that is about to take the lock. It waits this long for the lock of an object. The session acts as the user that
+/// logged in.
+pub fn begin_beside(wait: Duration, limits: Limits) -> String {
+    format!("{BEGIN}; {}; SET LOCAL ROLE NONE", declared::in_transaction(wait, limits))
 }
 
-/// Reads from the catalogs, in a session whose settings others choose. Names resolve to PostgreSQL's own catalog.
-pub fn reading(sql: &str) -> String {
-    format!(
-        "BEGIN; SET LOCAL statement_timeout TO '9s'; SET LOCAL idle_in_transaction_session_timeout TO '9s'; SET LOCAL lock_timeout TO '4s'; \
-         SET LOCAL search_path TO pg_catalog, pg_temp; {sql}; COMMIT"
-    )
+/// Reads from the catalogs, in a session whose settings others choose.
+pub fn reading(sql: &str, limits: Limits) -> String {
+    let declared = declared::in_transaction(declared::PATIENCE, limits);
+    format!("BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY; {declared}; {sql}; {COMMIT}")
 }
 
 /// Sets the account's password.

@@ -11,17 +11,13 @@ use wire_postgres::form::StoredAs;
 use wire_postgres::{password, verifier};
 
 use crate::dialect::Writer;
+use crate::statement::Limits;
+use crate::statement::declared::PATIENCE;
 use crate::{holder, statement};
 
 /// How long a rotation waits for another rotation of the same secret. The session waits longer for an answer, so the server's own
 /// error arrives, which says what the rotation waited for.
 const WAIT: Duration = Duration::from_secs(5);
-
-/// After this long the server ends the session of a process that has disappeared.
-pub(crate) const IDLE: Duration = Duration::from_secs(20);
-
-/// How long a transaction waits for something in use, such as a table. Everybody who wants the table later waits behind it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
 
 /// The lock of a secret.
 #[derive(Default)]
@@ -34,8 +30,13 @@ pub struct Lock {
 impl Lock {
     /// Opens the transaction and takes the secret's lock.
     pub(crate) async fn take(job: &Job<'_>, session: &Session, secret_arn: &str) -> Result<Lock> {
+        if session.is_pooled {
+            tracing::warn!(
+                "a pooler or proxy stands before the server; this works while the pooler learns new passwords from the server,                  but the server's own host in the secret is safer"
+            );
+        }
         let key = lock_key(secret_arn);
-        let sql = statement::begin_locked(key, WAIT, PATIENCE, job.deadline.left(), IDLE);
+        let sql = statement::begin_locked(key, WAIT, PATIENCE, Limits::of(session, job));
         match session.run(job, "take the lock of this secret", &sql, &explain_lock).await {
             Err(error) if error.kind() == Kind::Conflict => Err(holder::name(job, session, key, error).await),
             taken => {
@@ -72,7 +73,7 @@ pub(crate) async fn set_password_in_use(
     explain: Explain<'_>,
 ) -> Result<()> {
     let form = form(writer);
-    let next = statement::commit_locked(writer.lock.key, PATIENCE, job.deadline.left(), IDLE);
+    let next = statement::commit_locked(writer.lock.key, PATIENCE, Limits::of(writer, job));
     let sql = |sent: &str| {
         let set = statement::set_password(&pending.username, sent);
         format!("{}; {set}; {next}", statement::stored_as(form))
@@ -112,6 +113,10 @@ pub(crate) fn explain(code: &str) -> Option<(Kind, String)> {
         "25006" => (
             Kind::ServerRefused,
             "this host is a read-only replica: put the writer's host into the secret (or the admin's, if it acts), or let an admin act (strategy \"admin\")",
+        ),
+        "25P03" | "25P04" | "57P05" => (
+            Kind::ServerRefused,
+            "idle_session_timeout or another time limit of the role, the database or a pooler ends sessions before a rotation can work: raise it to a second or more",
         ),
         "42501" => (
             Kind::ServerRefused,

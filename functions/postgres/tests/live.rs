@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where, and stops")]
 
 mod live {
+    mod accounts;
     mod alternating;
     pub(crate) mod app;
     mod attacks;
@@ -12,13 +13,17 @@ mod live {
     mod failures;
     mod forms;
     mod handover;
+    mod hostile_settings;
+    mod hostile_values;
     mod leaks;
+    mod limits;
     mod lock;
     mod names;
     mod old_minors;
     pub(crate) mod pair;
     mod pair_failures;
     mod pair_sweep;
+    mod poolers;
     mod quoting;
     pub(crate) mod rds;
     mod sessions;

@@ -8,6 +8,7 @@ use rotation::engine::target::Login;
 use rotation::error::{Kind, Result};
 use wire_postgres::ahead::Ahead;
 use wire_postgres::connect::{self, Session, Variant};
+use wire_postgres::known::Known;
 
 /// Redshift still has PostgreSQL 8.0's error codes. Only the words tell a wrong password from a user that may not log in at all.
 /// Statements get more time than on PostgreSQL, because Redshift's leader node is slow with grants.
@@ -18,10 +19,11 @@ static REDSHIFT: Variant = Variant {
     },
     let_in: "see the server's words: a cluster with require_ssl refuses \"ssl\": false, and a database may be closed to the user",
     statement: Duration::from_secs(25),
+    startup: |_| String::new(),
 };
 
 pub(crate) async fn login(job: &Job<'_>, ahead: &Ahead, entrance: &Entrance<'_>) -> Result<Login<Session>> {
-    connect::login(job, ahead, &REDSHIFT, entrance).await
+    connect::login(job, (ahead, &Known::default()), &REDSHIFT, entrance).await
 }
 
 /// What a refused statement means: the kind of error, and what to do.

@@ -97,6 +97,17 @@ pub trait Dialect: Sized {
         Ok(Login::Rejected(words))
     }
 
+    /// The server that an admin would change has refused this account. Where the admin can see why, the dialect's answer counts.
+    async fn refused_on(
+        &self,
+        _job: &Job<'_>,
+        _account: &Self::Account,
+        _admin: &Admin<Self::Identity>,
+        words: String,
+    ) -> Result<Login<Self::Session>> {
+        Ok(Login::Rejected(words))
+    }
+
     /// How many refused logins the account can still bear, one having been refused; `None` where there is no limit.
     async fn bears(
         &self,

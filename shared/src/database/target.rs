@@ -47,6 +47,7 @@ impl<D: Dialect> Target for D {
     ) -> Result<Login<D::Session>> {
         match (session::log_in(self, job, account, on).await?, on) {
             (Login::Rejected(words), None) => self.refused(job, account, words).await,
+            (Login::Rejected(words), Some(admin)) => self.refused_on(job, account, admin, words).await,
             (answer, _) => Ok(answer),
         }
     }

@@ -23,6 +23,12 @@ pub fn roles(names: [&str; 2]) -> String {
     )
 }
 
+/// Until when an account was valid, if that is over.
+pub fn expired(role: &str) -> String {
+    let role = literal(role);
+    format!("SELECT rolvaliduntil::text FROM pg_roles WHERE rolname = {role} AND rolvaliduntil < now()")
+}
+
 /// An account's memberships: the role, the admin option, the grantor, whether the account inherits and may act as the role; and
 /// whether the original is a member, and has the admin option.
 pub fn memberships(member: &str, original: &str) -> String {
@@ -67,7 +73,8 @@ pub fn extras(pair: &Alternation) -> String {
     format!(
         "SELECT format('member of %I', r.rolname) FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid \
            JOIN pg_roles u ON u.oid = m.member WHERE u.rolname = {alternate} AND NOT pg_has_role({original}, r.oid, 'MEMBER') \
-         UNION ALL SELECT concat_ws(' and ', nullif(owned, 0) || ' objects of its own', nullif(given, 0) || ' privileges') || \
+         UNION ALL SELECT concat_ws(' and ', nullif(owned, 0) || CASE owned WHEN 1 THEN ' object' ELSE ' objects' END || ' of its own', \
+             nullif(given, 0) || CASE given WHEN 1 THEN ' privilege' ELSE ' privileges' END) || \
            CASE WHEN place = '' THEN '' ELSE format(' in the database %I', place) END \
            FROM ({}) AS held (place, here, owned, given) WHERE owned + given > 0",
         holdings(&pair.alternate)

@@ -44,7 +44,7 @@ async fn a_second_users_own_privileges_are_told_before_a_rotation_takes_them() {
     let line = second_user(&world).await;
     let told = line["Detail"].as_str().unwrap();
     for part in
-        ["a rotation takes", &format!("member of readers_{app}"), "1 objects of its own and 1 privileges"]
+        ["a rotation takes", &format!("member of readers_{app}"), "1 object of its own and 1 privilege"]
     {
         assert!(told.contains(part), "{part}: {line}");
     }

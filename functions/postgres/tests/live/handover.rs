@@ -4,16 +4,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use lab::Options;
+use lab::runtime::Function;
 use lab::servers::Postgres;
 use lab::world::World;
 
 use super::app::App;
-use super::pair::{Pair, Power};
+use super::pair::{ADMIN_SECRET, Pair, Power};
 
 const CLONE_PASSWORD: &str = "C1one-pa55-of-aws";
 
 /// A clone made as AWS's function makes it, which is in use and owns tables with primary keys.
 async fn clone_with_tables(tables: u32) -> (Pair, World) {
+    clone_in_a_hurry(tables, Duration::from_secs(30)).await
+}
+
+/// The same, where a step has this much time.
+async fn clone_in_a_hurry(tables: u32, time: Duration) -> (Pair, World) {
     let pair = Pair::on(Arc::new(Postgres::version(18).start().await.unwrap()), Power::CreateRole).await;
     let (App { server, user: app, .. }, clone) = (&pair.app, pair.clone_name());
     let admin = server.connect(&pair.admin, &pair.admin_password, "postgres").await.unwrap();
@@ -27,7 +34,12 @@ async fn clone_with_tables(tables: u32) -> (Pair, World) {
         let make = |number| format!("CREATE TABLE s.t{number} (id serial PRIMARY KEY, x int)");
         client.batch_execute(&Vec::from_iter(numbers.iter().map(make)).join("; ")).await.unwrap();
     }
-    let world = pair.world().await;
+    let package = "rotate-postgres";
+    let function = Function::new(package, [Function::build(package).unwrap()]).timeout(time);
+    let mut secret = pair.app.secret();
+    secret["masterarn"] = ADMIN_SECRET.into();
+    let world = World::of(Options::default(), function, &secret).await.unwrap();
+    pair.add_admin(&world, ADMIN_SECRET, |_| ());
     let mut value = world.current();
     value["username"] = clone.into();
     value["password"] = CLONE_PASSWORD.into();
@@ -99,6 +111,25 @@ async fn a_table_in_a_long_transaction_stops_the_rotation_and_the_next_try_goes_
     let token = world.lab.secrets().version_with(&world.secret, "AWSPENDING").unwrap();
     world.steps(&token).await.unwrap();
     assert_eq!(owned_by(&pair, &pair.clone_name()).await, "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hand_over_that_outlasts_its_step_is_a_conflict_and_the_next_tries_finish_it() {
+    // With less time than the rest of a step needs, each try hands over one batch of 20.
+    let (pair, world) = clone_in_a_hurry(50, Duration::from_secs(8)).await;
+    let error = world.rotate().await.unwrap_err();
+    let told = ["setSecret: Conflict", "not all of 50 objects", "the next try goes on with what is left"];
+    assert!(told.iter().all(|part| error.contains(part)), "{error}");
+    assert_eq!(owned_by(&pair, &pair.clone_name()).await, "60");
+    assert!(pair.accepts(&world.current()).await);
+    let token = world.lab.secrets().version_with(&world.secret, "AWSPENDING").unwrap();
+    let mut tries = 1;
+    while let Err(error) = world.steps(&token).await {
+        assert!(error.contains("setSecret: Conflict"), "{error}");
+        tries += 1;
+    }
+    assert_eq!((tries, owned_by(&pair, &pair.clone_name()).await.as_str()), (2, "0"));
+    assert!(pair.accepts(&world.current()).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

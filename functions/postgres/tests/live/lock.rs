@@ -97,3 +97,19 @@ async fn a_stranger_who_takes_the_lock_is_named_with_the_statement_that_ends_the
         assert!(pair.accepts(&world.current()).await, "{strategy}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_from_before_the_secret_got_another_strategy_is_told_from_a_stranger() {
+    let pair = Pair::new(16, Power::CreateRole).await;
+    let world = pair.world().await;
+    let (session, process) = lock_as(&pair.app.user, FIRST, &pair, &world).await;
+    session.batch_execute("SET application_name TO turnlock").await.unwrap();
+    let error = world.rotate().await.unwrap_err();
+    let held = format!("held by process {process} of user \"{}\"", pair.app.user);
+    for part in ["Conflict", &held, "calls itself a rotation, under another strategy or admin"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    drop(session);
+    let token = world.lab.secrets().version_with(&world.secret, "AWSPENDING").unwrap();
+    world.steps(&token).await.unwrap();
+}

@@ -4,13 +4,13 @@
 use std::io;
 use std::sync::Arc;
 
-use lab::proxy::{Protocol, Proxy};
 use lab::sweep::{self, Stage};
 use lab::world::World;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::app::FIRST;
 use super::pair::{ADMIN_SECRET, Pair, Power};
+use super::sweep::{FORGETS_ROLES, Ground, IGNORES_ROLES, OVER_TLS, PLAIN};
 
 /// The state before the rotation that is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,14 +95,10 @@ async fn owner(before: Before, pair: &Pair) -> io::Result<String> {
     pair.app.server.execute(&sql).await.map(|()| owner)
 }
 
-async fn stage(before: Before) -> io::Result<Stage> {
-    let pair = Arc::new(Pair::on(super::sweep::server().await?, Power::CreateRole).await);
-    let proxy = Arc::new(Proxy::start(Protocol::Postgres, "127.0.0.1", pair.app.server.port()).await?);
-    let port = proxy.port();
-    let behind_proxy = |secret: &mut Value| {
-        secret["port"] = port.into();
-        secret["ssl"] = json!(false);
-    };
+async fn stage(before: Before, ground: Ground) -> io::Result<Stage> {
+    let pair = Arc::new(Pair::on(ground.server().await?, Power::CreateRole).await);
+    let proxy = ground.proxy(&pair.app.server).await?;
+    let behind_proxy = |secret: &mut Value| ground.lead(secret, &proxy);
     let owner = owner(before, &pair).await?;
     let world = pair.app.world_with(&[], |secret| {
         secret["masterarn"] = ADMIN_SECRET.into();
@@ -154,7 +150,12 @@ async fn nothing_is_left_over(pair: &Pair) -> Result<(), String> {
 }
 
 async fn survives(before: Before) {
-    let swept = sweep::check(&format!("two users, before them {before:?}"), move || stage(before), 6).await;
+    survives_on(before, PLAIN).await;
+}
+
+async fn survives_on(before: Before, ground: Ground) {
+    let name = format!("two users on {ground:?}, before them {before:?}");
+    let swept = sweep::check(&name, move || stage(before, ground), 6).await;
     swept.unwrap_or_else(|failures| panic!("{failures}"));
 }
 
@@ -191,4 +192,26 @@ async fn taking_over_a_clone_survives_a_cut_anywhere() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_admin_for_one_user_survives_a_cut_anywhere() {
     survives(Before::Admin).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_users_over_tls_survive_a_cut_anywhere() {
+    survives_on(Before::Nothing, OVER_TLS).await;
+    survives_on(Before::Rotations(1), OVER_TLS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_over_tls_survives_a_cut_anywhere() {
+    survives_on(Before::Admin, OVER_TLS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_users_on_a_minor_that_forgets_roles_survive_a_cut_anywhere() {
+    survives_on(Before::Nothing, FORGETS_ROLES).await;
+    survives_on(Before::Rotations(1), FORGETS_ROLES).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_on_a_minor_that_ignores_roles_survives_a_cut_anywhere() {
+    survives_on(Before::Admin, IGNORES_ROLES).await;
 }

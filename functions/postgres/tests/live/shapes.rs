@@ -68,7 +68,7 @@ async fn a_pair_made_beforehand(pair: &Pair) {
     // What the second user owns would be out of reach after the original's promotion.
     let error = world.rotate().await.unwrap_err();
     for part in
-        ["ServerRefused", "owns 1 objects that", &format!("REASSIGN OWNED BY \"{blue}\" TO \"{app}\"")]
+        ["ServerRefused", "owns an object that", &format!("REASSIGN OWNED BY \"{blue}\" TO \"{app}\"")]
     {
         assert!(error.contains(part), "{part}: {error}");
     }
@@ -89,7 +89,7 @@ async fn a_pair_made_beforehand(pair: &Pair) {
     let unused = "cannot use what it has of its own";
     assert!(world.output().contains(unused), "{}", world.output());
     assert!(
-        world.output().contains(&format!("member of extra_{app}; 1 objects of its own")),
+        world.output().contains(&format!("member of extra_{app}; 1 object of its own")),
         "{}",
         world.output()
     );
