@@ -1,20 +1,23 @@
 //! Rotates MySQL, Aurora MySQL and MariaDB accounts. The files of every target: `connect` (turns driver errors into verdicts),
 //! `statement` (SQL texts and their quoting). Also `account` (the secret's fields; users and host parts), `refusal` (the meaning
-//! of the servers' errors), `server` (its version and abilities), `lock`. The account at the server: `profile`, `stored`,
-//! `grants`; whether it is the secret's: `acting`, `subject`; what an admin does to it: `turn`. `checks` is testSecret. Each way
-//! to change a password has a file: `own`, `assign`, `alternate`, `dual`.
+//! of the servers' errors), `server` (its version and abilities), `lock`, `closed` (all that an admin's session may send). The account
+//! at the server: `profile`, `stored`, `grants`, `presence` (of what they are about); whether it is the secret's: `acting`,
+//! `subject`; what an admin does to it: `turn`. `checks` is testSecret. Each way to change a password has a file: `own`, `assign`,
+//! `alternate`, `dual`.
 
 pub mod account;
 mod acting;
 mod alternate;
 mod assign;
 mod checks;
+mod closed;
 mod connect;
 mod dialect;
 mod dual;
 mod grants;
 mod lock;
 mod own;
+mod presence;
 mod profile;
 mod refusal;
 mod server;
@@ -59,6 +62,11 @@ impl Dialect for Mysql {
 
     async fn lock(&self, job: &Job<'_>, session: &mut Session, secret_arn: &str) -> Result<()> {
         lock::take(job, session, secret_arn).await
+    }
+
+    async fn begin_as_admin(&self, _: &Job<'_>, session: &mut Session) -> Result<()> {
+        session.is_admin = true;
+        Ok(())
     }
 
     async fn still_locked(&self, job: &Job<'_>, session: &mut Session) -> Result<()> {

@@ -25,6 +25,21 @@ pub fn identifier(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
+/// The names that a text of our own quotes as `identifier` does.
+pub fn identifiers(sql: &str) -> Vec<String> {
+    let (mut names, mut name, mut characters) = (Vec::new(), None::<String>, sql.chars().peekable());
+    while let Some(character) = characters.next() {
+        match (character, &mut name) {
+            ('`', None) => name = Some(String::new()),
+            ('`', Some(text)) if characters.next_if_eq(&'`').is_some() => text.push('`'),
+            ('`', Some(_)) => names.extend(name.take()),
+            (other, Some(text)) => text.push(other),
+            (_, None) => {}
+        }
+    }
+    names
+}
+
 /// A text in SQL. `WHO` makes sure that the server reads a backslash as an escape.
 pub fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
@@ -183,8 +198,8 @@ pub fn create(name: &Name, clauses: &str) -> String {
     format!("CREATE USER {} {clauses}", name.sql())
 }
 
-/// The errors for an object that does not exist any more. Grants on an object outlive the object.
-pub const MISSING_OBJECT: [u16; 4] = [1146, 1054, 1305, 1049];
+/// The errors for an object that does not exist any more, or for a view whose tables do not. Grants on an object outlive the object.
+pub const MISSING_OBJECT: [u16; 5] = [1146, 1054, 1305, 1049, 1356];
 
 /// MariaDB: after how many wrong logins a user is blocked.
 pub const WRONG_LOGINS: &str = "SELECT @@max_password_errors";
@@ -204,6 +219,8 @@ mod tests {
     fn names_and_texts_are_quoted_whatever_they_contain() {
         assert_eq!(identifier("a`b"), "`a``b`");
         assert_eq!(identifier("ü\\'\"%"), "`ü\\'\"%`");
+        assert_eq!(identifiers(&format!("{}.{}", identifier("a`.`b"), identifier("ü'"))), ["a`.`b", "ü'"]);
+        assert_eq!(identifiers("SELECT"), [""; 0]);
         assert_eq!(literal("it's"), "'it''s'");
         assert_eq!(literal("a\\'b"), "'a\\\\''b'");
         assert_eq!(literal(""), "''");

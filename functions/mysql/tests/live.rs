@@ -1,8 +1,10 @@
 //! `rotate-mysql` against real MySQL and MariaDB servers, driven as Secrets Manager drives it.
 
 mod live {
+    mod admins;
     pub(crate) mod app;
     mod continuity;
+    mod deputy;
     mod dual;
     mod edits;
     mod equality;
