@@ -13,13 +13,13 @@ const BEGINNINGS: [&str; 10] = [
     "SET DEFAULT ROLE ",
     "SHOW CREATE USER ",
     "SHOW GLOBAL VARIABLES ",
-    "SHOW REPLICA STATUS",
+    "SHOW GLOBAL STATUS ",
     "SET SESSION wait_timeout = ",
     "DO RELEASE_LOCK(",
 ];
 
 /// What a SELECT may name after FROM.
-const CATALOGUE: [&str; 2] = ["information_schema.", "mysql."];
+const CATALOGUE: [&str; 3] = ["information_schema.", "mysql.", "performance_schema."];
 
 /// Whether an admin's session may send this text of one or more statements.
 pub(crate) fn allows(sql: &str) -> bool {

@@ -1,6 +1,7 @@
 //! Rotates MySQL, Aurora MySQL and MariaDB accounts. The files of every target: `connect` (turns driver errors into verdicts),
 //! `statement` (SQL texts and their quoting). Also `account` (the secret's fields; users and host parts), `refusal` (the meaning
-//! of the servers' errors), `server` (its version and abilities), `lock`, `closed` (all that an admin's session may send). The account
+//! of the servers' errors), `server` (its version and abilities), `lock`, `preflight` (what a server
+//! says about itself), `closed` (all that an admin's session may send). The account
 //! at the server: `profile`, `stored`, `grants`, `presence` (of what they are about); whether it is the secret's: `acting`,
 //! `subject`; what an admin does to it: `turn`. `checks` is testSecret. Each way to change a password has a file: `own`, `assign`,
 //! `alternate`, `dual`.
@@ -17,6 +18,7 @@ mod dual;
 mod grants;
 mod lock;
 mod own;
+mod preflight;
 mod presence;
 mod profile;
 mod refusal;
@@ -29,6 +31,7 @@ mod turn;
 use rotation::database::dialect::{Change, Dialect, Entrance};
 use rotation::database::family::Family;
 use rotation::database::rds::Rds;
+use rotation::engine::finding::Finding;
 use rotation::engine::job::Job;
 use rotation::engine::target::Login;
 use rotation::error::{Error, Kind, Result};
@@ -38,6 +41,7 @@ use rotation::value::version::Parsed;
 use crate::account::{Account, FAMILY};
 use crate::connect::{Proof, Session, Who};
 use crate::dialect::{Admin, Writer};
+use crate::preflight::Standing;
 
 pub use crate::dialect::Mysql;
 
@@ -45,7 +49,7 @@ impl Dialect for Mysql {
     type Account = Account;
     type Session = Session;
     type Identity = Proof;
-    type Lock = ();
+    type Lock = Standing;
     type Directory = Rds;
 
     const NAME: &'static str = "mysql";
@@ -60,7 +64,7 @@ impl Dialect for Mysql {
         session.login.share()
     }
 
-    async fn lock(&self, job: &Job<'_>, session: &mut Session, secret_arn: &str) -> Result<()> {
+    async fn lock(&self, job: &Job<'_>, session: &mut Session, secret_arn: &str) -> Result<Standing> {
         lock::take(job, session, secret_arn).await
     }
 
@@ -94,6 +98,8 @@ impl Dialect for Mysql {
 
     async fn change(&self, change: &Change<'_, Mysql>, writer: &mut Writer) -> Result<()> {
         let (job, account) = (change.job, &change.pending.account);
+        writer.lock.demand_writer(&writer.place)?;
+        preflight::warn_of_replica(job, writer).await?;
         let names = acting::names(job, writer, account).await?;
         match (account.strategy, change.admin) {
             (Strategy::SingleUser, _) => own::set_password(job, writer, &account.password).await,
@@ -105,6 +111,10 @@ impl Dialect for Mysql {
 
     async fn test(&self, job: &Job<'_>, session: &mut Session, pending: &Parsed<Account>) -> Result<()> {
         checks::check(self, job, session, &pending.account).await
+    }
+
+    async fn lacking(&self, job: &Job<'_>, session: &mut Session, account: &Account) -> Vec<Finding> {
+        preflight::examine(self, job, session, account).await
     }
 
     async fn settle(&self, job: &Job<'_>, writer: &mut Writer, current: &Parsed<Account>) -> Result<()> {

@@ -52,13 +52,26 @@ impl Name {
     }
 }
 
-/// Takes the secret's lock. If the process disappears, the server soon ends its session and frees the lock.
-pub fn lock(secret_arn: &str, wait: Duration, idle: Duration) -> String {
+/// Asks what the server is (`preflight`). A variable that the server does not have is left out of the answer.
+pub const STANDING: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('read_only', 'super_read_only', 'innodb_read_only', 'wsrep_on', \
+     'wsrep_provider', 'group_replication_group_name', 'group_replication_single_primary_mode')";
+
+/// MySQL: from how many servers this one replicates.
+pub const MYSQL_SOURCES: &str =
+    "SELECT COUNT(*) FROM performance_schema.replication_connection_status WHERE SERVICE_STATE <> 'OFF'";
+
+/// MariaDB: the same.
+pub const MARIADB_SOURCES: &str = "SHOW GLOBAL STATUS LIKE 'Slaves_running'";
+
+/// Prepares the session that makes changes, and asks what the server is. If the process disappears, the server soon ends the session.
+pub fn begin(wait: Duration, idle: Duration) -> String {
     let (wait, idle) = (wait.as_secs(), idle.as_secs());
-    format!(
-        "SET SESSION wait_timeout = {idle}, SESSION lock_wait_timeout = {wait}; SELECT GET_LOCK({}, {wait})",
-        lock_name(secret_arn)
-    )
+    format!("SET SESSION wait_timeout = {idle}, SESSION lock_wait_timeout = {wait}; {STANDING}")
+}
+
+/// Takes the secret's lock, which goes with the session.
+pub fn lock(secret_arn: &str, wait: Duration) -> String {
+    format!("SELECT GET_LOCK({}, {})", lock_name(secret_arn), wait.as_secs())
 }
 
 /// Releases the secret's lock. In a session without the lock it does nothing.

@@ -21,4 +21,5 @@ mod live {
     mod set_back;
     mod strategies;
     mod sweep;
+    mod writer;
 }
