@@ -4,7 +4,7 @@
 //! says about itself), `closed` (all that an admin's session may send). The account
 //! at the server: `profile`, `stored`, `grants`, `presence` (of what they are about); whether it is the secret's: `acting`,
 //! `subject`; what an admin does to it: `turn`. `checks` is testSecret. Each way to change a password has a file: `own`, `assign`,
-//! `alternate`, `dual`.
+//! `alternate`, `dual` (with `newer`).
 
 pub mod account;
 mod acting;
@@ -17,6 +17,7 @@ mod dialect;
 mod dual;
 mod grants;
 mod lock;
+mod newer;
 mod own;
 mod preflight;
 mod presence;

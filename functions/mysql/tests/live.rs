@@ -9,6 +9,7 @@ mod live {
     mod edits;
     mod equality;
     mod failures;
+    mod fast;
     mod guard;
     mod hosts;
     mod impostor;
