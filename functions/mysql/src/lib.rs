@@ -57,8 +57,13 @@ impl Dialect for Mysql {
     const FAMILY: Family = FAMILY;
 
     async fn enter(&self, job: &Job<'_>, entrance: &Entrance<'_>) -> Result<Login<Session>> {
-        let Entrance { server, username: user, password, dbname } = *entrance;
-        connect::login(job, server, Who { user, password, dbname }).await
+        let Entrance { server, username: user, password, dbname, engine } = *entrance;
+        let who = Who { user, password, dbname };
+        match connect::login(job, server, who).await? {
+            // With ed25519 one refusal in 256 is the driver's own fault: it drops the last byte of the text to sign if that byte is zero.
+            Login::Rejected(_) if engine == Some("mariadb") => connect::login(job, server, who).await,
+            answer => Ok(answer),
+        }
     }
 
     fn identity(&self, session: &Session) -> Proof {
