@@ -86,14 +86,17 @@ fn skip(rest: &mut Peekable<Chars<'_>>, quote: char) -> Option<()> {
 mod tests {
     use super::*;
     use crate::account::Name;
+    use crate::server::Server;
     use crate::statement;
 
     #[test]
     fn what_an_admin_sends_is_on_the_list() {
         let name = Name::new("o'neil \\ FROM; `x", "%");
-        for mariadb in [true, false] {
-            assert!(allows(&statement::grants(&name, mariadb)));
-            assert!(allows(&statement::hosts(&name.user, mariadb)));
+        for version in ["8.0.11", "9.7.0", "10.11.2-MariaDB"] {
+            let server = Server::parse(version, "");
+            assert!(allows(&statement::grants(&name, server)));
+            assert!(allows(&statement::mysql_account(&name, server)));
+            assert!(allows(&statement::hosts(&name.user, server.is_mariadb())));
         }
         for sql in [
             statement::alter(&name, "ACCOUNT UNLOCK ATTRIBUTE '{\"a\": null}'"),

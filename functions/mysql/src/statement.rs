@@ -7,11 +7,17 @@ use aws_lc_rs::digest;
 use rotation::value::encode::hex;
 
 use crate::account::Name;
+use crate::server::Server;
 
-/// Sets what our statements rest on, whatever the server's defaults and `init_connect` say: quoting rules, all rows of an answer,
-/// transactions that write. Then asks for the session's account, the proxy user, and the server's version. `DEFAULT` would be the
-/// server's global value.
-pub const WHO: &str = "SET NAMES utf8mb4, SESSION sql_mode = '', SESSION sql_select_limit = 18446744073709551615; \
+/// Sets what our statements rest on, whatever the server's defaults and `init_connect` say: quoting rules, all rows of an answer, time
+/// for it, transactions that write. Then asks for the session's account, the proxy user, and the server's version. `DEFAULT` would be
+/// the server's global value. MariaDB reads the first comment and MySQL the second: their names for the time limit differ, and MySQL
+/// lets only some users set `max_error_count`. With `old_passwords` MariaDB refuses a hash, and then takes the account for one with a
+/// password in the old format.
+pub const WHO: &str = "SET NAMES utf8mb4, SESSION sql_mode = '', SESSION sql_select_limit = 18446744073709551615, \
+     SESSION sql_big_selects = 1, SESSION autocommit = 1, SESSION sql_quote_show_create = 1, \
+     SESSION wait_timeout = 20/*M!100401 , SESSION max_statement_time = 0, SESSION max_error_count = 64, \
+     SESSION old_passwords = 0 *//*!80000 , SESSION max_execution_time = 0 */; \
      SET SESSION TRANSACTION READ WRITE; SELECT CURRENT_USER(), @@proxy_user, VERSION(), @@version_comment";
 
 /// The statement that testSecret runs if the secret names none.
@@ -113,11 +119,12 @@ pub fn set_own_plaintext(password: &str) -> String {
 }
 
 /// MySQL: reads an account.
-pub fn mysql_account(name: &Name) -> String {
+pub fn mysql_account(name: &Name, server: Server) -> String {
+    let attributes = if server.has_user_attributes() { "User_attributes" } else { "NULL" };
     format!(
         "SELECT plugin, authentication_string, ssl_type, ssl_cipher, x509_issuer, x509_subject, max_questions, max_updates, \
          max_connections, max_user_connections, password_lifetime, Password_reuse_history, Password_reuse_time, \
-         Password_require_current, account_locked, User_attributes FROM mysql.user WHERE User = {} AND Host = {}",
+         Password_require_current, account_locked, {attributes} FROM mysql.user WHERE User = {} AND Host = {}",
         literal(&name.user),
         literal(&name.host)
     )
@@ -138,7 +145,7 @@ pub fn created(name: &Name) -> String {
 }
 
 /// Lists all grants of an account, without its roles' grants, as rows of one shape (`grants::read`).
-pub fn grants(name: &Name, mariadb: bool) -> String {
+pub fn grants(name: &Name, server: Server) -> String {
     let (user, host, grantee) = (literal(&name.user), literal(&name.host), literal(&name.grantee()));
     let mut selects = vec![
         format!(
@@ -166,7 +173,7 @@ pub fn grants(name: &Name, mariadb: bool) -> String {
              WHERE User = {user} AND Host = {host}"
         ),
     ];
-    if mariadb {
+    if server.is_mariadb() {
         selects.push(format!(
             "SELECT 'role', {grantee}, Role, '', '', '', Admin_option FROM mysql.roles_mapping WHERE User = {user} AND Host = {host}"
         ));
@@ -183,6 +190,8 @@ pub fn grants(name: &Name, mariadb: bool) -> String {
             "SELECT 'default', {grantee}, DEFAULT_ROLE_USER, DEFAULT_ROLE_HOST, '', '', '' FROM mysql.default_roles \
              WHERE USER = {user} AND HOST = {host}"
         ));
+    }
+    if server.has_user_attributes() {
         selects.push(format!(
             "SELECT 'restrictions', {grantee}, '', '', '', User_attributes->'$.Restrictions', '' FROM mysql.user \
              WHERE User = {user} AND Host = {host} AND User_attributes->'$.Restrictions' IS NOT NULL"
@@ -227,6 +236,16 @@ pub fn hosts(user: &str, mariadb: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_without_the_column_for_attributes_is_not_asked_for_it() {
+        let name = Name::new("app", "%");
+        for (version, asked) in [("8.0.11", false), ("8.0.13", false), ("8.0.14", true), ("9.7.0", true)] {
+            let server = Server::parse(version, "");
+            assert_eq!(mysql_account(&name, server).contains("User_attributes"), asked, "{version}");
+            assert_eq!(grants(&name, server).contains("User_attributes"), asked, "{version}");
+        }
+    }
 
     #[test]
     fn names_and_texts_are_quoted_whatever_they_contain() {

@@ -20,6 +20,7 @@ mod live {
     mod rds;
     mod sessions;
     mod set_back;
+    mod settings;
     mod strategies;
     mod sweep;
     mod writer;
