@@ -120,7 +120,9 @@ pub(crate) async fn bears(dialect: &Mysql, job: &Job<'_>, account: &Account, adm
     if session.server.is_mariadb() {
         let doing = "tell after how many wrong logins it blocks a user";
         let rows = session.run(job, doing, statement::WRONG_LOGINS, refusal::statement).await.ok()?;
-        limits.extend(rows.first().and_then(|row| row.first()?.as_deref()?.parse::<u32>().ok()));
+        let limit = rows.first().and_then(|row| row.first()?.as_deref()?.parse::<u32>().ok());
+        // Each password is sent twice (`enter`), so half as many passwords reach the limit.
+        limits.extend(limit.map(|limit| limit.saturating_sub(1) / 2 + 1));
     } else {
         for host in hosts(job, &mut session, &account.username).await.ok()? {
             let profile =

@@ -234,20 +234,6 @@ async fn run_singly(
     Ok(gone)
 }
 
-/// Whether the table, column or routine of a grant does not exist any more.
-pub(crate) async fn is_gone(job: &Job<'_>, admin: &mut Session, grant: &Grant) -> Result<bool> {
-    let sql = match grant.object.chars().next() {
-        Some('`') if !grant.object.ends_with(".*") => {
-            let columns = grant.what.find(" (").map_or("1", |at| grant.what[at..].trim());
-            format!("SELECT {columns} FROM {} LIMIT 0", grant.object)
-        }
-        Some('P' | 'F') => format!("SHOW CREATE {}", grant.object),
-        _ => return Ok(false),
-    };
-    let answer = admin.attempt(job, "look for what a grant is about", &sql).await?;
-    Ok(answer.is_err_and(|answer| statement::MISSING_OBJECT.contains(&answer.code)))
-}
-
 /// Sets the default roles, all at once, if any of them differ.
 async fn default_roles(
     job: &Job<'_>,

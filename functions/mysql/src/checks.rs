@@ -9,7 +9,7 @@ use rotation::error::{Error, Kind, Result};
 use crate::account::{Account, Name};
 use crate::connect::Session;
 use crate::dialect::Mysql;
-use crate::{alternate, grants, refusal, statement};
+use crate::{alternate, grants, presence, refusal, statement};
 
 /// Runs the check statement, and compares the alternate with the original.
 pub(crate) async fn check(
@@ -53,7 +53,7 @@ async fn equal(job: &Job<'_>, session: &mut Session, pair: &Alternation, alterna
     let (mut added, taken) = (grants::added(&left), grants::taken(&left));
     let mut gone = Vec::new();
     for grant in added.keys() {
-        if alternate::is_gone(job, session, grant).await? {
+        if presence::is_gone(job, session, grant).await? {
             gone.push(grant.clone());
         }
     }

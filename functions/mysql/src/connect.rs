@@ -19,6 +19,7 @@ use rotation::secret::Secret;
 use tokio::sync::oneshot;
 
 use crate::account::Name;
+use crate::closed;
 use crate::refusal::{self, Explain};
 use crate::server::Server;
 use crate::statement;
@@ -47,6 +48,8 @@ pub struct Session {
     pub place: String,
     /// The secret whose lock the session has asked for, if any.
     pub locked: Option<String>,
+    /// Whether an admin has logged in. Then the session sends nothing but what `closed` lists.
+    pub is_admin: bool,
 }
 
 /// An account that a password opened.
@@ -201,6 +204,7 @@ async fn greet(job: &Job<'_>, conn: Conn, at: &account::Server, who: Who<'_>) ->
         at: at.clone(),
         place: place.clone(),
         locked: None,
+        is_admin: false,
     };
     let rows = session.run(job, "say who is logged in", statement::WHO, refusal::statement).await?;
     let mut columns = rows.into_iter().next().unwrap_or_default().into_iter().map(Option::unwrap_or_default);
@@ -296,6 +300,9 @@ impl Session {
         doing: &str,
         sql: &str,
     ) -> Result<Result<Vec<Columns>, ServerError>> {
+        if self.is_admin && !closed::allows(sql) {
+            return Err(Error::new(Kind::Bug, format!("an admin's session is not to {doing}")));
+        }
         let place = &self.place;
         let Some(conn) = self.conn.as_mut() else {
             return Err(Error::new(Kind::Bug, "a session was used up"));

@@ -8,28 +8,28 @@
 use mysql_async::ServerError;
 use rotation::database::dialect::Change;
 use rotation::engine::job::Job;
-use rotation::engine::parse;
 use rotation::engine::target::Login;
 use rotation::error::{Error, Kind, Result};
 use rotation::secret::Secret;
 use rotation::value::document::missing;
-use rotation::value::version::{Parsed, Stage, VersionId};
+use rotation::value::version::Parsed;
 
 use crate::account::{Account, Name};
 use crate::acting;
 use crate::assign;
 use crate::connect::{self, Session, Who};
 use crate::dialect::{Mysql, Writer};
+use crate::newer::{self, Newer, Search};
 use crate::own::CURRENT_REQUIRED;
 use crate::profile::Profile;
-use crate::refusal;
+use crate::refusal::{self, POLICY, TOO_SIMILAR};
 use crate::statement;
 use crate::stored::{self, Method, NATIVE};
 
 /// The password history forbids the password.
 const IN_HISTORY: u16 = 3638;
 /// The password after REPLACE is not the primary one.
-const NOT_PRIMARY: u16 = 3891;
+pub(crate) const NOT_PRIMARY: u16 = 3891;
 
 /// Whether the session's user may keep two passwords without an admin's help (MySQL manual, "Password Management").
 pub(crate) async fn can_keep_two_passwords(job: &Job<'_>, session: &mut Session) -> Result<bool> {
@@ -54,7 +54,28 @@ pub(crate) async fn apply_to_all(
     for name in names {
         apply(change.job, writer, name, change.current, change.pending).await?;
     }
-    Ok(())
+    fill_cache(change.job, writer, change.current).await
+}
+
+/// Logs in once. `ALTER USER` drops the account from the server's cache of `caching_sha2_password`; without an entry the server refuses
+/// clients that use neither TLS nor the server's public key (MySQL manual, "Caching SHA-2 Pluggable Authentication").
+async fn fill_cache(job: &Job<'_>, writer: &Writer, parsed: &Parsed<Account>) -> Result<()> {
+    if writer.server.is_mariadb() {
+        return Ok(());
+    }
+    let who = Who { user: &parsed.account.username, password: &parsed.account.password, dbname: None };
+    match connect::login(job, &parsed.account.server, who).await {
+        Ok(Login::Accepted(_)) => Ok(()),
+        Ok(Login::Rejected(words)) => {
+            let what = format!("AWSCURRENT does not log in any more at {}", parsed.account.server.host);
+            Err(Error::new(Kind::CredentialRejected, what).cause(words))
+        }
+        Err(error) => {
+            let reason = error.report();
+            tracing::warn!(reason, "clients without TLS may be refused until one logs in with TLS");
+            Ok(())
+        }
+    }
 }
 
 /// Settles every account that is known to have the new password, after the promotion.
@@ -65,7 +86,7 @@ pub(crate) async fn settle_all(job: &Job<'_>, writer: &mut Writer, current: &Par
             settle(job, writer, &name, current).await?;
         }
     }
-    Ok(())
+    if current.account.discard_old { fill_cache(job, writer, current).await } else { Ok(()) }
 }
 
 /// Makes pending valid beside current.
@@ -92,9 +113,11 @@ async fn apply(
         let stays = |other: &Method| !other.is_opened_by(&current.account.password);
         return rewrite(job, writer, name, |_| pair, stays).await;
     }
-    if let Primary::Newer(version, answer) = make_primary(job, writer, name, current).await? {
+    if let Primary::Newer(newer, answer) = make_primary(job, writer, name, current).await? {
         // If an earlier try has made pending primary, current is in the second slot.
-        return if version == pending.id { Ok(()) } else { Err(answer) };
+        if newer.id == pending.id || newer.gives_way(job, name, pending, answer).await? {
+            return Ok(());
+        }
     }
     let doing = "add the new password";
     let replace = &current.account.password;
@@ -118,9 +141,9 @@ async fn settle(job: &Job<'_>, writer: &mut Writer, name: &Name, current: &Parse
         return Ok(());
     }
     // This step may run late, after a newer rotation has made its password primary.
-    if let Primary::Newer(version, _) = make_primary(job, writer, name, current).await? {
+    if let Primary::Newer(newer, _) = make_primary(job, writer, name, current).await? {
         tracing::warn!(
-            newer = version.as_str(),
+            newer = newer.id.as_str(),
             "a newer password is in front; the old one is not discarded"
         );
         return Ok(());
@@ -134,7 +157,7 @@ enum Primary {
     /// The version that was asked for.
     Asked,
     /// This newer version logs in. The server refused to make the asked-for password primary, with this error.
-    Newer(VersionId, Error),
+    Newer(Newer, Error),
 }
 
 /// Makes a version's password primary, if it is not yet. The password keeps working all the time.
@@ -151,55 +174,18 @@ async fn make_primary(
         Err(answer) => answer,
     };
     let error = refusal::of(&writer.place, doing, &answer, explain);
-    if ![IN_HISTORY, NOT_PRIMARY].contains(&answer.code) {
+    // A policy may have become stricter since the password was made, or refuse a password that stays the same.
+    if ![IN_HISTORY, NOT_PRIMARY, POLICY, TOO_SIMILAR].contains(&answer.code) {
         return Err(error);
     }
-    match newer(job, writer, name, parsed).await? {
-        Search::Found(id) => Ok(Primary::Newer(id, error)),
+    match newer::search(job, writer, name, parsed).await? {
+        Search::Found(newer) => Ok(Primary::Newer(newer, error)),
         Search::Nothing => Ok(Primary::Asked),
         Search::GivenUp => {
             Err(error
                 .cause("not every newer version was tried, because one more refusal may lock the account"))
         }
     }
-}
-
-/// The outcome of a search for a newer version that logs in.
-enum Search {
-    Found(VersionId),
-    Nothing,
-    GivenUp,
-}
-
-/// Looks for a newer version that logs in, because only such a version can be primary. AWSPREVIOUS is older, even with the same
-/// date.
-async fn newer(job: &Job<'_>, writer: &mut Writer, name: &Name, parsed: &Parsed<Account>) -> Result<Search> {
-    // A user without an admin may be unable to read its own limit.
-    let profile = Profile::read(job, writer, name).await.ok().flatten();
-    let mut patience = profile.and_then(|profile| profile.bears).map(|limit| limit.saturating_sub(1));
-    let previous = job.store.labelled(Stage::Previous).await?.map(|version| version.id);
-    for id in job.store.all_versions().await? {
-        if id == parsed.id {
-            break;
-        }
-        if Some(&id) == previous.as_ref() {
-            continue;
-        }
-        let read = job.store.version(&id).await;
-        let Some(newer) = parse::older(&Mysql, job, parsed, read)? else { continue };
-        if newer.account.username != parsed.account.username {
-            continue;
-        }
-        if patience == Some(0) {
-            return Ok(Search::GivenUp);
-        }
-        let who = Who { user: &newer.account.username, password: &newer.account.password, dbname: None };
-        if let Login::Accepted(_) = connect::login(job, &writer.at, who).await? {
-            return Ok(Search::Found(id));
-        }
-        patience = patience.map(|left| left - 1);
-    }
-    Ok(Search::Nothing)
 }
 
 /// Changes the primary password, as the user itself or as an admin. Only from the user itself the server asks for the current
@@ -277,7 +263,7 @@ async fn rewrite(
 }
 
 fn explain_list(code: u16) -> Option<(Kind, &'static str)> {
-    (code == refusal::POLICY).then_some((
+    (code == POLICY).then_some((
         Kind::ServerRefused,
         "a list of authentications is written as hashes, and this server takes none: SET GLOBAL strict_password_validation = OFF, or use \
          the strategy \"alternating-users\" with PASSWORD_FORM=plaintext",

@@ -50,7 +50,7 @@ pub(crate) type Difference = difference::Difference<Grant, bool>;
 
 /// Reads the grants of an account, without those of its roles.
 pub(crate) async fn read(job: &Job<'_>, session: &mut Session, name: &Name) -> Result<Grants> {
-    let sql = statement::grants(name, session.server.is_mariadb());
+    let sql = statement::grants(name, session.server);
     let doing = format!("list what {name} may do");
     let rows = session.run(job, &doing, &sql, refusal::statement).await?;
     let (mut grants, mariadb, grantee) = (Grants::new(), session.server.is_mariadb(), name.grantee());

@@ -36,7 +36,11 @@ impl Profile {
     pub(crate) async fn read(job: &Job<'_>, session: &mut Session, name: &Name) -> Result<Option<Profile>> {
         let doing = format!("describe the account {name}");
         let mariadb = session.server.is_mariadb();
-        let sql = if mariadb { statement::mariadb_account(name) } else { statement::mysql_account(name) };
+        let sql = if mariadb {
+            statement::mariadb_account(name)
+        } else {
+            statement::mysql_account(name, session.server)
+        };
         let rows = session.run(job, &doing, &sql, refusal::statement).await?;
         let Some(row) = rows.into_iter().next() else { return Ok(None) };
         if !mariadb {

@@ -56,6 +56,9 @@ pub(crate) fn of(place: &str, doing: &str, answer: &ServerError, explain: Explai
 /// A password policy refused the password (ER_NOT_VALID_PASSWORD).
 pub(crate) const POLICY: u16 = 1819;
 
+/// Too few characters differ from the old password (ER_VALIDATE_PASSWORD_INSUFFICIENT_CHANGED_CHARACTERS, since MySQL 8.4).
+pub(crate) const TOO_SIMILAR: u16 = 4165;
+
 /// An account statement failed (ER_CANNOT_USER). MariaDB gives this number for most reasons; `SHOW ERRORS` lists the reason.
 pub(crate) const ACCOUNT: u16 = 1396;
 
@@ -128,7 +131,7 @@ pub(crate) fn statement(code: u16) -> Option<(Kind, &'static str)> {
             Kind::ServerRefused,
             "the server is read-only, a replica perhaps: put the writer's host into the secret, or let an admin act (strategy \"admin\")",
         ),
-        POLICY | 1372 | 3632 => (
+        POLICY | 1372 | 3632 | TOO_SIMILAR => (
             Kind::ServerRefused,
             "a password policy of the server refused the new password: align PASSWORD_LENGTH and EXCLUDE_* with it (MariaDB with a \
              validation plugin wants PASSWORD_FORM=plaintext), remove the label AWSPENDING (`turnlock repair SECRET --through ARN`) and rotate again",

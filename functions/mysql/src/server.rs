@@ -50,6 +50,11 @@ impl Server {
         !self.is_mariadb() && self.version >= [8, 0, 19]
     }
 
+    /// Whether `mysql.user` has a column for attributes (MySQL manual, "Grant Tables", since 8.0.14). Partial revokes are kept there.
+    pub fn has_user_attributes(&self) -> bool {
+        !self.is_mariadb() && self.version >= [8, 0, 14]
+    }
+
     /// Whether an account can carry attributes (MySQL manual, "CREATE USER", since 8.0.21).
     pub fn has_attributes(&self) -> bool {
         !self.is_mariadb() && self.version >= [8, 0, 21]

@@ -7,11 +7,17 @@ use aws_lc_rs::digest;
 use rotation::value::encode::hex;
 
 use crate::account::Name;
+use crate::server::Server;
 
-/// Sets what our statements rest on, whatever the server's defaults and `init_connect` say: quoting rules, all rows of an answer,
-/// transactions that write. Then asks for the session's account, the proxy user, and the server's version. `DEFAULT` would be the
-/// server's global value.
-pub const WHO: &str = "SET NAMES utf8mb4, SESSION sql_mode = '', SESSION sql_select_limit = 18446744073709551615; \
+/// Sets what our statements rest on, whatever the server's defaults and `init_connect` say: quoting rules, all rows of an answer, time
+/// for it, transactions that write. Then asks for the session's account, the proxy user, and the server's version. `DEFAULT` would be
+/// the server's global value. MariaDB reads the first comment and MySQL the second: their names for the time limit differ, and MySQL
+/// lets only some users set `max_error_count`. With `old_passwords` MariaDB refuses a hash, and then takes the account for one with a
+/// password in the old format.
+pub const WHO: &str = "SET NAMES utf8mb4, SESSION sql_mode = '', SESSION sql_select_limit = 18446744073709551615, \
+     SESSION sql_big_selects = 1, SESSION autocommit = 1, SESSION sql_quote_show_create = 1, \
+     SESSION wait_timeout = 20/*M!100401 , SESSION max_statement_time = 0, SESSION max_error_count = 64, \
+     SESSION old_passwords = 0 *//*!80000 , SESSION max_execution_time = 0 */; \
      SET SESSION TRANSACTION READ WRITE; SELECT CURRENT_USER(), @@proxy_user, VERSION(), @@version_comment";
 
 /// The statement that testSecret runs if the secret names none.
@@ -23,6 +29,21 @@ pub const WHY: &str = "SHOW ERRORS";
 /// A name in SQL. It may contain any character ("Schema Object Names" in either manual).
 pub fn identifier(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
+}
+
+/// The names that a text of our own quotes as `identifier` does.
+pub fn identifiers(sql: &str) -> Vec<String> {
+    let (mut names, mut name, mut characters) = (Vec::new(), None::<String>, sql.chars().peekable());
+    while let Some(character) = characters.next() {
+        match (character, &mut name) {
+            ('`', None) => name = Some(String::new()),
+            ('`', Some(text)) if characters.next_if_eq(&'`').is_some() => text.push('`'),
+            ('`', Some(_)) => names.extend(name.take()),
+            (other, Some(text)) => text.push(other),
+            (_, None) => {}
+        }
+    }
+    names
 }
 
 /// A text in SQL. `WHO` makes sure that the server reads a backslash as an escape.
@@ -37,13 +58,26 @@ impl Name {
     }
 }
 
-/// Takes the secret's lock. If the process disappears, the server soon ends its session and frees the lock.
-pub fn lock(secret_arn: &str, wait: Duration, idle: Duration) -> String {
+/// Asks what the server is (`preflight`). A variable that the server does not have is left out of the answer.
+pub const STANDING: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('read_only', 'super_read_only', 'innodb_read_only', 'wsrep_on', \
+     'wsrep_provider', 'group_replication_group_name', 'group_replication_single_primary_mode')";
+
+/// MySQL: from how many servers this one replicates.
+pub const MYSQL_SOURCES: &str =
+    "SELECT COUNT(*) FROM performance_schema.replication_connection_status WHERE SERVICE_STATE <> 'OFF'";
+
+/// MariaDB: the same.
+pub const MARIADB_SOURCES: &str = "SHOW GLOBAL STATUS LIKE 'Slaves_running'";
+
+/// Prepares the session that makes changes, and asks what the server is. If the process disappears, the server soon ends the session.
+pub fn begin(wait: Duration, idle: Duration) -> String {
     let (wait, idle) = (wait.as_secs(), idle.as_secs());
-    format!(
-        "SET SESSION wait_timeout = {idle}, SESSION lock_wait_timeout = {wait}; SELECT GET_LOCK({}, {wait})",
-        lock_name(secret_arn)
-    )
+    format!("SET SESSION wait_timeout = {idle}, SESSION lock_wait_timeout = {wait}; {STANDING}")
+}
+
+/// Takes the secret's lock, which goes with the session.
+pub fn lock(secret_arn: &str, wait: Duration) -> String {
+    format!("SELECT GET_LOCK({}, {})", lock_name(secret_arn), wait.as_secs())
 }
 
 /// Releases the secret's lock. In a session without the lock it does nothing.
@@ -85,11 +119,12 @@ pub fn set_own_plaintext(password: &str) -> String {
 }
 
 /// MySQL: reads an account.
-pub fn mysql_account(name: &Name) -> String {
+pub fn mysql_account(name: &Name, server: Server) -> String {
+    let attributes = if server.has_user_attributes() { "User_attributes" } else { "NULL" };
     format!(
         "SELECT plugin, authentication_string, ssl_type, ssl_cipher, x509_issuer, x509_subject, max_questions, max_updates, \
          max_connections, max_user_connections, password_lifetime, Password_reuse_history, Password_reuse_time, \
-         Password_require_current, account_locked, User_attributes FROM mysql.user WHERE User = {} AND Host = {}",
+         Password_require_current, account_locked, {attributes} FROM mysql.user WHERE User = {} AND Host = {}",
         literal(&name.user),
         literal(&name.host)
     )
@@ -110,7 +145,7 @@ pub fn created(name: &Name) -> String {
 }
 
 /// Lists all grants of an account, without its roles' grants, as rows of one shape (`grants::read`).
-pub fn grants(name: &Name, mariadb: bool) -> String {
+pub fn grants(name: &Name, server: Server) -> String {
     let (user, host, grantee) = (literal(&name.user), literal(&name.host), literal(&name.grantee()));
     let mut selects = vec![
         format!(
@@ -138,7 +173,7 @@ pub fn grants(name: &Name, mariadb: bool) -> String {
              WHERE User = {user} AND Host = {host}"
         ),
     ];
-    if mariadb {
+    if server.is_mariadb() {
         selects.push(format!(
             "SELECT 'role', {grantee}, Role, '', '', '', Admin_option FROM mysql.roles_mapping WHERE User = {user} AND Host = {host}"
         ));
@@ -155,6 +190,8 @@ pub fn grants(name: &Name, mariadb: bool) -> String {
             "SELECT 'default', {grantee}, DEFAULT_ROLE_USER, DEFAULT_ROLE_HOST, '', '', '' FROM mysql.default_roles \
              WHERE USER = {user} AND HOST = {host}"
         ));
+    }
+    if server.has_user_attributes() {
         selects.push(format!(
             "SELECT 'restrictions', {grantee}, '', '', '', User_attributes->'$.Restrictions', '' FROM mysql.user \
              WHERE User = {user} AND Host = {host} AND User_attributes->'$.Restrictions' IS NOT NULL"
@@ -183,8 +220,8 @@ pub fn create(name: &Name, clauses: &str) -> String {
     format!("CREATE USER {} {clauses}", name.sql())
 }
 
-/// The errors for an object that does not exist any more. Grants on an object outlive the object.
-pub const MISSING_OBJECT: [u16; 4] = [1146, 1054, 1305, 1049];
+/// The errors for an object that does not exist any more, or for a view whose tables do not. Grants on an object outlive the object.
+pub const MISSING_OBJECT: [u16; 5] = [1146, 1054, 1305, 1049, 1356];
 
 /// MariaDB: after how many wrong logins a user is blocked.
 pub const WRONG_LOGINS: &str = "SELECT @@max_password_errors";
@@ -201,9 +238,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_server_without_the_column_for_attributes_is_not_asked_for_it() {
+        let name = Name::new("app", "%");
+        for (version, asked) in [("8.0.11", false), ("8.0.13", false), ("8.0.14", true), ("9.7.0", true)] {
+            let server = Server::parse(version, "");
+            assert_eq!(mysql_account(&name, server).contains("User_attributes"), asked, "{version}");
+            assert_eq!(grants(&name, server).contains("User_attributes"), asked, "{version}");
+        }
+    }
+
+    #[test]
     fn names_and_texts_are_quoted_whatever_they_contain() {
         assert_eq!(identifier("a`b"), "`a``b`");
         assert_eq!(identifier("ü\\'\"%"), "`ü\\'\"%`");
+        assert_eq!(identifiers(&format!("{}.{}", identifier("a`.`b"), identifier("ü'"))), ["a`.`b", "ü'"]);
+        assert_eq!(identifiers("SELECT"), [""; 0]);
         assert_eq!(literal("it's"), "'it''s'");
         assert_eq!(literal("a\\'b"), "'a\\\\''b'");
         assert_eq!(literal(""), "''");

@@ -1,12 +1,15 @@
 //! `rotate-mysql` against real MySQL and MariaDB servers, driven as Secrets Manager drives it.
 
 mod live {
+    mod admins;
     pub(crate) mod app;
     mod continuity;
+    mod deputy;
     mod dual;
     mod edits;
     mod equality;
     mod failures;
+    mod fast;
     mod guard;
     mod hosts;
     mod impostor;
@@ -17,6 +20,8 @@ mod live {
     mod rds;
     mod sessions;
     mod set_back;
+    mod settings;
     mod strategies;
     mod sweep;
+    mod writer;
 }

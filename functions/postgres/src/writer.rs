@@ -32,7 +32,8 @@ impl Lock {
     pub(crate) async fn take(job: &Job<'_>, session: &Session, secret_arn: &str) -> Result<Lock> {
         if session.is_pooled {
             tracing::warn!(
-                "a pooler or proxy stands before the server; this works while the pooler learns new passwords from the server,                  but the server's own host in the secret is safer"
+                "a pooler or proxy stands before the server, or the server is older than PostgreSQL 14. A rotation works as long as the \
+                 pooler learns new passwords from the server; the server's own host in the secret is safer"
             );
         }
         let key = lock_key(secret_arn);

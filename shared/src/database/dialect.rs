@@ -154,6 +154,8 @@ pub struct Entrance<'a> {
     pub password: &'a Secret,
     /// The database, if any.
     pub dbname: Option<&'a str>,
+    /// The engine that the account's secret names; `None` for an admin.
+    pub engine: Option<&'a str>,
 }
 
 /// One change of setSecret: who acts, and from which version to which.

@@ -23,6 +23,7 @@ pub async fn log_in<D: Dialect>(
         username: &account.username,
         password: &account.password,
         dbname: account.dbname.as_deref().or(D::FAMILY.database),
+        engine: Some(&account.engine),
     };
     let login = dialect.enter(job, &entrance).await?;
     if let Login::Accepted(session) = &login {
@@ -47,6 +48,7 @@ pub async fn of_admin<D: Dialect>(
         username: &admin.username,
         password: &admin.password,
         dbname: dbname.or(D::FAMILY.database.map(own)),
+        engine: None,
     };
     match dialect.enter(job, &entrance).await? {
         Login::Accepted(mut session) => {

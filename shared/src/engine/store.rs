@@ -122,6 +122,18 @@ impl Store {
 
     /// Every version's id without its value, newest first, the deprecated ones included.
     pub async fn all_versions(&self) -> Result<Vec<VersionId>> {
+        Ok(self.dated_versions().await?.into_iter().map(|(_, id)| id).collect())
+    }
+
+    /// The versions that may be newer than this one, newest first. Versions of the same date are among them.
+    pub async fn versions_since(&self, version: &VersionId) -> Result<Vec<VersionId>> {
+        let all = self.dated_versions().await?;
+        let since = all.iter().find(|(_, id)| id == version).and_then(|(made, _)| *made);
+        let newer = all.into_iter().filter(|(made, id)| *made >= since && id != version);
+        Ok(newer.map(|(_, id)| id).collect())
+    }
+
+    async fn dated_versions(&self) -> Result<Vec<(Option<i128>, VersionId)>> {
         let mut found = Vec::new();
         let mut page = None;
         loop {
@@ -141,7 +153,7 @@ impl Store {
             }
         }
         found.sort_by_key(|(made, _)| std::cmp::Reverse(*made));
-        Ok(found.into_iter().map(|(_, id)| id).collect())
+        Ok(found)
     }
 
     /// Stores the pending value under the rotation's token.

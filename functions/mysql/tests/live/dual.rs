@@ -134,6 +134,48 @@ async fn password_history_and_required_current_passwords_are_served_or_explained
     }
 }
 
+/// Policies that refuse AWSCURRENT's password if it is set again.
+const STRICTER: [(&str, &str); 2] =
+    [("validate_password.length", "60"), ("validate_password.changed_characters_percentage", "50")];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_became_stricter_stops_no_rotation_even_after_one_that_was_given_up() {
+    for (variable, value) in STRICTER {
+        for with_admin in [true, false] {
+            for given_up in [false, true] {
+                let case = format!("{variable}, admin: {with_admin}, given up: {given_up}");
+                let server = MySql::release(Release::MYSQL_9).start().await.unwrap();
+                let app = App::on(server.into()).await;
+                let dual = |secret: &mut serde_json::Value| secret["strategy"] = "dual-password".into();
+                let world = match with_admin {
+                    true => app.world_of("dual-password", &LONG, |_| (), |_| ()).await,
+                    false => {
+                        let grant = format!("GRANT APPLICATION_PASSWORD_ADMIN ON *.* TO {}", app.account());
+                        app.server.execute(&grant).await.unwrap();
+                        app.world_with(&LONG, dual).await
+                    }
+                };
+                if given_up {
+                    give_up(&world).await;
+                }
+                app.server.execute("INSTALL COMPONENT 'file://component_validate_password'").await.unwrap();
+                app.server.execute(&format!("SET GLOBAL {variable} = {value}")).await.unwrap();
+                for round in 1..=2 {
+                    let before = world.current();
+                    world.rotate().await.unwrap_or_else(|error| panic!("{case}, round {round}: {error}"));
+                    assert!(
+                        app.accepts(&world.current()).await && app.accepts(&before).await,
+                        "{case}, round {round}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// New passwords that both policies take.
+const LONG: [(&str, &str); 1] = [("PASSWORD_LENGTH", "64")];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn looking_for_a_newer_password_in_front_does_not_lock_the_account() {
     let app = App::new(Release::MYSQL_9).await;

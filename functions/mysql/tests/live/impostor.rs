@@ -128,3 +128,39 @@ async fn a_random_challenge_that_the_driver_rejects_is_requested_again() {
     let lengths = timeout(Duration::from_secs(10), impostor).await.expect("a second connection is made");
     assert_eq!(lengths.unwrap().unwrap(), [0, 4 + 32 + 64]);
 }
+
+/// Asks for an ed25519 login with random bytes that end with `last`, and refuses the answer, whose length it returns.
+async fn refused(mut stream: TcpStream, last: u8) -> io::Result<usize> {
+    let nonce = [&[7; 31][..], &[last]].concat();
+    let switch = message(2, &[b"\xfeclient_ed25519\0".as_slice(), &nonce].concat());
+    let mut bytes = [0; 4096];
+    let mut length = 0;
+    for question in [greeting("mysql_native_password"), switch] {
+        stream.write_all(&question).await?;
+        length = stream.read(&mut bytes).await?;
+    }
+    stream.write_all(&message(4, b"\xff\x15\x04#28000Access denied")).await?;
+    Ok(length)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_mariadb_refuses_is_sent_once_more_because_the_driver_may_have_signed_too_little() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let secret = json!({
+        "engine": "mariadb", "host": "127.0.0.1", "port": listener.local_addr().unwrap().port(),
+        "username": "app", "password": FIRST, "ssl": false,
+    });
+    let world = World::new("rotate-mysql", &[], &secret).await.unwrap();
+    let impostor = tokio::spawn(async move {
+        let mut lengths = Vec::new();
+        for last in [0, 7] {
+            let (stream, _) = listener.accept().await?;
+            lengths.push(refused(stream, last).await?);
+        }
+        io::Result::Ok(lengths)
+    });
+    world.rotate().await.unwrap_err();
+    // Each time a header and a signature.
+    let lengths = timeout(Duration::from_secs(10), impostor).await.expect("a second connection is made");
+    assert_eq!(lengths.unwrap().unwrap(), [4 + 64, 4 + 64]);
+}
