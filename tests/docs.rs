@@ -105,7 +105,7 @@ fn turnlock_commands() -> BTreeSet<String> {
 
 /// Whether a command line works for somebody with this project.
 fn known(command: &str, xtask: &BTreeSet<String>, turnlock: &BTreeSet<String>) -> bool {
-    let words: Vec<&str> = command.split_whitespace().collect();
+    let words: Vec<&str> = command.split_whitespace().skip_while(|word| word.contains('=')).collect();
     match words[..] {
         ["cargo", "xtask", verb, ..] => xtask.contains(verb),
         ["cargo", "run", "--package", "turnlock", "--", verb, ..] | ["turnlock", verb, ..] => {
