@@ -22,14 +22,12 @@ use crate::dialect::{Mysql, Writer};
 use crate::newer::{self, Newer, Search};
 use crate::own::CURRENT_REQUIRED;
 use crate::profile::Profile;
-use crate::refusal::{self, POLICY, TOO_SIMILAR};
+use crate::refusal::{self, NOT_PRIMARY, POLICY, TOO_SIMILAR};
 use crate::statement;
 use crate::stored::{self, Method, NATIVE};
 
 /// The password history forbids the password.
 const IN_HISTORY: u16 = 3638;
-/// The password after REPLACE is not the primary one.
-pub(crate) const NOT_PRIMARY: u16 = 3891;
 
 /// Whether the session's user may keep two passwords without an admin's help (MySQL manual, "Password Management").
 pub(crate) async fn can_keep_two_passwords(job: &Job<'_>, session: &mut Session) -> Result<bool> {

@@ -11,8 +11,8 @@ use rotation::value::version::{Parsed, Stage, VersionId};
 use crate::account::{Account, Name};
 use crate::connect::{self, Session, Who};
 use crate::dialect::{Mysql, Writer};
-use crate::dual::NOT_PRIMARY;
 use crate::profile::Profile;
+use crate::refusal::NOT_PRIMARY;
 use crate::statement;
 
 /// A version that logs in, and its session.

@@ -56,6 +56,9 @@ pub(crate) fn of(place: &str, doing: &str, answer: &ServerError, explain: Explai
 /// A password policy refused the password (ER_NOT_VALID_PASSWORD).
 pub(crate) const POLICY: u16 = 1819;
 
+/// The password after REPLACE is not the primary one (ER_INCORRECT_CURRENT_PASSWORD).
+pub(crate) const NOT_PRIMARY: u16 = 3891;
+
 /// Too few characters differ from the old password (ER_VALIDATE_PASSWORD_INSUFFICIENT_CHANGED_CHARACTERS, since MySQL 8.4).
 pub(crate) const TOO_SIMILAR: u16 = 4165;
 

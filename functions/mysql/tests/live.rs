@@ -10,6 +10,7 @@ mod live {
     mod equality;
     mod failures;
     mod fast;
+    mod gaps;
     mod guard;
     mod hosts;
     mod impostor;
