@@ -56,7 +56,7 @@ async fn a_rotation_costs_fifteen_calls_at_most_eight_deep_and_two_more_where_an
         let calls: Vec<String> = scene.world.lab.calls().into_iter().map(|call| call.operation).collect();
         assert_eq!(calls.len(), most + 1, "{name}, the first key's turn: {calls:?}");
         // Long enough that simultaneous calls overlap even on a busy machine.
-        scene.world.lab.set_latency(Duration::from_millis(150));
+        scene.world.lab.set_latency(Duration::from_millis(300));
         scene.world.lab.clear_calls();
         scene.world.rotate().await.unwrap();
         let calls = scene.world.lab.calls();

@@ -33,7 +33,7 @@ async fn a_rotation_costs_fifteen_calls_at_most_eight_deep_and_no_refused_login(
     let server = Postgres::version(17).setting("log_connections", "on").start().await.unwrap();
     let app = App::on(server.into()).await;
     let world = app.world().await;
-    world.lab.set_latency(std::time::Duration::from_millis(20));
+    world.lab.set_latency(std::time::Duration::from_millis(300));
     world.rotate().await.unwrap();
     let calls: Vec<String> = world.lab.calls().into_iter().map(|call| call.operation).collect();
     assert!(calls.len() <= 15, "{} calls: {calls:?}", calls.len());
