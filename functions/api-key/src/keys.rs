@@ -50,7 +50,7 @@ pub(crate) struct Keys<'a> {
     pub job: &'a Job<'a>,
     /// The names of the keys.
     pub names: &'a Names,
-    /// The acting version.
+    /// The version that acts.
     pub account: &'a Account,
     /// The fields that authorise its calls.
     pub admin: &'a Fields,
@@ -59,7 +59,7 @@ pub(crate) struct Keys<'a> {
 }
 
 impl<'a> Keys<'a> {
-    /// The service, called on behalf of the acting version.
+    /// The service, called with the key of the acting version.
     pub(crate) fn service(&self) -> Service<'a> {
         Service::new(self.job, self.names, self.account, self.admin).sharing(&self.access)
     }
@@ -98,11 +98,11 @@ impl<'a> Keys<'a> {
     /// For services that allow one key: revokes the current key and all other keys of this secret, so that a new one can be made.
     pub(crate) async fn make_room(&self, current: &VersionId) -> Result<()> {
         let Some(revoke) = &self.account.provider.calls.revoke else { return Ok(()) };
-        let acting = Acting { service: self.service(), revoke, survey: &self.survey().await? };
-        for entry in acting.survey.entries().filter(|entry| self.is_ours(entry)) {
-            acting.end(entry).await?;
+        let revoker = Revoker { service: self.service(), revoke, survey: &self.survey().await? };
+        for entry in revoker.survey.entries().filter(|entry| self.is_ours(entry)) {
+            revoker.end(entry).await?;
         }
-        self.end_version(&acting, current, Some(self.account), &[]).await
+        self.end_version(&revoker, current, Some(self.account), &[]).await
     }
 
     /// Lists the keys, before the labels are read again. A version gets its label before its key. So a listed key whose version
@@ -134,10 +134,10 @@ impl<'a> Keys<'a> {
         let (others, held) = tokio::join!(self.labelled(survey, labels, previous), held);
         let (others, held) = (others?, held?);
         let kept = self.kept(&others);
-        let acting = Acting { service: self.service(), revoke, survey };
-        acting.end_all(&leftovers, &kept).await?;
+        let revoker = Revoker { service: self.service(), revoke, survey };
+        revoker.end_all(&leftovers, &kept).await?;
         let Some(previous) = previous else { return Ok(()) };
-        self.end_version(&acting, previous, held.as_deref(), &kept).await
+        self.end_version(&revoker, previous, held.as_deref(), &kept).await
     }
 
     /// Rules 1 and 2, after the labels have moved: revokes the keys of versions that had no label at the second look. The keys
@@ -154,7 +154,7 @@ impl<'a> Keys<'a> {
             return Ok(());
         }
         let others = self.labelled(survey, labels, None).await?;
-        Acting { service: self.service(), revoke, survey }.end_all(&victims, &self.kept(&others)).await
+        Revoker { service: self.service(), revoke, survey }.end_all(&victims, &self.kept(&others)).await
     }
 
     /// Revokes the key that this very invocation issued and could not store.
@@ -194,10 +194,10 @@ impl<'a> Keys<'a> {
     /// Revokes the acting version's key, unless another version holds it too.
     async fn end_own(&self, labels: &Labels) -> Result<()> {
         let Some(revoke) = &self.account.provider.calls.revoke else { return Ok(()) };
-        let acting = Acting { service: self.service(), revoke, survey: &self.survey().await? };
-        let others = self.labelled(acting.survey, labels, None).await?;
+        let revoker = Revoker { service: self.service(), revoke, survey: &self.survey().await? };
+        let others = self.labelled(revoker.survey, labels, None).await?;
         let kept: Vec<&Account> = others.iter().map(Rc::as_ref).collect();
-        self.end_version(&acting, &self.job.token, Some(self.account), &kept).await
+        self.end_version(&revoker, &self.job.token, Some(self.account), &kept).await
     }
 
     fn is_ours(&self, entry: &Entry) -> bool {
@@ -219,14 +219,14 @@ impl<'a> Keys<'a> {
     /// Revokes the key of one version, if anything proves that the key is that version's.
     async fn end_version(
         &self,
-        acting: &Acting<'_>,
+        revoker: &Revoker<'_>,
         version: &VersionId,
         held: Option<&Account>,
         kept: &[&Account],
     ) -> Result<()> {
-        let found = self.end_listed(acting, version, held, kept).await?;
+        let found = self.end_listed(revoker, version, held, kept).await?;
         match held {
-            Some(held) if !found => self.end_unlisted(acting, version, held, kept).await,
+            Some(held) if !found => self.end_unlisted(revoker, version, held, kept).await,
             _ => Ok(()),
         }
     }
@@ -234,7 +234,7 @@ impl<'a> Keys<'a> {
     /// Revokes the key of one version, if the listing proves that the key is that version's. Returns whether it revoked one.
     async fn end_listed(
         &self,
-        acting: &Acting<'_>,
+        revoker: &Revoker<'_>,
         version: &VersionId,
         held: Option<&Account>,
         kept: &[&Account],
@@ -246,9 +246,9 @@ impl<'a> Keys<'a> {
                 && !kept.iter().any(|account| holds(account, entry))
         };
         let mut found = false;
-        for entry in acting.survey.entries().filter(its) {
+        for entry in revoker.survey.entries().filter(its) {
             tracing::info!(version = version.as_str(), key = %entry.said_id(), "revoking the key of this version");
-            acting.end(entry).await?;
+            revoker.end(entry).await?;
             found = true;
         }
         Ok(found)
@@ -257,7 +257,7 @@ impl<'a> Keys<'a> {
     /// Revokes the key of one version that no listing has proven, if the key proves itself.
     async fn end_unlisted(
         &self,
-        acting: &Acting<'_>,
+        revoker: &Revoker<'_>,
         version: &VersionId,
         held: &Account,
         kept: &[&Account],
@@ -280,7 +280,7 @@ impl<'a> Keys<'a> {
         let label = self.names.label(version);
         if !held.provider.uses_revoked_id() {
             let own = Service::new(self.job, self.names, held, self.admin);
-            let outcome = own.revoke(acting.revoke, &label, None).await;
+            let outcome = own.revoke(revoker.revoke, &label, None).await;
             // A key that revokes itself is refused if it has been revoked before.
             let refused = outcome.as_ref().is_err_and(|error| error.kind() == Kind::CredentialRejected);
             return match refused && matches!(self.tested(held).await?, Login::Rejected(_)) {
@@ -290,7 +290,7 @@ impl<'a> Keys<'a> {
         }
         let Login::Accepted(id) = self.tested(held).await? else { return Ok(()) };
         match id.filter(|id| !kept.iter().any(|account| account.id.as_ref() == Some(id))) {
-            Some(id) => acting.service.revoke(acting.revoke, &label, Some(&id)).await,
+            Some(id) => revoker.service.revoke(revoker.revoke, &label, Some(&id)).await,
             None => {
                 tracing::warn!(
                     version = version.as_str(),
@@ -360,13 +360,13 @@ impl<'a> Keys<'a> {
 }
 
 /// The service whose keys are revoked, and what this step knows of them.
-struct Acting<'a> {
+struct Revoker<'a> {
     service: Service<'a>,
     revoke: &'a Call,
     survey: &'a Survey,
 }
 
-impl Acting<'_> {
+impl Revoker<'_> {
     /// Revokes listed keys of this secret, except those that a version in use holds.
     async fn end_all(&self, victims: &[&Entry], kept: &[&Account]) -> Result<()> {
         for entry in victims.iter().filter(|entry| !kept.iter().any(|account| holds(account, entry))) {

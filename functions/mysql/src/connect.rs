@@ -39,7 +39,7 @@ pub struct Session {
     /// Hands the connection to the task that releases its lock, if it holds one, and logs out.
     farewell: Option<oneshot::Sender<(Conn, Option<String>)>>,
     /// The account that the server matched, and the password that it accepted.
-    pub login: Proof,
+    pub login: OpenedAccount,
     /// The server's family and version.
     pub server: Server,
     /// The server's address.
@@ -53,17 +53,17 @@ pub struct Session {
 }
 
 /// An account that a password opened.
-pub struct Proof {
+pub struct OpenedAccount {
     /// The account that the server matched.
     pub name: Name,
     /// The password.
     pub password: Secret,
 }
 
-impl Proof {
+impl OpenedAccount {
     /// The same proof for another owner.
-    pub fn share(&self) -> Proof {
-        Proof { name: self.name.clone(), password: self.password.share() }
+    pub fn share(&self) -> OpenedAccount {
+        OpenedAccount { name: self.name.clone(), password: self.password.share() }
     }
 }
 
@@ -82,7 +82,7 @@ pub(crate) type Columns = Vec<Option<String>>;
 
 /// The user, the password and the database of a login.
 #[derive(Clone, Copy)]
-pub(crate) struct Who<'a> {
+pub(crate) struct Credentials<'a> {
     /// The user.
     pub user: &'a str,
     /// The password.
@@ -92,25 +92,33 @@ pub(crate) struct Who<'a> {
 }
 
 /// Logs in on a server, as soon as it has a place for one more session.
-pub(crate) async fn login(job: &Job<'_>, server: &account::Server, who: Who<'_>) -> Result<Login<Session>> {
-    place::wait(job.deadline, async || enter(job, server, who).await).await
+pub(crate) async fn login(
+    job: &Job<'_>,
+    server: &account::Server,
+    credentials: Credentials<'_>,
+) -> Result<Login<Session>> {
+    place::wait(job.deadline, async || enter(job, server, credentials).await).await
 }
 
-async fn enter(job: &Job<'_>, server: &account::Server, who: Who<'_>) -> Result<Entry<Login<Session>>> {
+async fn enter(
+    job: &Job<'_>,
+    server: &account::Server,
+    credentials: Credentials<'_>,
+) -> Result<Entry<Login<Session>>> {
     let account::Server { host, port, .. } = server;
     let place = format!("{host}:{port}");
     let mut failure = None;
     for address in net::resolve(job.deadline, host, *port).await? {
-        let opts = options(server, who, address.ip())?;
-        let what = format!("the login of {:?} at {place}", who.user);
+        let opts = options(server, credentials, address.ip())?;
+        let what = format!("the login of {:?} at {place}", credentials.user);
         match job.deadline.within(HANDSHAKE, what, converse(opts)).await {
-            Ok(Ok(conn)) => return greet(job, conn, server, who).await.map(Entry::Answered),
+            Ok(Ok(conn)) => return greet(job, conn, server, credentials).await.map(Entry::Answered),
             Ok(Err(mysql_async::Error::Io(IoError::Io(error)))) if is_tls(&error) => {
                 return Err(net::tls_error(host, *port, &error));
             }
             Ok(Err(mysql_async::Error::Io(error))) => failure = Some(broken(&place, &error)),
             Ok(Err(mysql_async::Error::Server(answer))) => {
-                let refused = refusal::login(&place, who.user, &answer);
+                let refused = refusal::login(&place, credentials.user, &answer);
                 return match refused {
                     Err(error) if refusal::is_full(&answer) => Ok(Entry::Full(error)),
                     refused => refused.map(Entry::Answered),
@@ -119,9 +127,9 @@ async fn enter(job: &Job<'_>, server: &account::Server, who: Who<'_>) -> Result<
             Ok(Err(mysql_async::Error::Driver(DriverError::UnknownAuthPlugin { name })))
                 if name == PRETENDED =>
             {
-                return Ok(Entry::Answered(Login::Rejected(pretended(&place, who.user))));
+                return Ok(Entry::Answered(Login::Rejected(pretended(&place, credentials.user))));
             }
-            Ok(Err(error)) => return Err(unspoken(&place, who.user, &error)),
+            Ok(Err(error)) => return Err(unspoken(&place, credentials.user, &error)),
             Err(silence) => failure = Some(silence.remedy(SILENCE)),
         }
     }
@@ -145,7 +153,7 @@ async fn converse(opts: Opts) -> Result<Conn, mysql_async::Error> {
 const SILENCE: &str = "something accepts connections there and says nothing: check that host and port are a MySQL or MariaDB server's, and \
      that the server is not overloaded";
 
-fn options(server: &account::Server, who: Who<'_>, address: IpAddr) -> Result<Opts> {
+fn options(server: &account::Server, credentials: Credentials<'_>, address: IpAddr) -> Result<Opts> {
     let account::Server { host, port, tls } = server;
     let opts = match tls {
         Tls::Plaintext => OptsBuilder::default(),
@@ -155,15 +163,15 @@ fn options(server: &account::Server, who: Who<'_>, address: IpAddr) -> Result<Op
         clippy::disallowed_methods,
         reason = "exposes the password to the driver, which logs in with it"
     )]
-    let password = who.password.expose();
+    let password = credentials.password.expose();
     let opts = opts
         .ip_or_hostname(host.trim_end_matches('.'))
         .resolved_ips(Some([address]))
         .tcp_port(*port)
         .tcp_keepalive(Some(Duration::from_secs(5)))
-        .user(Some(who.user))
+        .user(Some(credentials.user))
         .pass(Some(password))
-        .db_name(who.dbname)
+        .db_name(credentials.dbname)
         // Otherwise the driver would ask the server for these values, or switch to a socket.
         .max_allowed_packet(Some(MESSAGE))
         .wait_timeout(Some(60))
@@ -183,7 +191,12 @@ fn trusting(extra: &[&str]) -> Result<OptsBuilder> {
 }
 
 /// Asks the server, after an accepted login, for the session's account and for its own version.
-async fn greet(job: &Job<'_>, conn: Conn, at: &account::Server, who: Who<'_>) -> Result<Login<Session>> {
+async fn greet(
+    job: &Job<'_>,
+    conn: Conn,
+    at: &account::Server,
+    credentials: Credentials<'_>,
+) -> Result<Login<Session>> {
     let place = format!("{}:{}", at.host, at.port);
     let (farewell, goodbye) = oneshot::channel::<(Conn, Option<String>)>();
     job.ends_with(tokio::spawn(async move {
@@ -199,7 +212,10 @@ async fn greet(job: &Job<'_>, conn: Conn, at: &account::Server, who: Who<'_>) ->
     let mut session = Session {
         conn: Some(conn),
         farewell: Some(farewell),
-        login: Proof { name: Name::new(who.user, ""), password: who.password.share() },
+        login: OpenedAccount {
+            name: Name::new(credentials.user, ""),
+            password: credentials.password.share(),
+        },
         server: Server::parse("", ""),
         at: at.clone(),
         place: place.clone(),
@@ -211,8 +227,8 @@ async fn greet(job: &Job<'_>, conn: Conn, at: &account::Server, who: Who<'_>) ->
     let mut next = || columns.next().unwrap_or_default();
     let (name, proxy, version, comment) = (next(), next(), next(), next());
     let (user, host) = name.rsplit_once('@').unwrap_or((&name, ""));
-    if user != who.user || !proxy.is_empty() {
-        let what = format!("the login of {:?} at {place} became a session of {name:?}", who.user);
+    if user != credentials.user || !proxy.is_empty() {
+        let what = format!("the login of {:?} at {place} became a session of {name:?}", credentials.user);
         return Err(Error::new(Kind::NotOurs, what).remedy(
             "such a login proves nothing about the account: remove anonymous accounts and proxy users, end --skip-grant-tables, \
              and point the secret at the server itself",

@@ -17,7 +17,7 @@ use rotation::value::version::Parsed;
 use crate::account::{Account, Name};
 use crate::acting;
 use crate::assign;
-use crate::connect::{self, Session, Who};
+use crate::connect::{self, Credentials, Session};
 use crate::dialect::{Mysql, Writer};
 use crate::newer::{self, Newer, Search};
 use crate::own::CURRENT_REQUIRED;
@@ -61,8 +61,9 @@ async fn fill_cache(job: &Job<'_>, writer: &Writer, parsed: &Parsed<Account>) ->
     if writer.server.is_mariadb() {
         return Ok(());
     }
-    let who = Who { user: &parsed.account.username, password: &parsed.account.password, dbname: None };
-    match connect::login(job, &parsed.account.server, who).await {
+    let credentials =
+        Credentials { user: &parsed.account.username, password: &parsed.account.password, dbname: None };
+    match connect::login(job, &parsed.account.server, credentials).await {
         Ok(Login::Accepted(_)) => Ok(()),
         Ok(Login::Rejected(words)) => {
             let what = format!("AWSCURRENT does not log in any more at {}", parsed.account.server.host);

@@ -40,7 +40,7 @@ use rotation::value::strategy::Strategy;
 use rotation::value::version::Parsed;
 
 use crate::account::{Account, FAMILY};
-use crate::connect::{Proof, Session, Who};
+use crate::connect::{Credentials, OpenedAccount, Session};
 use crate::dialect::{Admin, Writer};
 use crate::preflight::Standing;
 
@@ -49,7 +49,7 @@ pub use crate::dialect::Mysql;
 impl Dialect for Mysql {
     type Account = Account;
     type Session = Session;
-    type Identity = Proof;
+    type Identity = OpenedAccount;
     type Lock = Standing;
     type Directory = Rds;
 
@@ -58,15 +58,15 @@ impl Dialect for Mysql {
 
     async fn enter(&self, job: &Job<'_>, entrance: &Entrance<'_>) -> Result<Login<Session>> {
         let Entrance { server, username: user, password, dbname, engine } = *entrance;
-        let who = Who { user, password, dbname };
-        match connect::login(job, server, who).await? {
+        let credentials = Credentials { user, password, dbname };
+        match connect::login(job, server, credentials).await? {
             // With ed25519 one refusal in 256 is the driver's own fault: it drops the last byte of the text to sign if that byte is zero.
-            Login::Rejected(_) if engine == Some("mariadb") => connect::login(job, server, who).await,
+            Login::Rejected(_) if engine == Some("mariadb") => connect::login(job, server, credentials).await,
             answer => Ok(answer),
         }
     }
 
-    fn identity(&self, session: &Session) -> Proof {
+    fn identity(&self, session: &Session) -> OpenedAccount {
         session.login.share()
     }
 

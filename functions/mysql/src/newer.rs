@@ -9,7 +9,7 @@ use rotation::secret::Secret;
 use rotation::value::version::{Parsed, Stage, VersionId};
 
 use crate::account::{Account, Name};
-use crate::connect::{self, Session, Who};
+use crate::connect::{self, Credentials, Session};
 use crate::dialect::{Mysql, Writer};
 use crate::profile::Profile;
 use crate::refusal::NOT_PRIMARY;
@@ -69,8 +69,8 @@ pub(crate) async fn search(
 /// Logs in where the changes are made, with the trust that belongs to the version.
 async fn login(job: &Job<'_>, writer: &Writer, account: &Account) -> Result<Login<Session>> {
     let at = Server { tls: account.server.tls.clone(), ..writer.at.clone() };
-    let who = Who { user: &account.username, password: &account.password, dbname: None };
-    connect::login(job, &at, who).await
+    let credentials = Credentials { user: &account.username, password: &account.password, dbname: None };
+    connect::login(job, &at, credentials).await
 }
 
 impl Newer {

@@ -5,7 +5,7 @@ use rotation::secret::Secret;
 use serde_json::json;
 
 use crate::account::Name;
-use crate::connect::Proof;
+use crate::connect::OpenedAccount;
 use crate::dialect::Writer;
 use crate::profile::{MARK, Profile};
 use crate::statement::{self, literal};
@@ -27,7 +27,7 @@ impl<'a> Subject<'a> {
     }
 }
 
-impl guard::Subject<Proof> for Subject<'_> {
+impl guard::Subject<OpenedAccount> for Subject<'_> {
     fn user(&self) -> &str {
         &self.name.user
     }
@@ -37,7 +37,7 @@ impl guard::Subject<Proof> for Subject<'_> {
     }
 
     /// A login of the same user, with any host part, also proves an account that stores the same password.
-    fn is_opened_by(&self, proof: &Proof) -> bool {
+    fn is_opened_by(&self, proof: &OpenedAccount) -> bool {
         proof.name == *self.name || (proof.name.user == self.name.user && self.stores(&proof.password))
     }
 
@@ -58,7 +58,7 @@ impl guard::Subject<Proof> for Subject<'_> {
 
     /// If a user has logged in, more versions for that user would only open the same account again. If none has, all versions
     /// were tried.
-    fn could_be_opened(&self, proven: Option<&Proof>) -> bool {
+    fn could_be_opened(&self, proven: Option<&OpenedAccount>) -> bool {
         proven.is_some_and(|proof| proof.name.user != self.name.user)
     }
 
