@@ -118,8 +118,7 @@ async fn enter(
             }
             Ok(Err(mysql_async::Error::Io(error))) => failure = Some(broken(&place, &error)),
             Ok(Err(mysql_async::Error::Server(answer))) => {
-                let refused = refusal::login(&place, credentials.user, &answer);
-                return match refused {
+                return match refusal::login(&place, credentials.user, &answer) {
                     Err(error) if refusal::is_full(&answer) => Ok(Entry::Full(error)),
                     refused => refused.map(Entry::Answered),
                 };
@@ -203,8 +202,7 @@ async fn greet(
         let Ok((mut conn, unlock)) = goodbye.await else { return };
         // If either fails, the connection closes anyway.
         if let Some(unlock) = unlock {
-            // The server closes a connection before it frees the session's locks, so the next step could still find this lock
-            // taken.
+            // The server closes a connection before it frees the session's locks, and the next step could still meet this one.
             let _ = conn.query_drop(unlock).await;
         }
         let _ = conn.disconnect().await;
