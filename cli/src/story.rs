@@ -126,7 +126,7 @@ fn pending(facts: &Facts<'_>) -> Story {
             what: "neither the current nor the new password logs in",
             why: "somebody changed the password on the server, or restored an older database; clients are locked out",
             action: Action::Person,
-            advice: "set the user's password on the server to the one in AWSCURRENT, or rotate once with ADMIN_RESET=true and an admin secret (masterarn)",
+            advice: "set the user's password on the server to the one in AWSCURRENT (and a new date, if the account has expired), or rotate once with ADMIN_RESET=true and an admin secret (masterarn)",
         },
         (Some(false), ..) => Story {
             what: "a rotation has begun, but no new password is stored",

@@ -81,7 +81,7 @@ impl Kind {
                 "run the rotation again; if that does not help, `turnlock explain` says which version logs in"
             }
             Kind::LockedOut => {
-                "set the user's password on the server to the one in AWSCURRENT, or rotate once with ADMIN_RESET=true and an admin secret (masterarn)"
+                "set the user's password on the server to the one in AWSCURRENT (and a new date, if the account has expired), or rotate once with ADMIN_RESET=true and an admin secret (masterarn)"
             }
             Kind::NotOurs => {
                 "nothing was changed; make sure that the secret names the account and the server it is meant for"

@@ -48,8 +48,3 @@ fn expired(user: &str, until: &str, words: String) -> Error {
         statement::alter_role(user, "VALID UNTIL 'infinity'")
     ))
 }
-
-/// The refusal of an account without an admin, which nobody can look at.
-pub(crate) fn perhaps(words: &str) -> String {
-    format!("{words} (PostgreSQL says the same of an account whose VALID UNTIL is over)")
-}

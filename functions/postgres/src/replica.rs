@@ -23,9 +23,7 @@ pub(crate) async fn refused(
     account: &Account,
     words: String,
 ) -> Result<Login<Session>> {
-    let Some(admin) = dialect.admin(job, account).await? else {
-        return Ok(Login::Rejected(expiry::perhaps(&words)));
-    };
+    let Some(admin) = dialect.admin(job, account).await? else { return Ok(Login::Rejected(words)) };
     if folded(&admin.server.host) == folded(&account.server.host) && admin.server.port == account.server.port
     {
         return expiry::look(dialect, job, account, &admin, words).await;

@@ -29,7 +29,7 @@ async fn an_expired_account_without_an_admin_is_told_what_else_the_refusal_can_m
     let app = App::new(16).await;
     let world = app.world().await;
     app.server.execute(&format!("ALTER ROLE {} VALID UNTIL '2020-01-01'", app.user)).await.unwrap();
-    world.fails(&["LockedOut", "28P01", "an account whose VALID UNTIL is over"]).await;
+    world.fails(&["LockedOut", "28P01", "if the account has expired"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
