@@ -1,5 +1,5 @@
-//! The closed list of what an admin's session may send: account statements, and reads of the server's catalogue. A view or a function
-//! of an application runs as whoever reads it, so an admin's session never names an application's object after FROM.
+//! The closed list of what an admin's session may send: account statements, and reads of the server's catalogue. A view of an
+//! application can run functions with the rights of its reader, so an admin's session never names an application's object after FROM.
 
 use std::iter::Peekable;
 use std::str::Chars;

@@ -315,7 +315,10 @@ impl Session {
         sql: &str,
     ) -> Result<Result<Vec<Columns>, ServerError>> {
         if self.is_admin && !closed::allows(sql) {
-            return Err(Error::new(Kind::Bug, format!("an admin's session is not to {doing}")));
+            return Err(Error::new(
+                Kind::Bug,
+                format!("the closed list does not let an admin's session {doing}"),
+            ));
         }
         let place = &self.place;
         let Some(conn) = self.conn.as_mut() else {

@@ -2,7 +2,7 @@
 //! `statement` (SQL texts and their quoting). Also `account` (the secret's fields; users and host parts), `refusal` (the meaning
 //! of the servers' errors), `server` (its version and abilities), `lock`, `preflight` (what a server
 //! says about itself), `closed` (all that an admin's session may send). The account
-//! at the server: `profile`, `stored`, `grants`, `presence` (of what they are about); whether it is the secret's: `acting`,
+//! at the server: `profile`, `stored`, `grants`, `presence` (whether their objects exist); whether it is the secret's: `acting`,
 //! `subject`; what an admin does to it: `turn`. `checks` is testSecret. Each way to change a password has a file: `own`, `assign`,
 //! `alternate`, `dual` (with `newer`).
 

@@ -1,4 +1,4 @@
-//! What a server says about itself before anything is changed: whether it is the writer, and whom its locks keep out.
+//! What a server says about itself before anything is changed: whether it is the writer, and how far its locks reach.
 
 use rotation::database::session::of_admin;
 use rotation::engine::finding::Finding;
@@ -104,9 +104,9 @@ async fn report(job: &Job<'_>, session: &mut Session) -> Vec<Finding> {
     findings
 }
 
-/// What is left where locks are local.
-pub(crate) const LOCAL: &str = "a lock there keeps out only rotations on the same node; against others the second look at the labels \
-                                is what is left";
+/// What a local lock is worth.
+pub(crate) const LOCAL: &str = "a lock there keeps out only rotations on the same node; rotations on other nodes \
+                                are stopped only by the second look at the labels";
 
 async fn writer(job: &Job<'_>, session: &mut Session) -> Result<Finding> {
     let rows = session.run(job, "say what it is", statement::STANDING, refusal::statement).await?;

@@ -1,5 +1,5 @@
-//! Accounts whose VALID UNTIL is over. The server refuses every password of theirs, in the words for a wrong one, so that nobody can
-//! tell them apart from outside. An admin can.
+//! Expired accounts. The server refuses every password of such an account with the words for a wrong password, so a client cannot tell
+//! the two apart. An admin can read VALID UNTIL.
 
 use rotation::database::account::Account;
 use rotation::database::session::of_admin;
@@ -27,7 +27,7 @@ pub(crate) async fn look(
     }
 }
 
-/// Until when the account was valid, if that is over.
+/// When the account expired, if it has.
 async fn since(
     dialect: &Postgres,
     job: &Job<'_>,

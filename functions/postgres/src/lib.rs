@@ -1,7 +1,7 @@
 //! Rotates PostgreSQL and Aurora PostgreSQL accounts. The crate [`wire_postgres`] logs in and runs statements; `statement` holds
 //! every SQL text and its quoting. Here also: `replica` (hosts that lag behind), `writer` (the lock, and how a password is set), `holder` (whose
 //! session has the lock),
-//! `checks` (testSecret), `expiry` (accounts that are over), `reset` (what a pool does to sessions) and `examine` (the diagnose event). `alternate` is the strategy with two users, made of `turn`, `role`,
+//! `checks` (testSecret), `expiry` (expired accounts), `reset` (what a pool does to sessions) and `examine` (the diagnose event). `alternate` is the strategy with two users, made of `turn`, `role`,
 //! `memberships`, `parameters`, `extras` (what the second user has of its own), `ownership` and `handover`.
 
 mod alternate;

@@ -49,11 +49,6 @@ pub fn start() {
     let _ = tracing::subscriber::set_global_default(Lines { level });
 }
 
-/// Masks the secrets of this invocation in a text.
-pub fn scrubbed(text: &str) -> String {
-    context().scrub.clean(text)
-}
-
 /// Writes one line of JSON to standard output, where Lambda collects it. The caller has scrubbed its texts.
 pub fn line(value: &Value) {
     let mut out = std::io::stdout().lock();

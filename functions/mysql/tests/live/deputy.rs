@@ -1,4 +1,4 @@
-//! The admin is a confused deputy if its session touches an application's objects: a view runs its functions as whoever reads it.
+//! The admin is a confused deputy if its session touches an application's objects: a view runs its functions with the rights of its reader.
 
 use lab::rotation::Step;
 use lab::servers::{MySql, Release};

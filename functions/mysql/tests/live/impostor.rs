@@ -107,26 +107,34 @@ async fn signed(mut stream: TcpStream, last: u8) -> io::Result<usize> {
     Ok(length)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_random_challenge_that_the_driver_rejects_is_requested_again() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+/// How much each of two logins answered to an impostor that asks first with random bytes that end with a zero, and then with others.
+async fn answers<F>(ask: fn(TcpStream, u8) -> F) -> io::Result<Vec<usize>>
+where
+    F: Future<Output = io::Result<usize>> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
     let secret = json!({
-        "engine": "mariadb", "host": "127.0.0.1", "port": listener.local_addr().unwrap().port(),
+        "engine": "mariadb", "host": "127.0.0.1", "port": listener.local_addr()?.port(),
         "username": "app", "password": FIRST, "ssl": false,
     });
-    let world = World::new("rotate-mysql", &[], &secret).await.unwrap();
+    let world = World::new("rotate-mysql", &[], &secret).await?;
     let impostor = tokio::spawn(async move {
         let mut lengths = Vec::new();
         for last in [0, 7] {
             let (stream, _) = listener.accept().await?;
-            lengths.push(signed(stream, last).await?);
+            lengths.push(ask(stream, last).await?);
         }
         io::Result::Ok(lengths)
     });
-    world.rotate().await.unwrap_err();
-    // The first connection gets no answer. The second gets a header, random bytes of the client and a signature.
+    world.rotate().await.expect_err("the impostor lets nobody in");
     let lengths = timeout(Duration::from_secs(10), impostor).await.expect("a second connection is made");
-    assert_eq!(lengths.unwrap().unwrap(), [0, 4 + 32 + 64]);
+    lengths?
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_random_challenge_that_the_driver_rejects_is_requested_again() {
+    // The first connection gets no answer. The second gets a header, random bytes of the client and a signature.
+    assert_eq!(answers(signed).await.unwrap(), [0, 4 + 32 + 64]);
 }
 
 /// Asks for an ed25519 login with random bytes that end with `last`, and refuses the answer, whose length it returns.
@@ -145,22 +153,6 @@ async fn refused(mut stream: TcpStream, last: u8) -> io::Result<usize> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_that_mariadb_refuses_is_sent_once_more_because_the_driver_may_have_signed_too_little() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let secret = json!({
-        "engine": "mariadb", "host": "127.0.0.1", "port": listener.local_addr().unwrap().port(),
-        "username": "app", "password": FIRST, "ssl": false,
-    });
-    let world = World::new("rotate-mysql", &[], &secret).await.unwrap();
-    let impostor = tokio::spawn(async move {
-        let mut lengths = Vec::new();
-        for last in [0, 7] {
-            let (stream, _) = listener.accept().await?;
-            lengths.push(refused(stream, last).await?);
-        }
-        io::Result::Ok(lengths)
-    });
-    world.rotate().await.unwrap_err();
     // Each time a header and a signature.
-    let lengths = timeout(Duration::from_secs(10), impostor).await.expect("a second connection is made");
-    assert_eq!(lengths.unwrap().unwrap(), [4 + 64, 4 + 64]);
+    assert_eq!(answers(refused).await.unwrap(), [4 + 64, 4 + 64]);
 }

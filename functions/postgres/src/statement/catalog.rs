@@ -23,7 +23,7 @@ pub fn roles(names: [&str; 2]) -> String {
     )
 }
 
-/// Until when an account was valid, if that is over.
+/// When an account expired, if it has.
 pub fn expired(role: &str) -> String {
     let role = literal(role);
     format!("SELECT rolvaliduntil::text FROM pg_roles WHERE rolname = {role} AND rolvaliduntil < now()")

@@ -1,4 +1,4 @@
-//! What every session of ours declares. A role, a database's owner and a pooler can choose settings for whoever logs in, and none of
+//! What every session of ours declares. A role, a database's owner and a pooler can choose settings for every session, and none of
 //! these settings may decide about a rotation. (PostgreSQL manual, "Setting Parameters".)
 
 use std::time::Duration;
@@ -14,15 +14,15 @@ const IDLE: Duration = Duration::from_secs(20);
 
 /// Declared with the login: what could end a session before its first statement, and what limits statements outside our transactions.
 /// The server prefers it to the settings of roles and databases, and `DISCARD ALL` keeps it. The times are milliseconds. The server
-/// looks every second whether this process is still there, so a statement without anybody to hear the answer keeps no lock.
+/// looks every second whether this process is still there, and ends the statement of a process that has gone, with its locks.
 ///
 /// All of these settings exist from PostgreSQL 14 on. Neither `role` nor `search_path` is among them, because testSecret has to see
 /// what a client's session is like.
 const AT_LOGIN: &str = "-c statement_timeout=9000 -c lock_timeout=4000 -c idle_in_transaction_session_timeout=20000 \
     -c idle_session_timeout=0 -c client_connection_check_interval=1000";
 
-/// The same with what only newer servers have. The version is known from the login before, and is 0 at a process's first login: its
-/// first transaction declares it then, which a limit of a millisecond can be too short for.
+/// The same with what only newer servers have. The version is known from the login before, and is 0 at a process's first login. Then
+/// the first transaction declares `transaction_timeout`, and a limit of a millisecond can end that transaction before.
 pub fn at_login(version: u32) -> String {
     let newer = if version >= 17 { "-c transaction_timeout=0 " } else { "" };
     format!("{newer}{AT_LOGIN}")
