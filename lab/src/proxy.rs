@@ -54,6 +54,23 @@ fn socket_at(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
+/// A listener that frees its port when it is dropped. To close it would not be enough: while another thread starts a process, that
+/// process has a copy of every open socket.
+struct Door(TcpListener);
+
+impl Door {
+    fn open(socket: TcpSocket, waiting: u32) -> io::Result<Door> {
+        socket.listen(waiting).map(Door)
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        // It can only fail if the socket does not listen any more.
+        let _ = rustix::net::shutdown(&self.0, rustix::net::Shutdown::Read);
+    }
+}
+
 /// The proxy. Dropping it ends its connections.
 pub struct Proxy {
     address: SocketAddr,
@@ -83,7 +100,7 @@ impl Proxy {
     async fn new(protocol: Protocol, host: &str, port: u16, tls: Option<BothSides>) -> io::Result<Proxy> {
         let anchor = socket_at(SocketAddr::from(([127, 0, 0, 1], 0)))?;
         let address = anchor.local_addr()?;
-        let listener = socket_at(address)?.listen(1024)?;
+        let listener = Door::open(socket_at(address)?, 1024)?;
         let shared = Arc::new(Shared {
             protocol,
             server: (host.to_owned(), port),
@@ -112,15 +129,15 @@ impl Proxy {
         let socket = socket_at(self.address)?;
         let shared = Arc::clone(&self.shared);
         *door = match action {
-            OnConnect::Pass => tokio::spawn(pass(socket.listen(1024)?, shared)),
+            OnConnect::Pass => tokio::spawn(pass(Door::open(socket, 1024)?, shared)),
             // A socket that is bound but does not listen keeps the port and refuses connections.
             OnConnect::Refuse => tokio::spawn(keep(socket)),
-            OnConnect::Close => tokio::spawn(close(socket.listen(1024)?)),
+            OnConnect::Close => tokio::spawn(close(Door::open(socket, 1024)?)),
             // The kernel accepts connections by itself as long as its queue has room.
-            OnConnect::Silence => tokio::spawn(keep(socket.listen(1024)?)),
+            OnConnect::Silence => tokio::spawn(keep(Door::open(socket, 1024)?)),
             // One connection fills a queue of length 0; the kernel drops the packets of all others.
             OnConnect::DropPackets => {
-                let listener = socket.listen(0)?;
+                let listener = Door::open(socket, 0)?;
                 let only = TcpStream::connect(self.address).await?;
                 tokio::spawn(keep((listener, only)))
             }
@@ -228,16 +245,16 @@ impl Held {
     }
 }
 
-async fn pass(listener: TcpListener, shared: Arc<Shared>) {
-    while let Ok((client, _)) = listener.accept().await {
+async fn pass(listener: Door, shared: Arc<Shared>) {
+    while let Ok((client, _)) = listener.0.accept().await {
         let mut connections = locked(&shared.connections);
         while connections.try_join_next().is_some() {} // removes connections that have ended
         connections.spawn(pump::connection(client, Arc::clone(&shared)));
     }
 }
 
-async fn close(listener: TcpListener) {
-    while let Ok((client, _)) = listener.accept().await {
+async fn close(listener: Door) {
+    while let Ok((client, _)) = listener.0.accept().await {
         drop(client);
     }
 }

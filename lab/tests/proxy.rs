@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io::ErrorKind;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -278,6 +279,34 @@ async fn each_way_to_meet_a_connection_works_and_can_be_undone() {
     fixture.proxy.on_connect(OnConnect::Pass).await.unwrap();
     fixture.connect().await.unwrap();
     assert_eq!(fixture.proxy.connections(), 1);
+}
+
+/// A process that is being started holds every open socket for a moment, the proxy's listener too.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_proxy_keeps_its_port_while_processes_are_started() {
+    let fixture = Fixture::new().await;
+    let is_over = Arc::new(AtomicBool::new(false));
+    let starting = Vec::from_iter((0..3).map(|_| {
+        let is_over = Arc::clone(&is_over);
+        std::thread::spawn(move || {
+            while !is_over.load(Ordering::Relaxed) {
+                // A folder of its own keeps the standard library from the faster way, which other programs do not take.
+                let started = Command::new("true").current_dir("/").status();
+                assert!(started.expect("the program is there").success());
+            }
+        })
+    }));
+    let mut failure = None;
+    for _ in 0..200 {
+        for action in [OnConnect::Silence, OnConnect::Refuse, OnConnect::Pass, OnConnect::Close] {
+            failure = failure.or(fixture.proxy.on_connect(action).await.err());
+        }
+    }
+    is_over.store(true, Ordering::Relaxed);
+    for thread in starting {
+        thread.join().unwrap();
+    }
+    assert!(failure.is_none(), "{failure:?}");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! part: `app`@`10.0.%` is another account than `app`@`%`.
 
 use std::borrow::Borrow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Deref;
 
@@ -118,7 +119,10 @@ fn hosts(value: serde_json::Value) -> Result<Vec<String>> {
     match serde_json::from_value::<Vec<String>>(value) {
         Ok(hosts) if !hosts.is_empty() && hosts.iter().all(|host| !host.is_empty() && host.len() <= 255) => {
             // The servers keep host parts in lower case, and grants are compared by name.
-            Ok(hosts.iter().map(|host| host.to_lowercase()).collect())
+            let (mut seen, mut hosts) = (BTreeSet::new(), hosts);
+            hosts.iter_mut().for_each(|host| *host = host.to_lowercase());
+            hosts.retain(|host| seen.insert(host.clone()));
+            Ok(hosts)
         }
         _ => Err(Error::new(Kind::BadSecret, "the secret's \"hosts\" is not a list of host parts")
             .remedy("write it as [\"%\"] or [\"10.0.%\", \"10.1.%\"], or leave it out")),

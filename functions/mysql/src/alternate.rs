@@ -15,55 +15,69 @@ use crate::account::{FAMILY, Name};
 use crate::assign;
 use crate::connect::Session;
 use crate::dialect::Writer;
-use crate::grants::{self, Change, Difference, Grant, Grants};
+use crate::equalize::{self, Pair};
 use crate::profile::{MARK, Profile, UNFINISHED};
 use crate::refusal;
 use crate::statement::{self, literal};
 use crate::stored::{self, Method};
 
-/// How often the difference is read and settled. One change can cause another: for example, a grant option makes dynamic privileges
-/// grantable. No case is known that needs more than this.
-const ROUNDS: usize = 5;
-
 /// Which account is made equal to which, and its new password.
 pub(crate) struct Plan<'a> {
     /// The account to copy from.
-    pub original: &'a Name,
+    pub original: Name,
+    /// The original as it is.
+    pub truth: Profile,
     /// The account that is made equal to the original.
     pub alternate: &'a Name,
     /// The secret's settings for the pair.
     pub pair: &'a Alternation,
     /// The alternate as it is, if it exists.
-    pub found: Option<&'a Profile>,
+    pub found: Option<Profile>,
     /// The password that the alternate gets at the end.
     pub password: &'a Secret,
 }
 
-/// Makes the alternate equal to the original, and opens it with its new password.
-pub(crate) async fn apply(job: &Job<'_>, admin: &mut Writer, plan: &Plan<'_>) -> Result<()> {
-    let Plan { original, alternate, pair, .. } = plan;
-    let truth = Profile::of(job, admin, original).await?;
-    let unfinished = plan.found.is_none_or(|found| found.is_unfinished(&admin.secret_arn, alternate));
-    if plan.found.is_none() {
-        create(job, admin, plan, &truth).await?;
+impl Plan<'_> {
+    /// Whether nobody has ever been able to log in to the alternate.
+    fn is_unfinished(&self, admin: &Writer) -> bool {
+        self.found.as_ref().is_none_or(|found| found.is_unfinished(&admin.secret_arn, self.alternate))
     }
-    let sync = if unfinished { Equality::Exact } else { pair.sync };
-    equalize(job, admin, original, alternate, sync).await?;
-    if sync == Equality::Exact {
-        adopt(job, admin, alternate, &truth).await?;
+
+    fn sync(&self, admin: &Writer) -> Equality {
+        if self.is_unfinished(admin) { Equality::Exact } else { self.pair.sync }
     }
+}
+
+/// Makes the alternates that do not exist, and gives all of them the grants of their originals.
+pub(crate) async fn prepare(job: &Job<'_>, admin: &mut Writer, plans: &[&Plan<'_>]) -> Result<()> {
+    for plan in plans.iter().filter(|plan| plan.found.is_none()) {
+        create(job, admin, plan).await?;
+    }
+    let pairs = plans.iter().map(|plan| Pair {
+        original: &plan.original,
+        alternate: plan.alternate,
+        sync: plan.sync(admin),
+    });
+    let pairs = Vec::from_iter(pairs);
+    equalize::all(job, admin, &pairs).await
+}
+
+/// Opens an alternate that is prepared with its new password.
+pub(crate) async fn open(job: &Job<'_>, admin: &mut Writer, plan: &Plan<'_>) -> Result<()> {
+    let sync = plan.sync(admin);
     let mut last = String::new();
     if sync == Equality::Exact {
+        adopt(job, admin, plan.alternate, &plan.truth).await?;
         last.push_str(" ACCOUNT UNLOCK");
     }
-    if unfinished && admin.server.has_attributes() {
+    if plan.is_unfinished(admin) && admin.server.has_attributes() {
         last.push_str(&format!(" ATTRIBUTE {}", literal(&json!({ UNFINISHED: null }).to_string())));
     }
-    open(job, admin, alternate, &truth, plan.password, &last).await
+    set_password(job, admin, plan, &last).await
 }
 
 /// Creates an account that nobody can log in to, with this secret's mark and a note that the account is not finished.
-async fn create(job: &Job<'_>, admin: &mut Writer, plan: &Plan<'_>, truth: &Profile) -> Result<()> {
+async fn create(job: &Job<'_>, admin: &mut Writer, plan: &Plan<'_>) -> Result<()> {
     let name = plan.alternate;
     if !plan.pair.create {
         return Err(Error::new(
@@ -90,7 +104,7 @@ async fn create(job: &Job<'_>, admin: &mut Writer, plan: &Plan<'_>, truth: &Prof
         } else {
             String::new()
         };
-        closed(&assign::authentication(job, false, &truth.methods, &unknown)?, &mark)
+        closed(&assign::authentication(job, false, &plan.truth.methods, &unknown)?, &mark)
     };
     #[expect(
         clippy::disallowed_methods,
@@ -121,138 +135,8 @@ async fn adopt(job: &Job<'_>, admin: &mut Session, name: &Name, truth: &Profile)
 
 /// Runs the last statement. From then on pending logs in.
 #[expect(clippy::disallowed_methods, reason = "exposes the authentication to the clause that it is part of")]
-async fn open(
-    job: &Job<'_>,
-    admin: &mut Session,
-    name: &Name,
-    truth: &Profile,
-    password: &Secret,
-    last: &str,
-) -> Result<()> {
-    let clause = assign::authentication(job, admin.server.is_mariadb(), &truth.methods, password)?;
+async fn set_password(job: &Job<'_>, admin: &mut Session, plan: &Plan<'_>, last: &str) -> Result<()> {
+    let clause = assign::authentication(job, admin.server.is_mariadb(), &plan.truth.methods, plan.password)?;
     let clause = Secret::new(format!("{}{last}", clause.expose()));
-    assign::alter(job, admin, name, &clause, refusal::statement).await
-}
-
-/// The difference between the alternate's grants and the original's, as far as the secret lets the function change them.
-pub(crate) async fn difference(
-    job: &Job<'_>,
-    admin: &mut Session,
-    original: &Name,
-    alternate: &Name,
-    sync: Equality,
-) -> Result<Difference> {
-    let truth = grants::read(job, admin, original).await?;
-    let found = grants::read(job, admin, alternate).await?;
-    let difference = Difference::between(&truth, &found);
-    Ok(match sync {
-        Equality::Exact => difference,
-        Equality::Given => difference.additions(),
-        Equality::Untouched => Difference::default(),
-    })
-}
-
-async fn equalize(
-    job: &Job<'_>,
-    admin: &mut Session,
-    original: &Name,
-    alternate: &Name,
-    sync: Equality,
-) -> Result<()> {
-    let mut gone: Vec<Grant> = Vec::new();
-    for round in 0..ROUNDS {
-        let left = difference(job, admin, original, alternate, sync).await?;
-        let (mut added, taken) = (grants::added(&left), grants::taken(&left));
-        added.retain(|grant, _| !gone.contains(grant));
-        if added.is_empty() && taken.is_empty() {
-            return Ok(());
-        }
-        if round == 0 && !taken.is_empty() {
-            let beyond = grants::words(&taken);
-            tracing::warn!(
-                account = alternate.to_string(),
-                beyond,
-                "what the account has beyond the original is taken away"
-            );
-        }
-        for change in grants::take(&left.options_beyond, alternate) {
-            run(job, admin, alternate, &change).await?;
-        }
-        for change in grants::give(&added, alternate) {
-            gone.extend(run_singly(job, admin, original, alternate, &added, change).await?);
-        }
-        // The alternate gets all that it lacks before it loses anything.
-        for change in grants::take(&left.beyond, alternate) {
-            run(job, admin, alternate, &change).await?;
-        }
-        default_roles(job, admin, original, alternate, sync, &added, &left.beyond).await?;
-    }
-    let left = difference(job, admin, original, alternate, sync).await?;
-    let what = format!("{alternate} cannot be made equal to {original}");
-    Err(Error::new(Kind::ServerRefused, what)
-        .cause(format!("it lacks: {}", grants::words(&grants::added(&left))))
-        .cause(format!("it has beyond: {}", grants::words(&grants::taken(&left))))
-        .remedy("the admin may hold restrictions of its own (partial revokes) that it passes on: let another admin act"))
-}
-
-async fn run(job: &Job<'_>, admin: &mut Session, name: &Name, change: &Change) -> Result<()> {
-    let doing = format!("change what {name} may do");
-    admin.run(job, &doing, &change.sql, refusal::statement).await.map(drop)
-}
-
-/// Gives grants, one by one if the server refuses them together. Returns the grants on objects that do not exist any more.
-async fn run_singly(
-    job: &Job<'_>,
-    admin: &mut Session,
-    original: &Name,
-    name: &Name,
-    missing: &Grants,
-    change: Change,
-) -> Result<Vec<Grant>> {
-    let doing = format!("give {name} what {original} may do");
-    let answer = match admin.attempt(job, &doing, &change.sql).await? {
-        Ok(_) => return Ok(Vec::new()),
-        Err(answer) => answer,
-    };
-    if !statement::MISSING_OBJECT.contains(&answer.code) {
-        return Err(refusal::of(&admin.place, &doing, &answer, refusal::statement));
-    }
-    if let [grant] = change.about.as_slice() {
-        tracing::warn!(
-            grant = grants::words(&Grants::from([(grant.clone(), false)])),
-            "the original has a grant on something that is gone"
-        );
-        return Ok(change.about);
-    }
-    let mut gone = Vec::new();
-    for grant in change.about {
-        let single = Grants::from([(grant.clone(), missing.get(&grant).copied().unwrap_or(false))]);
-        for change in grants::give(&single, name) {
-            gone.extend(Box::pin(run_singly(job, admin, original, name, missing, change)).await?);
-        }
-    }
-    Ok(gone)
-}
-
-/// Sets the default roles, all at once, if any of them differ.
-async fn default_roles(
-    job: &Job<'_>,
-    admin: &mut Session,
-    original: &Name,
-    alternate: &Name,
-    sync: Equality,
-    missing: &Grants,
-    extra: &Grants,
-) -> Result<()> {
-    let is_default = |grant: &&Grant| grant.kind == grants::Kind::DefaultRole;
-    if missing.keys().chain(extra.keys()).filter(is_default).count() == 0 {
-        return Ok(());
-    }
-    let mut wanted = grants::read(job, admin, original).await?;
-    if sync == Equality::Given && !admin.server.is_mariadb() {
-        wanted.extend(grants::read(job, admin, alternate).await?);
-    }
-    let roles: Vec<&str> = wanted.keys().filter(is_default).map(|grant| grant.what.as_str()).collect();
-    let sql = statement::default_roles(alternate, &roles, admin.server.is_mariadb());
-    admin.run(job, &format!("set the default roles of {alternate}"), &sql, refusal::statement).await.map(drop)
+    assign::alter(job, admin, plan.alternate, &clause, refusal::statement).await
 }

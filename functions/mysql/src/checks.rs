@@ -9,7 +9,9 @@ use rotation::error::{Error, Kind, Result};
 use crate::account::{Account, Name};
 use crate::connect::Session;
 use crate::dialect::Mysql;
-use crate::{alternate, grants, presence, refusal, statement};
+use crate::equalize::{self, Pair};
+use crate::grants::{self, Difference, TOGETHER};
+use crate::{presence, refusal, statement};
 
 /// Runs the check statement, and compares the alternate with the original.
 pub(crate) async fn check(
@@ -41,27 +43,33 @@ async fn compare(
     }
     let Some(admin) = dialect.admin(job, account).await? else { return Ok(()) };
     let mut session = of_admin(dialect, job, &admin, None).await?;
-    for name in account.names(&pair.alternate, alternate) {
-        equal(job, &mut session, pair, &name).await?;
+    let alternates = account.names(&pair.alternate, alternate);
+    let originals = alternates.iter().map(|name| Name::new(&pair.original, &name.host));
+    let originals: Vec<Name> = originals.collect();
+    let sync = pair.sync;
+    let pairs =
+        originals.iter().zip(&alternates).map(|(original, alternate)| Pair { original, alternate, sync });
+    for pairs in pairs.collect::<Vec<_>>().chunks(TOGETHER / 2) {
+        for (pair, compared) in pairs.iter().zip(equalize::compare(job, &mut session, pairs).await?) {
+            must_be_equal(job, &mut session, pair, &compared.left).await?;
+        }
     }
     Ok(())
 }
 
-async fn equal(job: &Job<'_>, session: &mut Session, pair: &Alternation, alternate: &Name) -> Result<()> {
-    let original = Name::new(&pair.original, &alternate.host);
-    let left = alternate::difference(job, session, &original, alternate, pair.sync).await?;
-    let (mut added, taken) = (grants::added(&left), grants::taken(&left));
-    let mut gone = Vec::new();
-    for grant in added.keys() {
-        if presence::is_gone(job, session, grant).await? {
-            gone.push(grant.clone());
-        }
-    }
+async fn must_be_equal(
+    job: &Job<'_>,
+    session: &mut Session,
+    pair: &Pair<'_>,
+    left: &Difference,
+) -> Result<()> {
+    let (mut added, taken) = (grants::added(left), grants::taken(left));
+    let gone = presence::gone(job, session, added.keys()).await?;
     added.retain(|grant, _| !gone.contains(grant));
     if added.is_empty() && taken.is_empty() {
         return Ok(());
     }
-    Err(Error::new(Kind::ServerRefused, format!("{alternate} is not equal to {original}"))
+    Err(Error::new(Kind::ServerRefused, format!("{} is not equal to {}", pair.alternate, pair.original))
         .cause(format!("it lacks: {}", grants::words(&added)))
         .cause(format!("it has beyond: {}", grants::words(&taken)))
         .remedy("somebody changed one of the two during the rotation: run it again, which makes them equal"))

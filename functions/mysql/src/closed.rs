@@ -94,7 +94,7 @@ mod tests {
         let name = Name::new("o'neil \\ FROM; `x", "%");
         for version in ["8.0.11", "9.7.0", "10.11.2-MariaDB"] {
             let server = Server::parse(version, "");
-            assert!(allows(&statement::grants(&name, server)));
+            assert!(allows(&statement::grants(&[&name, &name], server)));
             assert!(allows(&statement::mysql_account(&name, server)));
             assert!(allows(&statement::hosts(&name.user, server.is_mariadb())));
         }

@@ -2,12 +2,10 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use futures_util::{FutureExt, TryStreamExt};
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, DriverError, IoError, Opts, OptsBuilder, Row, ServerError, SslOpts, Value};
+use mysql_async::{Conn, DriverError, IoError, Opts, OptsBuilder, ServerError, SslOpts};
 use rotation::database::account::{self, Tls};
 use rotation::database::place::{self, Entry};
 use rotation::engine::job::Job;
@@ -19,6 +17,7 @@ use rotation::secret::Secret;
 use tokio::sync::oneshot;
 
 use crate::account::Name;
+use crate::answer::{Columns, LARGEST, rows, steady};
 use crate::closed;
 use crate::refusal::{self, Explain};
 use crate::server::Server;
@@ -27,10 +26,8 @@ use crate::statement;
 /// The limit for one statement. Our statements are quick, but one may wait behind a metadata lock.
 const STATEMENT: Duration = Duration::from_secs(10);
 
-/// The largest message from a server, and the largest answer to one statement. Grants on thousands of tables stay far below. A
-/// server that sends more wants to exhaust our memory.
+/// The largest message from a server.
 const MESSAGE: usize = 4 << 20;
-const ANSWER: usize = 16 << 20;
 
 /// An accepted login.
 pub struct Session {
@@ -76,9 +73,6 @@ impl Drop for Session {
         }
     }
 }
-
-/// One result row, every column as text.
-pub(crate) type Columns = Vec<Option<String>>;
 
 /// The user, the password and the database of a login.
 #[derive(Clone, Copy)]
@@ -307,6 +301,17 @@ impl Session {
             .map_err(|answer| refusal::of(&self.place, doing, &answer, explain))
     }
 
+    /// Runs one or more statements, and returns all rows, or `None` if they are too many to keep.
+    pub async fn run_if_it_fits(
+        &mut self,
+        job: &Job<'_>,
+        doing: &str,
+        sql: &str,
+        explain: Explain,
+    ) -> Result<Option<Vec<Columns>>> {
+        self.send(job, doing, sql).await?.map_err(|answer| refusal::of(&self.place, doing, &answer, explain))
+    }
+
     /// Runs a statement, and returns a refusal as an answer.
     pub async fn attempt(
         &mut self,
@@ -314,6 +319,24 @@ impl Session {
         doing: &str,
         sql: &str,
     ) -> Result<Result<Vec<Columns>, ServerError>> {
+        match self.send(job, doing, sql).await? {
+            Ok(Some(rows)) => Ok(Ok(rows)),
+            Ok(None) => {
+                let (place, limit) = (&self.place, LARGEST >> 20);
+                let what = format!("{place} answers with more than {limit} MB when it is to {doing}");
+                Err(Error::new(Kind::Unreachable, what))
+            }
+            Err(answer) => Ok(Err(answer)),
+        }
+    }
+
+    /// Sends statements, and returns the rows (`None` if they are too many) or the server's refusal.
+    async fn send(
+        &mut self,
+        job: &Job<'_>,
+        doing: &str,
+        sql: &str,
+    ) -> Result<Result<Option<Vec<Columns>>, ServerError>> {
         if self.is_admin && !closed::allows(sql) {
             return Err(Error::new(
                 Kind::Bug,
@@ -325,12 +348,7 @@ impl Session {
             return Err(Error::new(Kind::Bug, "a session was used up"));
         };
         match job.deadline.within(STATEMENT, format!("{place} to {doing}"), rows(conn, sql)).await? {
-            Ok(Some(rows)) => Ok(Ok(rows)),
-            Ok(None) => {
-                let what =
-                    format!("{place} answers with more than {} MB when it is to {doing}", ANSWER >> 20);
-                Err(Error::new(Kind::Unreachable, what))
-            }
+            Ok(rows) => Ok(Ok(rows)),
             Err(mysql_async::Error::Server(answer)) if answer.code == refusal::ACCOUNT => {
                 let reason = job
                     .deadline
@@ -362,42 +380,4 @@ impl Session {
         let answer = self.attempt_secret(job, doing, sql).await?;
         answer.map_err(|answer| refusal::of(&self.place, doing, &answer, refusal::statement))
     }
-}
-
-/// Turns a panic of the driver into an error. The driver panics at some malformed answers, such as an empty salt or a broken key.
-/// Then the server is at fault, not this function.
-async fn steady<T>(
-    talk: impl Future<Output = Result<T, mysql_async::Error>>,
-) -> Result<T, mysql_async::Error> {
-    let outcome = AssertUnwindSafe(talk).catch_unwind().await;
-    outcome.unwrap_or_else(|_| Err(DriverError::UnexpectedPacket { payload: Vec::new() }.into()))
-}
-
-/// All rows of all results; `None` if they are larger than `ANSWER`.
-async fn rows(conn: &mut Conn, sql: &str) -> Result<Option<Vec<Columns>>, mysql_async::Error> {
-    steady(read(conn, sql)).await
-}
-
-async fn read(conn: &mut Conn, sql: &str) -> Result<Option<Vec<Columns>>, mysql_async::Error> {
-    let mut result = conn.query_iter(sql).await?;
-    let (mut rows, mut size) = (Vec::new(), 0);
-    while let Some(mut set) = result.stream::<Row>().await? {
-        while let Some(row) = set.try_next().await? {
-            let columns = columns(row);
-            size += columns.iter().flatten().map(|text| text.len() + 32).sum::<usize>() + 32;
-            if size > ANSWER {
-                return Ok(None);
-            }
-            rows.push(columns);
-        }
-    }
-    Ok(Some(rows))
-}
-
-fn columns(row: Row) -> Columns {
-    let text = |value| match value {
-        Value::Bytes(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
-        _ => None,
-    };
-    row.unwrap().into_iter().map(text).collect()
 }

@@ -1,6 +1,6 @@
 //! An account's privileges as single grants, so that the function can compare two accounts and change only what differs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rotation::database::difference;
 use rotation::engine::job::Job;
@@ -9,7 +9,8 @@ use rotation::error::{Error, Result};
 use serde_json::Value;
 
 use crate::account::Name;
-use crate::connect::{Columns, Session};
+use crate::answer::Columns;
+use crate::connect::Session;
 use crate::refusal;
 use crate::statement::{self, identifier};
 
@@ -48,26 +49,47 @@ pub(crate) type Grants = BTreeMap<Grant, bool>;
 /// The difference between the alternate's grants and the original's.
 pub(crate) type Difference = difference::Difference<Grant, bool>;
 
-/// Reads the grants of an account, without those of its roles.
-pub(crate) async fn read(job: &Job<'_>, session: &mut Session, name: &Name) -> Result<Grants> {
-    let sql = statement::grants(name, session.server);
-    let doing = format!("list what {name} may do");
-    let rows = session.run(job, &doing, &sql, refusal::statement).await?;
-    let (mut grants, mariadb, grantee) = (Grants::new(), session.server.is_mariadb(), name.grantee());
-    let mut is_known = false;
+/// How many accounts are read at once, because the server goes through everybody's grants for each reading.
+pub(crate) const TOGETHER: usize = 100;
+
+/// Reads the grants of accounts, without those of their roles, in the accounts' order. What does not fit into one answer is read in
+/// halves.
+pub(crate) async fn read(job: &Job<'_>, session: &mut Session, names: &[&Name]) -> Result<Vec<Grants>> {
+    let [first, ..] = names else { return Ok(Vec::new()) };
+    let doing = match names.len() {
+        1 => format!("list what {first} may do"),
+        count => format!("list what {first} and {} others may do", count - 1),
+    };
+    let sql = statement::grants(names, session.server);
+    let Some(rows) = session.run_if_it_fits(job, &doing, &sql, refusal::statement).await? else {
+        if names.len() == 1 {
+            let what = format!("{first} has more grants than fit into the function's memory");
+            return Err(Error::new(ServerRefused, what).remedy("grant on the schema instead of its tables"));
+        }
+        let (one, other) = names.split_at(names.len() / 2);
+        let mut grants = Box::pin(read(job, session, one)).await?;
+        grants.extend(Box::pin(read(job, session, other)).await?);
+        return Ok(grants);
+    };
+    let mut found: HashMap<String, Grants> = HashMap::new();
     for row in rows {
-        // The views ignore case when they compare grantees.
-        if row.get(1).and_then(Option::as_deref).is_some_and(|found| found == grantee) {
-            is_known |= row.first().and_then(Option::as_deref) == Some("user");
-            understand(&mut grants, row, mariadb);
+        // The views ignore case when they compare grantees. Every account has at least USAGE, in the view that `user` stands for.
+        let Some(Some(grantee)) = row.get(1).cloned() else { continue };
+        if row.first().and_then(Option::as_deref) == Some("user") {
+            found.entry(grantee.clone()).or_default();
+        }
+        if let Some(grants) = found.get_mut(&grantee) {
+            understand(grants, row, session.server.is_mariadb());
         }
     }
-    if is_known {
-        return Ok(grants);
-    }
-    // Every account has at least USAGE. An admin that may not see other accounts gets an empty answer, and no error.
+    let of = |name: &&Name| found.get(&name.grantee()).cloned().ok_or_else(|| unseen(session, name));
+    names.iter().map(of).collect()
+}
+
+/// An admin that may not see other accounts gets an empty answer, and no error.
+fn unseen(session: &Session, name: &Name) -> Error {
     let what = format!("{} does not show what {name} may do", session.place);
-    Err(Error::new(ServerRefused, what).remedy("let the admin see it: GRANT SELECT ON mysql.* TO the admin"))
+    Error::new(ServerRefused, what).remedy("let the admin see it: GRANT SELECT ON mysql.* TO the admin")
 }
 
 /// Reads one row: a tag, the grantee, three parts of a name, the grant, and whether it may be passed on.

@@ -1,20 +1,22 @@
 //! Rotates MySQL, Aurora MySQL and MariaDB accounts. The files of every target: `connect` (turns driver errors into verdicts),
-//! `statement` (SQL texts and their quoting). Also `account` (the secret's fields; users and host parts), `refusal` (the meaning
+//! `statement` (SQL texts and their quoting). Also `answer` (what a server sends back), `account` (the secret's fields; users and host parts), `refusal` (the meaning
 //! of the servers' errors), `server` (its version and abilities), `lock`, `preflight` (what a server
 //! says about itself), `closed` (all that an admin's session may send). The account
 //! at the server: `profile`, `stored`, `grants`, `presence` (whether their objects exist); whether it is the secret's: `acting`,
 //! `subject`; what an admin does to it: `turn`. `checks` is testSecret. Each way to change a password has a file: `own`, `assign`,
-//! `alternate`, `dual` (with `newer`).
+//! `alternate` (with `equalize`), `dual` (with `newer`).
 
 pub mod account;
 mod acting;
 mod alternate;
+mod answer;
 mod assign;
 mod checks;
 mod closed;
 mod connect;
 mod dialect;
 mod dual;
+mod equalize;
 mod grants;
 mod lock;
 mod newer;

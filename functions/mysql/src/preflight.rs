@@ -7,7 +7,8 @@ use rotation::engine::target::Target;
 use rotation::error::{Error, Kind, Result};
 
 use crate::account::Account;
-use crate::connect::{Columns, Session};
+use crate::answer::Columns;
+use crate::connect::Session;
 use crate::dialect::{Mysql, Writer};
 use crate::{refusal, statement};
 

@@ -2,6 +2,8 @@
 //!
 //! The answer comes from the server's catalogue. Reading the object itself would run an application's code as the admin.
 
+use std::collections::BTreeSet;
+
 use rotation::engine::job::Job;
 use rotation::error::Result;
 
@@ -10,11 +12,26 @@ use crate::grants::Grant;
 use crate::refusal;
 use crate::statement::{identifiers, literal};
 
-/// Whether the table, column or routine of a grant does not exist any more, or is a view that is broken.
-pub(crate) async fn is_gone(job: &Job<'_>, admin: &mut Session, grant: &Grant) -> Result<bool> {
-    let Some(sql) = question(grant, admin.server.is_mariadb()) else { return Ok(false) };
-    let rows = admin.run(job, "look for what a grant is about", &sql, refusal::statement).await?;
-    Ok(rows.first().and_then(|row| row.first()?.as_deref()) == Some("0"))
+/// How many questions are sent at once.
+const BATCH: usize = 200;
+
+/// The grants whose table, column or routine does not exist any more, or is a view that is broken.
+pub(crate) async fn gone<'a>(
+    job: &Job<'_>,
+    admin: &mut Session,
+    grants: impl Iterator<Item = &'a Grant>,
+) -> Result<BTreeSet<Grant>> {
+    let mariadb = admin.server.is_mariadb();
+    let questions = grants.filter_map(|grant| Some((grant, question(grant, mariadb)?)));
+    let mut gone = BTreeSet::new();
+    for batch in questions.collect::<Vec<_>>().chunks(BATCH) {
+        let sql = batch.iter().map(|(_, question)| question.as_str()).collect::<Vec<_>>().join("; ");
+        let rows = admin.run(job, "look for what grants are about", &sql, refusal::statement).await?;
+        let counts = rows.into_iter().map(|row| row.into_iter().next().flatten());
+        let missing = batch.iter().zip(counts).filter(|(_, count)| count.as_deref() == Some("0"));
+        gone.extend(missing.map(|((grant, _), _)| (*grant).clone()));
+    }
+    Ok(gone)
 }
 
 /// The question to the catalogue; `None` for grants that are not about one object.

@@ -144,57 +144,63 @@ pub fn created(name: &Name) -> String {
     format!("SHOW CREATE USER {}", name.sql())
 }
 
-/// Lists all grants of an account, without its roles' grants, as rows of one shape (`grants::read`).
-pub fn grants(name: &Name, server: Server) -> String {
-    let (user, host, grantee) = (literal(&name.user), literal(&name.host), literal(&name.grantee()));
+/// Lists all grants of accounts, without their roles' grants, as rows of one shape (`grants::read`).
+pub fn grants(names: &[&Name], server: Server) -> String {
+    let list = |text: fn(&Name) -> String| names.iter().map(|name| text(name)).collect::<Vec<_>>().join(", ");
+    let grantees = list(|name| literal(&name.grantee()));
+    let accounts = list(|name| format!("({}, {})", literal(&name.user), literal(&name.host)));
+    let spelled = |user: &str, host: &str| format!("CONCAT('''', {user}, '''@''', {host}, '''')");
+    let own = spelled("User", "Host");
     let mut selects = vec![
         format!(
             "SELECT 'user', GRANTEE, '', '', '', PRIVILEGE_TYPE, IS_GRANTABLE FROM information_schema.USER_PRIVILEGES \
-             WHERE GRANTEE = {grantee}"
+             WHERE GRANTEE IN ({grantees})"
         ),
         format!(
             "SELECT 'schema', GRANTEE, TABLE_SCHEMA, '', '', PRIVILEGE_TYPE, IS_GRANTABLE \
-             FROM information_schema.SCHEMA_PRIVILEGES WHERE GRANTEE = {grantee}"
+             FROM information_schema.SCHEMA_PRIVILEGES WHERE GRANTEE IN ({grantees})"
         ),
         format!(
             "SELECT 'table', GRANTEE, TABLE_SCHEMA, TABLE_NAME, '', PRIVILEGE_TYPE, IS_GRANTABLE \
-             FROM information_schema.TABLE_PRIVILEGES WHERE GRANTEE = {grantee}"
+             FROM information_schema.TABLE_PRIVILEGES WHERE GRANTEE IN ({grantees})"
         ),
         format!(
             "SELECT 'column', GRANTEE, TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, PRIVILEGE_TYPE, IS_GRANTABLE \
-             FROM information_schema.COLUMN_PRIVILEGES WHERE GRANTEE = {grantee}"
+             FROM information_schema.COLUMN_PRIVILEGES WHERE GRANTEE IN ({grantees})"
         ),
         format!(
-            "SELECT 'routine', {grantee}, Db, Routine_name, Routine_type, Proc_priv, '' FROM mysql.procs_priv \
-             WHERE User = {user} AND Host = {host}"
+            "SELECT 'routine', {own}, Db, Routine_name, Routine_type, Proc_priv, '' FROM mysql.procs_priv \
+             WHERE (User, Host) IN ({accounts})"
         ),
         format!(
-            "SELECT 'proxy', {grantee}, Proxied_user, Proxied_host, '', '', With_grant FROM mysql.proxies_priv \
-             WHERE User = {user} AND Host = {host}"
+            "SELECT 'proxy', {own}, Proxied_user, Proxied_host, '', '', With_grant FROM mysql.proxies_priv \
+             WHERE (User, Host) IN ({accounts})"
         ),
     ];
     if server.is_mariadb() {
         selects.push(format!(
-            "SELECT 'role', {grantee}, Role, '', '', '', Admin_option FROM mysql.roles_mapping WHERE User = {user} AND Host = {host}"
+            "SELECT 'role', {own}, Role, '', '', '', Admin_option FROM mysql.roles_mapping WHERE (User, Host) IN ({accounts})"
         ));
         selects.push(format!(
-            "SELECT 'default', {grantee}, JSON_VALUE(Priv, '$.default_role'), '', '', '', '' FROM mysql.global_priv \
-             WHERE User = {user} AND Host = {host} AND JSON_VALUE(Priv, '$.default_role') <> ''"
+            "SELECT 'default', {own}, JSON_VALUE(Priv, '$.default_role'), '', '', '', '' FROM mysql.global_priv \
+             WHERE (User, Host) IN ({accounts}) AND JSON_VALUE(Priv, '$.default_role') <> ''"
         ));
     } else {
         selects.push(format!(
-            "SELECT 'role', {grantee}, FROM_USER, FROM_HOST, '', '', WITH_ADMIN_OPTION FROM mysql.role_edges \
-             WHERE TO_USER = {user} AND TO_HOST = {host}"
+            "SELECT 'role', {}, FROM_USER, FROM_HOST, '', '', WITH_ADMIN_OPTION FROM mysql.role_edges \
+             WHERE (TO_USER, TO_HOST) IN ({accounts})",
+            spelled("TO_USER", "TO_HOST")
         ));
         selects.push(format!(
-            "SELECT 'default', {grantee}, DEFAULT_ROLE_USER, DEFAULT_ROLE_HOST, '', '', '' FROM mysql.default_roles \
-             WHERE USER = {user} AND HOST = {host}"
+            "SELECT 'default', {}, DEFAULT_ROLE_USER, DEFAULT_ROLE_HOST, '', '', '' FROM mysql.default_roles \
+             WHERE (USER, HOST) IN ({accounts})",
+            spelled("USER", "HOST")
         ));
     }
     if server.has_user_attributes() {
         selects.push(format!(
-            "SELECT 'restrictions', {grantee}, '', '', '', User_attributes->'$.Restrictions', '' FROM mysql.user \
-             WHERE User = {user} AND Host = {host} AND User_attributes->'$.Restrictions' IS NOT NULL"
+            "SELECT 'restrictions', {own}, '', '', '', User_attributes->'$.Restrictions', '' FROM mysql.user \
+             WHERE (User, Host) IN ({accounts}) AND User_attributes->'$.Restrictions' IS NOT NULL"
         ));
     }
     selects.join("; ")
@@ -243,7 +249,7 @@ mod tests {
         for (version, asked) in [("8.0.11", false), ("8.0.13", false), ("8.0.14", true), ("9.7.0", true)] {
             let server = Server::parse(version, "");
             assert_eq!(mysql_account(&name, server).contains("User_attributes"), asked, "{version}");
-            assert_eq!(grants(&name, server).contains("User_attributes"), asked, "{version}");
+            assert_eq!(grants(&[&name], server).contains("User_attributes"), asked, "{version}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! An admin changes a user's accounts, one for each host part. It checks all of them before it changes the first.
 
-use rotation::database::alternation::Equality;
+use rotation::database::alternation::{Alternation, Equality};
 use rotation::database::dialect::Change;
 use rotation::database::guard::{self, Guard, Subject as _};
 use rotation::error::{Error, Kind, Result};
@@ -14,11 +14,11 @@ use crate::profile::Profile;
 use crate::subject::Subject;
 
 /// The change to one account.
-enum Action {
+enum Action<'a> {
     /// Sets its password. The profile is the account's.
     SetPassword(Profile),
-    /// Makes the account equal to the named original, then sets its password. Without a profile, the account is created first.
-    MakeEqual(Name, Option<Profile>),
+    /// Makes the account equal to its original, then sets its password.
+    MakeEqual(Plan<'a>),
 }
 
 pub(crate) async fn apply(
@@ -27,25 +27,23 @@ pub(crate) async fn apply(
     admin: &Admin,
     names: &[Name],
 ) -> Result<()> {
-    let Change { job, current, pending, .. } = *change;
+    let Change { job, pending, .. } = *change;
     acting::log_other_hosts(job, writer, names).await?;
     let mut actions = Vec::new();
     for name in names {
         actions.push((name, decide(change, writer, admin, name).await?));
     }
-    let (current, pending) = (&current.account, &pending.account);
+    let plans = actions.iter().filter_map(|(_, action)| match action {
+        Action::MakeEqual(plan) => Some(plan),
+        Action::SetPassword(_) => None,
+    });
+    let plans = Vec::from_iter(plans);
+    alternate::prepare(job, writer, &plans).await?;
     for (name, action) in &actions {
-        match (action, &current.alternation) {
-            (Action::MakeEqual(original, found), Some(pair)) => {
-                let (found, password) = (found.as_ref(), &pending.password);
-                let plan = Plan { original, alternate: name, pair, found, password };
-                alternate::apply(job, writer, &plan).await?;
-            }
-            (Action::MakeEqual(..), None) => {
-                return Err(Error::new(Kind::Bug, "there is no pair of users to make equal"));
-            }
-            (Action::SetPassword(found), _) => {
-                assign::set_password(job, writer, name, found, &pending.password).await?;
+        match action {
+            Action::MakeEqual(plan) => alternate::open(job, writer, plan).await?,
+            Action::SetPassword(found) => {
+                assign::set_password(job, writer, name, found, &pending.account.password).await?;
             }
         }
     }
@@ -53,12 +51,12 @@ pub(crate) async fn apply(
 }
 
 /// Chooses the action, and refuses an account that is not the secret's.
-async fn decide(
-    change: &Change<'_, Mysql>,
+async fn decide<'a>(
+    change: &'a Change<'_, Mysql>,
     writer: &mut Writer,
     admin: &Admin,
-    name: &Name,
-) -> Result<Action> {
+    name: &'a Name,
+) -> Result<Action<'a>> {
     let job = change.job;
     let found = Profile::read(job, writer, name).await?;
     if let Some(found) = &found {
@@ -71,29 +69,28 @@ async fn decide(
     };
     match (pair, found) {
         (_, Some(found)) if is_left_alone(&found) => Ok(Action::SetPassword(found)),
-        (Some(pair), found) => {
-            let original = Name::new(&pair.original, &name.host);
-            decide_to_copy(change, writer, admin, name, original, found).await
-        }
+        (Some(pair), found) => decide_to_copy(change, writer, admin, name, pair, found).await,
         (None, _) => Profile::of(job, writer, name).await.map(Action::SetPassword),
     }
 }
 
 /// Copies from an original only if both accounts are the secret's own. In a normal rotation AWSCURRENT names the original, and its
 /// password has just been accepted. After a reset no password was accepted; then `ADMIN_RESET` allows the copy.
-async fn decide_to_copy(
-    change: &Change<'_, Mysql>,
+async fn decide_to_copy<'a>(
+    change: &'a Change<'_, Mysql>,
     writer: &mut Writer,
     admin: &Admin,
-    name: &Name,
-    original: Name,
+    name: &'a Name,
+    pair: &'a Alternation,
     found: Option<Profile>,
-) -> Result<Action> {
-    let source = Profile::of(change.job, writer, &original).await?;
-    let subject = Subject::new(writer, &original, &source);
+) -> Result<Action<'a>> {
+    let original = Name::new(&pair.original, &name.host);
+    let truth = Profile::of(change.job, writer, &original).await?;
+    let subject = Subject::new(writer, &original, &truth);
     if Guard::new(change, admin, writer).may_share(&subject).await? {
         drop(subject);
-        return Ok(Action::MakeEqual(original, found));
+        let password = &change.pending.account.password;
+        return Ok(Action::MakeEqual(Plan { original, truth, alternate: name, pair, found, password }));
     }
     let has_logged_in = writer.proven.as_ref().is_some_and(|proof| proof.name.user == name.user);
     // An unfinished account stays closed, because every account that can log in has to be complete.

@@ -153,22 +153,53 @@ async fn hand_over(turn: &Turn<'_>, session: &Session, database: &str) -> Result
     Ok(())
 }
 
+/// How many objects one statement takes privileges on away. More would save nothing, and make the log lines longer.
+const BATCH: usize = 250;
+
+/// Objects of one kind on which the alternate was granted privileges.
+struct Given {
+    kind: String,
+    objects: Vec<String>,
+}
+
 /// Revokes privileges granted to the alternate by name; its membership gives it the original's. PostgreSQL only warns if the
 /// admin may not revoke a privilege, so the function looks again for privileges that are left.
 async fn take_back(turn: &Turn<'_>, session: &Session) -> Result<()> {
-    let given = async || {
-        let sql = catalog::revocations(&turn.pair.alternate);
-        let rows = session.run(turn.job, "list what the alternate was given", &sql, &explain).await?;
-        Ok::<_, Error>(rows.into_iter().flatten().flatten().collect::<Vec<_>>())
-    };
-    for sql in given().await? {
-        tracing::warn!(statement = sql, "given to the alternate itself; it is taken away");
-        attempt(turn, session, &sql).await?;
+    let from = &turn.pair.alternate;
+    let mut left = given(turn, session).await?;
+    for Given { kind, objects } in &left {
+        let statement = statement::revoke(kind, objects, from);
+        tracing::warn!(statement, "given to the alternate itself; it is taken away");
     }
-    for sql in given().await? {
-        tracing::warn!(statement = sql, "the admin may not take this away; run the statement yourself");
+    while let Some(Given { kind, mut objects }) = left.pop() {
+        let refused = attempt(turn, session, &statement::revoke(&kind, &objects, from)).await?.is_some();
+        if refused && objects.len() > 1 {
+            // One of them is refused. The halves are tried, until it stands alone.
+            let half = objects.split_off(objects.len() / 2);
+            left.extend([half, objects].map(|objects| Given { kind: kind.clone(), objects }));
+        }
+    }
+    for Given { kind, objects } in given(turn, session).await? {
+        let statement = statement::revoke(&kind, &objects, from);
+        tracing::warn!(statement, "the admin may not take this away; run the statement yourself");
     }
     Ok(())
+}
+
+/// What the alternate was granted by name in this session's database, in batches.
+async fn given(turn: &Turn<'_>, session: &Session) -> Result<Vec<Given>> {
+    let sql = catalog::given(&turn.pair.alternate);
+    let rows = session.run(turn.job, "list what the alternate was given", &sql, &explain).await?;
+    let mut batches: Vec<Given> = Vec::new();
+    for row in rows {
+        let mut columns = row.into_iter().map(Option::unwrap_or_default);
+        let (kind, object) = (columns.next().unwrap_or_default(), columns.next().unwrap_or_default());
+        match batches.last_mut() {
+            Some(batch) if batch.kind == kind && batch.objects.len() < BATCH => batch.objects.push(object),
+            _ => batches.push(Given { kind, objects: vec![object] }),
+        }
+    }
+    Ok(batches)
 }
 
 async fn attempt(turn: &Turn<'_>, session: &Session, sql: &str) -> Result<Option<String>> {

@@ -173,6 +173,12 @@ pub fn reassign(from: &str, to: &str) -> String {
     format!("REASSIGN OWNED BY {} TO {}", identifier(from), identifier(to))
 }
 
+/// Takes from a role all that it was granted by name on objects of one kind. There is no CASCADE, because this function must not end
+/// what the account has granted to others.
+pub fn revoke(kind: &str, objects: &[String], role: &str) -> String {
+    format!("REVOKE ALL ON {kind} {} FROM {}", objects.join(", "), identifier(role))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

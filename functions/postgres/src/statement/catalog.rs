@@ -97,20 +97,19 @@ pub fn transfers(from: &str, to: &str) -> String {
     )
 }
 
-/// The privileges granted to an account by name, in this database and on shared objects, as statements that revoke them. There is
-/// no CASCADE, because this function must not end what the account has granted to others.
-pub fn revocations(role: &str) -> String {
+/// The objects on which an account was granted privileges by name, in this database and shared ones: each with GRANT's word for its kind.
+pub fn given(role: &str) -> String {
     format!(
-        "SELECT DISTINCT format('REVOKE ALL ON %s %s FROM %I', CASE \
+        "SELECT DISTINCT CASE \
              WHEN i.type IN ('table', 'view', 'materialized view', 'foreign table') THEN 'TABLE' \
              WHEN i.type IN ('function', 'procedure', 'aggregate') THEN 'ROUTINE' \
              WHEN i.type = 'server' THEN 'FOREIGN SERVER' WHEN i.type = 'parameter ACL' THEN 'PARAMETER' \
              WHEN i.type IN ('sequence', 'schema', 'database', 'type', 'domain', 'language', 'foreign-data wrapper', \
-               'large object', 'tablespace') THEN upper(replace(i.type, '-', ' ')) END, i.identity, u.rolname) \
+               'large object', 'tablespace') THEN upper(replace(i.type, '-', ' ')) ELSE i.type END, i.identity \
          FROM pg_shdepend s JOIN pg_roles u ON u.oid = s.refobjid, pg_identify_object(s.classid, s.objid, 0) AS i \
          WHERE s.refclassid = 'pg_authid'::regclass AND u.rolname = {} AND s.deptype = 'a' \
            AND s.classid <> 'pg_default_acl'::regclass \
-           AND s.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())) ORDER BY 1",
+           AND s.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())) ORDER BY 1, 2",
         literal(role)
     )
 }
