@@ -18,10 +18,10 @@ use tokio::sync::oneshot;
 
 use crate::account::Name;
 use crate::answer::{Columns, LARGEST, rows, steady};
-use crate::closed;
 use crate::refusal::{self, Explain};
 use crate::server::Server;
 use crate::statement;
+use crate::{cancel, closed};
 
 /// The limit for one statement. Our statements are quick, but one may wait behind a metadata lock.
 const STATEMENT: Duration = Duration::from_secs(10);
@@ -146,7 +146,11 @@ async fn converse(opts: Opts) -> Result<Conn, mysql_async::Error> {
 const SILENCE: &str = "something accepts connections there and says nothing: check that host and port are a MySQL or MariaDB server's, and \
      that the server is not overloaded";
 
-fn options(server: &account::Server, credentials: Credentials<'_>, address: IpAddr) -> Result<Opts> {
+pub(crate) fn options(
+    server: &account::Server,
+    credentials: Credentials<'_>,
+    address: IpAddr,
+) -> Result<Opts> {
     let account::Server { host, port, tls } = server;
     let opts = match tls {
         Tls::Plaintext => OptsBuilder::default(),
@@ -347,7 +351,16 @@ impl Session {
         let Some(conn) = self.conn.as_mut() else {
             return Err(Error::new(Kind::Bug, "a session was used up"));
         };
-        match job.deadline.within(STATEMENT, format!("{place} to {doing}"), rows(conn, sql)).await? {
+        let id = conn.id();
+        let answer =
+            match job.deadline.within(STATEMENT, format!("{place} to {doing}"), rows(conn, sql)).await {
+                Ok(answer) => answer,
+                Err(silence) => {
+                    cancel::cancel(job, self, id).await;
+                    return Err(silence);
+                }
+            };
+        match answer {
             Ok(rows) => Ok(Ok(rows)),
             Err(mysql_async::Error::Server(answer)) if answer.code == refusal::ACCOUNT => {
                 let reason = job

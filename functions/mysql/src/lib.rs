@@ -1,5 +1,5 @@
 //! Rotates MySQL, Aurora MySQL and MariaDB accounts. The files of every target: `connect` (turns driver errors into verdicts),
-//! `statement` (SQL texts and their quoting). Also `answer` (what a server sends back), `account` (the secret's fields; users and host parts), `refusal` (the meaning
+//! `statement` (SQL texts and their quoting). Also `answer` (what a server sends back), `cancel` (what this side gives up on), `account` (the secret's fields; users and host parts), `refusal` (the meaning
 //! of the servers' errors), `server` (its version and abilities), `lock`, `preflight` (what a server
 //! says about itself), `closed` (all that an admin's session may send). The account
 //! at the server: `profile`, `stored`, `grants`, `presence` (whether their objects exist); whether it is the secret's: `acting`,
@@ -11,6 +11,7 @@ mod acting;
 mod alternate;
 mod answer;
 mod assign;
+mod cancel;
 mod checks;
 mod closed;
 mod connect;

@@ -92,6 +92,11 @@ fn lock_name(secret_arn: &str) -> String {
     literal(&format!("turnlock:{}", hex(&hash.as_ref()[..20])))
 }
 
+/// Ends another session of the same user, with the statement that it runs and the locks that it holds.
+pub fn kill(session: u32) -> String {
+    format!("KILL {session}")
+}
+
 /// Asks for the account of this session, which needs no privilege.
 pub const OWN_ACCOUNT: &str = "SHOW CREATE USER CURRENT_USER()";
 

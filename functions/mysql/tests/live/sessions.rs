@@ -62,3 +62,16 @@ async fn a_limit_with_no_room_for_pendings_first_login_locks_nobody_out() {
         assert!(app.has(FIRST).await, "{release}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_step_gives_up_goes_on_at_no_server() {
+    for release in [Release::MYSQL_9, Release::MARIADB_10] {
+        let app = App::new(release).await;
+        let world = app.world_with(&[], |secret| secret["test_statement"] = "SELECT SLEEP(100)".into()).await;
+        let error = world.rotate().await.unwrap_err();
+        assert!(error.contains("Unreachable") && error.contains("run the test statement"), "{error}");
+        let left = format!("SELECT INFO FROM information_schema.PROCESSLIST WHERE USER = '{}'", app.user);
+        let left = app.server.query(&left).await.unwrap();
+        assert!(left.is_empty(), "{release}: {left:?}");
+    }
+}
