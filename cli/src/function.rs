@@ -4,6 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use lab::rotation::Step;
 use lab::runtime::{self, RunningFunction};
 use serde_json::{Value, json};
 
@@ -161,11 +162,13 @@ impl Refused {
         self.kind == SILENCE
     }
 
-    /// What happened, and what to do, if the function says so. Our functions do.
+    /// What happened, without the step, which the reader knows; and what to do, if the function says so. Our functions say both.
     pub(crate) fn split(&self) -> (String, Option<&str>) {
-        match self.message.split_once(". What to do: ") {
+        let without = |step: &Step| self.message.strip_prefix(step.name())?.strip_prefix(": ");
+        let words = Step::ALL.iter().find_map(without).unwrap_or(&self.message);
+        match words.split_once(". What to do: ") {
             Some((what, hint)) => (format!("{}: {what}", self.kind), Some(hint)),
-            None => (format!("{}: {}", self.kind, self.message), None),
+            None => (format!("{}: {words}", self.kind), None),
         }
     }
 

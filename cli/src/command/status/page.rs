@@ -13,9 +13,10 @@ pub(super) fn html(rows: &[Row], region: &str) -> String {
     let attention = rows.iter().filter(|row| matches!(row.condition.name(), "stuck" | "overdue")).count();
     let mut page = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Rotation in {region}</title><style>{STYLE}</style>\
-         <h1>Rotation in {region}</h1><p>{} secrets, {attention} stuck or overdue.</p>\
+         <h1>Rotation in {region}</h1><p>{} secret{}, {attention} stuck or overdue.</p>\
          <table><tr><th>Secret<th>State<th>Age of the password</tr>",
         rows.len(),
+        if rows.len() == 1 { "" } else { "s" },
         region = escaped(region),
     );
     for row in rows {
