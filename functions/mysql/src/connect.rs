@@ -13,7 +13,7 @@ use rotation::database::place::{self, Entry};
 use rotation::engine::job::Job;
 use rotation::engine::target::Login;
 use rotation::error::{Error, Kind, Result};
-use rotation::reach::net::{self, HANDSHAKE};
+use rotation::reach::net;
 use rotation::reach::tls::{self, PerRoots};
 use rotation::secret::Secret;
 use tokio::sync::oneshot;
@@ -111,7 +111,7 @@ async fn enter(
     for address in net::resolve(job.deadline, host, *port).await? {
         let opts = options(server, credentials, address.ip())?;
         let what = format!("the login of {:?} at {place}", credentials.user);
-        match job.deadline.within(HANDSHAKE, what, converse(opts)).await {
+        match job.deadline.within(server.patience(), what, converse(opts)).await {
             Ok(Ok(conn)) => return greet(job, conn, server, credentials).await.map(Entry::Answered),
             Ok(Err(mysql_async::Error::Io(IoError::Io(error)))) if is_tls(&error) => {
                 return Err(net::tls_error(host, *port, &error));
@@ -153,7 +153,7 @@ const SILENCE: &str = "something accepts connections there and says nothing: che
      that the server is not overloaded";
 
 fn options(server: &account::Server, credentials: Credentials<'_>, address: IpAddr) -> Result<Opts> {
-    let account::Server { host, port, tls } = server;
+    let account::Server { host, port, tls, .. } = server;
     let opts = match tls {
         Tls::Plaintext => OptsBuilder::default(),
         Tls::Verified { roots } => trusting(&roots.iter().map(String::as_str).collect::<Vec<_>>())?,
@@ -276,7 +276,7 @@ fn unspoken(place: &str, user: &str, error: &mysql_async::Error) -> Error {
         mysql_async::Error::Driver(DriverError::CleartextPluginDisabled) => failed(
             Kind::ServerRefused,
             format!("{place} asks for the password of {user:?} in clear text"),
-            "the account uses PAM, LDAP or the like, which a rotation cannot change: give it a password plugin of the server's own",
+            "the account uses IAM tokens, PAM or the like: cancel its rotation, or give it a password plugin of the server's own",
         ),
         mysql_async::Error::Driver(
             DriverError::UnknownAuthPlugin { .. } | DriverError::MysqlOldPasswordDisabled,
