@@ -33,7 +33,7 @@ fuzz_target!(|text: &str| {
 
 /// The guard's verdict if RDS answers `known`.
 fn same(child: &str, admin: &str, known: bool) -> bool {
-    let server = |host: &str| Server { host: host.to_owned(), port: 5432, tls: Tls::Plaintext };
+    let server = |host: &str| Server { host: host.to_owned(), port: 5432, tls: Tls::Plaintext, may_sleep: false };
     let ask = async |asked: &str, about: &str| {
         assert_eq!((asked, about), (admin, child), "RDS is asked about other names");
         Ok(known)

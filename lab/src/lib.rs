@@ -16,6 +16,7 @@
 //! - [`rotation`]: the work of the service after RotateSecret: four events, retries, giving up, schedules
 //! - [`servers`]: real PostgreSQL, MySQL and MariaDB servers: found, fetched, started on free ports
 //! - [`rds`]: a stand-in for the RDS API, which lists the entries it is given
+//! - `rds_proxy`: a stand-in for RDS Proxy, which lets clients in by what AWSCURRENT says
 //! - [`certs`]: certificates made at run time, good and bad ones
 //! - [`world`]: one secret under rotation with all of the above around it
 //! - [`sweep`]: cuts a rotation at every call and message, and checks that the rotation can still finish
@@ -32,6 +33,8 @@ pub mod leaks;
 mod lock;
 pub mod proxy;
 pub mod rds;
+#[cfg(feature = "mysql")]
+pub mod rds_proxy;
 pub mod rotation;
 pub mod runtime;
 pub mod secrets;

@@ -41,6 +41,8 @@ pub enum OnConnect {
     Close,
     /// Accepts it and never sends anything.
     Silence,
+    /// Accepts it, and passes nothing on for this long, counted from now, like a server that has to wake up.
+    Asleep(Duration),
     /// Does not answer it, as if a firewall dropped the packets.
     DropPackets,
 }
@@ -135,6 +137,7 @@ impl Proxy {
             OnConnect::Close => tokio::spawn(close(Door::open(socket, 1024)?)),
             // The kernel accepts connections by itself as long as its queue has room.
             OnConnect::Silence => tokio::spawn(keep(Door::open(socket, 1024)?)),
+            OnConnect::Asleep(time) => tokio::spawn(wake(time, Door::open(socket, 1024)?, shared)),
             // One connection fills a queue of length 0; the kernel drops the packets of all others.
             OnConnect::DropPackets => {
                 let listener = Door::open(socket, 0)?;
@@ -251,6 +254,12 @@ async fn pass(listener: Door, shared: Arc<Shared>) {
         while connections.try_join_next().is_some() {} // removes connections that have ended
         connections.spawn(pump::connection(client, Arc::clone(&shared)));
     }
+}
+
+/// The kernel accepts connections meanwhile.
+async fn wake(time: Duration, listener: Door, shared: Arc<Shared>) {
+    tokio::time::sleep(time).await;
+    pass(listener, shared).await;
 }
 
 async fn close(listener: Door) {

@@ -172,10 +172,15 @@ fn respond(body: &str, lists: &Lists) -> (&'static str, String) {
         .filter(|(names, _)| wanted.as_ref().is_none_or(|wanted| names.split(' ').any(|name| name == wanted)))
         .map(|(_, xml)| xml)
         .collect();
-    if found.is_empty() && wanted.is_some() {
+    // Targets are asked for by the name of their proxy, which may have none.
+    let is_known = |name: &String| {
+        action == "DescribeDBProxyTargets"
+            && lists["DescribeDBProxies"].1.iter().any(|(names, _)| names == name)
+    };
+    if found.is_empty() && wanted.as_ref().is_some_and(|wanted| !is_known(wanted)) {
         return error(&format!("{}NotFoundFault", around.trim_end_matches('s')), "404 Not Found");
     }
-    if entries.iter().any(|(names, _)| names == "denied") {
+    if entries.iter().any(|(names, _)| names.split(' ').next() == Some("denied")) {
         return error("AccessDenied", "403 Forbidden");
     }
     let from: usize = field("Marker").and_then(|marker| marker.parse().ok()).unwrap_or(0);

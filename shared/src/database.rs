@@ -11,6 +11,7 @@ pub mod family;
 pub mod guard;
 pub mod host;
 pub mod place;
+pub mod proxy;
 pub mod rds;
 pub mod session;
 pub mod target;

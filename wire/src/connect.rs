@@ -7,7 +7,6 @@ use rotation::database::place::{self, Entry};
 use rotation::engine::job::Job;
 use rotation::engine::target::Login;
 use rotation::error::{Error, Kind, Result};
-use rotation::reach::net::HANDSHAKE;
 use rotation::said::Said;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::Config;
@@ -110,25 +109,28 @@ where
         config.options(declared);
     }
     let what = format!("{name} at {place} to answer the login of {:?}", entrance.username);
-    let (client, connection) =
-        match job.deadline.within(HANDSHAKE, what, config.connect_raw(stream, AlreadyTls)).await? {
-            Ok(connected) => connected,
-            Err(error) if declared.is_some() && is_about_the_declaration(variant, &error) => {
-                return Ok(None);
-            }
-            Err(error) if error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS) => {
-                return Ok(Some(Entry::Full(full(&place, variant, entrance, &error))));
-            }
-            Err(error) => {
-                let answer = match refused_login(&place, variant, entrance, &error)? {
-                    Login::Rejected(words) if declared.is_none() => {
-                        Login::Rejected(format!("{words} (through a pooler or proxy)"))
-                    }
-                    answer => answer,
-                };
-                return Ok(Some(Entry::Answered(answer)));
-            }
-        };
+    let (client, connection) = match job
+        .deadline
+        .within(entrance.server.patience(), what, config.connect_raw(stream, AlreadyTls))
+        .await?
+    {
+        Ok(connected) => connected,
+        Err(error) if declared.is_some() && is_about_the_declaration(variant, &error) => {
+            return Ok(None);
+        }
+        Err(error) if error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS) => {
+            return Ok(Some(Entry::Full(full(&place, variant, entrance, &error))));
+        }
+        Err(error) => {
+            let answer = match refused_login(&place, variant, entrance, &error)? {
+                Login::Rejected(words) if declared.is_none() => {
+                    Login::Rejected(format!("{words} (through a pooler or proxy)"))
+                }
+                answer => answer,
+            };
+            return Ok(Some(Entry::Answered(answer)));
+        }
+    };
     let version = connection.parameter("server_version").map_or(0, major);
     let over = tokio::spawn(async move {
         // How a connection ends is seen by the statement that needs it.
@@ -227,6 +229,11 @@ fn refused_login(
     let failed = |kind, what: String, remedy: &str| Err(Error::new(kind, what).cause(&words).remedy(remedy));
     match answer.code().code() {
         code if is_wrong_password(code, answer.message()) => Ok(Login::Rejected(words)),
+        "28000" if answer.message().starts_with("PAM authentication failed") => failed(
+            Kind::ServerRefused,
+            format!("{name} at {place} asks PAM about {:?}, and not its password", entrance.username),
+            &by_token(entrance.username),
+        ),
         "28000" => failed(
             Kind::ServerRefused,
             format!("{name} at {place} does not let {:?} in at all", entrance.username),
@@ -257,6 +264,15 @@ fn refused_login(
             "see the server's words",
         ),
     }
+}
+
+/// On RDS a member of `rds_iam` logs in with IAM tokens only (RDS User Guide, "Database authentication"), which the server checks by PAM.
+fn by_token(user: &str) -> String {
+    format!(
+        "on RDS and Aurora a member of rds_iam, even of a role in it, logs in with IAM tokens only: if clients use tokens, the account has \
+         no password to rotate, so cancel the rotation of this secret; if they use the password, let an admin run REVOKE rds_iam FROM {}",
+        statement::identifier(user)
+    )
 }
 
 /// Whether `watch` broke the login off, with an error of this type.

@@ -3,7 +3,7 @@
 use rotation::database::account::{Server, Tls};
 use rotation::deadline::Deadline;
 use rotation::error::{Error, Kind, Result};
-use rotation::reach::net::{self, HANDSHAKE, TlsStream};
+use rotation::reach::net::{self, TlsStream};
 use rotation::reach::tls;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -18,12 +18,12 @@ pub enum Stream {
 
 /// Connects as the server's settings demand, and stops before the login.
 pub(crate) async fn reach(deadline: Deadline, server: &Server) -> Result<Stream> {
-    let Server { host, port, tls } = server;
-    let stream = net::dial(deadline, host, *port).await?;
+    let Server { host, port, tls, .. } = server;
+    let stream = net::dial_within(server.patience(), deadline, host, *port).await?;
     let Tls::Verified { roots } = tls else { return Ok(Stream::Plaintext(stream)) };
     let roots: Vec<&str> = roots.iter().map(String::as_str).collect();
     let config = tls::client_config(&roots)?;
-    let stream = ask_for_tls(deadline, host, *port, stream).await?;
+    let stream = ask_for_tls(deadline, server, stream).await?;
     let stream = net::handshake(deadline, config, host, *port, stream).await?;
     Ok(Stream::Encrypted(Box::new(stream)))
 }
@@ -31,10 +31,10 @@ pub(crate) async fn reach(deadline: Deadline, server: &Server) -> Result<Stream>
 /// Asks whether the server offers TLS: one question, answered by one letter (PostgreSQL manual, "SSL Session Encryption").
 async fn ask_for_tls<S: AsyncRead + AsyncWrite + Unpin>(
     deadline: Deadline,
-    host: &str,
-    port: u16,
+    server: &Server,
     mut stream: S,
 ) -> Result<S> {
+    let Server { host, port, .. } = server;
     const REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
     let mut answer = [0];
     let ask = async {
@@ -42,7 +42,7 @@ async fn ask_for_tls<S: AsyncRead + AsyncWrite + Unpin>(
         stream.read_exact(&mut answer).await
     };
     let what = format!("an answer to the TLS request from {host}:{port}");
-    let asked = deadline.within(HANDSHAKE, what, ask).await.map_err(|error| {
+    let asked = deadline.within(server.patience(), what, ask).await.map_err(|error| {
         error.remedy("something accepts connections there and says nothing: check that host and port are a PostgreSQL server's")
     })?;
     asked.map_err(|error| {

@@ -8,7 +8,7 @@ use rotation::value::settings::PasswordForm;
 use crate::account::Name;
 use crate::connect::Session;
 use crate::profile::Profile;
-use crate::refusal::{self, Explain};
+use crate::refusal::{self, BY_TOKEN, Explain, IAM};
 use crate::statement::{self, identifier, literal};
 use crate::stored::{self, Method};
 
@@ -48,6 +48,10 @@ pub(crate) fn authentication(
     methods: &[Method],
     password: &Secret,
 ) -> Result<Secret> {
+    if methods.iter().any(|method| method.plugin == IAM) {
+        let what = "the account logs in with IAM tokens, and nothing was changed";
+        return Err(Error::new(Kind::ServerRefused, what).remedy(BY_TOKEN));
+    }
     if !mariadb {
         let plugin = methods.first().map_or("caching_sha2_password", |method| method.plugin.as_str());
         return Ok(Secret::new(format!(

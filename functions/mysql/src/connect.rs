@@ -11,7 +11,7 @@ use rotation::database::place::{self, Entry};
 use rotation::engine::job::Job;
 use rotation::engine::target::Login;
 use rotation::error::{Error, Kind, Result};
-use rotation::reach::net::{self, HANDSHAKE};
+use rotation::reach::net;
 use rotation::reach::tls::{self, PerRoots};
 use rotation::secret::Secret;
 use tokio::sync::oneshot;
@@ -105,7 +105,7 @@ async fn enter(
     for address in net::resolve(job.deadline, host, *port).await? {
         let opts = options(server, credentials, address.ip())?;
         let what = format!("the login of {:?} at {place}", credentials.user);
-        match job.deadline.within(HANDSHAKE, what, converse(opts)).await {
+        match job.deadline.within(server.patience(), what, converse(opts)).await {
             Ok(Ok(conn)) => return greet(job, conn, server, credentials).await.map(Entry::Answered),
             Ok(Err(mysql_async::Error::Io(IoError::Io(error)))) if is_tls(&error) => {
                 return Err(net::tls_error(host, *port, &error));
@@ -151,7 +151,7 @@ pub(crate) fn options(
     credentials: Credentials<'_>,
     address: IpAddr,
 ) -> Result<Opts> {
-    let account::Server { host, port, tls } = server;
+    let account::Server { host, port, tls, .. } = server;
     let opts = match tls {
         Tls::Plaintext => OptsBuilder::default(),
         Tls::Verified { roots } => trusting(&roots.iter().map(String::as_str).collect::<Vec<_>>())?,
@@ -274,7 +274,7 @@ fn unspoken(place: &str, user: &str, error: &mysql_async::Error) -> Error {
         mysql_async::Error::Driver(DriverError::CleartextPluginDisabled) => failed(
             Kind::ServerRefused,
             format!("{place} asks for the password of {user:?} in clear text"),
-            "the account uses PAM, LDAP or the like, which a rotation cannot change: give it a password plugin of the server's own",
+            "the account uses IAM tokens, PAM or the like: cancel its rotation, or give it a password plugin of the server's own",
         ),
         mysql_async::Error::Driver(
             DriverError::UnknownAuthPlugin { .. } | DriverError::MysqlOldPasswordDisabled,

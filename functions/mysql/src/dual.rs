@@ -7,6 +7,8 @@
 
 use mysql_async::ServerError;
 use rotation::database::dialect::Change;
+use rotation::database::proxy;
+use rotation::database::rds::Rds;
 use rotation::engine::job::Job;
 use rotation::engine::target::Login;
 use rotation::error::{Error, Kind, Result};
@@ -63,10 +65,11 @@ async fn fill_cache(job: &Job<'_>, writer: &Writer, parsed: &Parsed<Account>) ->
     }
     let credentials =
         Credentials { user: &parsed.account.username, password: &parsed.account.password, dbname: None };
-    match connect::login(job, &parsed.account.server, credentials).await {
+    let server = proxy::behind::<Rds>(job, &parsed.account.server).await?;
+    match connect::login(job, &server, credentials).await {
         Ok(Login::Accepted(_)) => Ok(()),
         Ok(Login::Rejected(words)) => {
-            let what = format!("AWSCURRENT does not log in any more at {}", parsed.account.server.host);
+            let what = format!("AWSCURRENT does not log in any more at {}", server.host);
             Err(Error::new(Kind::CredentialRejected, what).cause(words))
         }
         Err(error) => {

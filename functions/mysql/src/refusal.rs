@@ -16,7 +16,9 @@ pub(crate) fn login<S>(place: &str, user: &str, answer: &ServerError) -> Result<
         NO_PASSWORD => return Ok(Login::Rejected(format!("{words} ({PERHAPS_NONE})"))),
         _ => {}
     }
-    let (kind, remedy) = closed(answer.code).unwrap_or((Kind::ServerRefused, "see the server's words"));
+    let by_token = answer.message.contains(IAM).then_some((Kind::ServerRefused, BY_TOKEN));
+    let (kind, remedy) =
+        by_token.or_else(|| closed(answer.code)).unwrap_or((Kind::ServerRefused, "see the server's words"));
     let what = if kind == Kind::Unreachable {
         format!("{place} takes no logins now")
     } else {
@@ -39,6 +41,12 @@ pub(crate) fn is_full(answer: &ServerError) -> bool {
 /// by unix_socket, which MariaDB tries last; or the account has no password at all.
 const NO_PASSWORD: u16 = 1698;
 const PERHAPS_NONE: &str = "or the account has no password, only unix_socket, auth_socket or the like: then give it a password plugin";
+
+/// The plugin of RDS for accounts that log in with IAM tokens (RDS User Guide, "Creating a database account using IAM authentication").
+pub(crate) const IAM: &str = "AWSAuthenticationPlugin";
+pub(crate) const BY_TOKEN: &str = "an account with AWSAuthenticationPlugin logs in with IAM tokens and has no password to rotate: cancel the \
+     rotation of this secret, or, if clients use a password, let an admin give the account a password plugin \
+     (ALTER USER ... IDENTIFIED WITH caching_sha2_password BY ..., on MariaDB mysql_native_password)";
 
 /// The error for a refused statement.
 pub(crate) fn of(place: &str, doing: &str, answer: &ServerError, explain: Explain) -> Error {

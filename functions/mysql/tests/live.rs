@@ -19,6 +19,7 @@ mod live {
     mod partners;
     mod plugins;
     mod rds;
+    mod rds_proxy;
     mod scale;
     mod sessions;
     mod set_back;

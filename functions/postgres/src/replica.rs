@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use rotation::database::account::{Account, folded};
-use rotation::database::session;
+use rotation::database::rds::Rds;
+use rotation::database::{proxy, session};
 use rotation::engine::job::Job;
 use rotation::engine::target::{Login, Target};
 use rotation::error::Result;
@@ -24,8 +25,8 @@ pub(crate) async fn refused(
     words: String,
 ) -> Result<Login<Session>> {
     let Some(admin) = dialect.admin(job, account).await? else { return Ok(Login::Rejected(words)) };
-    if folded(&admin.server.host) == folded(&account.server.host) && admin.server.port == account.server.port
-    {
+    let own = proxy::behind::<Rds>(job, &account.server).await?;
+    if folded(&admin.server.host) == folded(&own.host) && admin.server.port == own.port {
         return expiry::look(dialect, job, account, &admin, words).await;
     }
     if let Login::Rejected(words) = session::log_in(dialect, job, account, Some(&admin)).await? {
@@ -42,9 +43,9 @@ pub(crate) async fn refused(
             tokio::time::sleep(LOOK).await;
         }
     };
-    let what = format!("{} to accept a login that the writer accepts", account.server.host);
+    let what = format!("{} to accept a login that the writer accepts", own.host);
     let waited = job.deadline.within(job.deadline.left(), what, catches_up).await;
     waited.map_err(|error| {
-        error.remedy("the replica is behind, or a proxy knows other passwords: look at its lag")
+        error.remedy("the replica is behind, or a pooler knows other passwords: look at its lag")
     })?
 }

@@ -26,6 +26,7 @@ mod live {
     mod poolers;
     mod quoting;
     pub(crate) mod rds;
+    mod rds_proxy;
     mod scale;
     mod sessions;
     mod settings;

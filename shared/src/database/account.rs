@@ -1,6 +1,7 @@
 //! A database account as a secret describes it: AWS's own JSON structure, read once into types.
 
 use std::borrow::Borrow;
+use std::time::Duration;
 
 use super::alternation::Alternation;
 use super::family::{Family, fits};
@@ -23,6 +24,24 @@ pub struct Server {
     pub port: u16,
     /// How to talk to it.
     pub tls: Tls,
+    /// Whether it may be asleep: Aurora can pause itself, and the first connection wakes it up.
+    pub may_sleep: bool,
+}
+
+impl Server {
+    /// How long to wait for an answer on a new connection.
+    pub fn patience(&self) -> Duration {
+        if self.may_sleep { net::WAKING } else { net::HANDSHAKE }
+    }
+}
+
+/// Whether a server is Aurora's: by its engine, or by a cluster's endpoint.
+pub(super) fn may_sleep(engine: &str, host: &str) -> bool {
+    let host = folded(host);
+    let mut labels = host.split('.').skip(1);
+    engine.starts_with("aurora-")
+        || labels.next().is_some_and(|label| label.starts_with("cluster-"))
+            && labels.any(|label| label == "rds")
 }
 
 /// Whether the connection is encrypted; there is no "if possible".
@@ -280,7 +299,8 @@ pub(super) fn server(fields: &Fields, settings: &Settings, port: u16) -> Result<
             Tls::Verified { roots }
         }
     };
-    Ok(Server { host, port: fields.port(port)?, tls })
+    let may_sleep = may_sleep(&fields.text("engine")?.unwrap_or_default(), &host);
+    Ok(Server { host, port: fields.port(port)?, tls, may_sleep })
 }
 
 fn differs(key: &str, ours: &str, theirs: &str) -> Result<()> {
@@ -308,6 +328,20 @@ mod tests {
     #[track_caller]
     fn check(one: &Tls, other: &Tls, expected: &Tls) {
         assert!(one.stricter(other) == *expected && other.stricter(one) == *expected);
+    }
+
+    #[test]
+    fn only_aurora_may_sleep() {
+        for (engine, host, expected) in [
+            ("aurora-postgresql", "10.0.0.1", true),
+            ("postgres", "app.cluster-c0ffee1234.us-east-1.rds.amazonaws.com", true),
+            ("mysql", "APP.Cluster-ro-c0ffee1234.rds.cn-north-1.amazonaws.com.cn", true),
+            ("postgres", "app.c0ffee1234.us-east-1.rds.amazonaws.com", false),
+            ("postgres", "app.cluster-a.example.com", false),
+            ("mysql", "localhost", false),
+        ] {
+            assert_eq!(may_sleep(engine, host), expected, "{engine} {host}");
+        }
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use std::cell::RefCell;
 
-use super::account::{Account, Server, Tls, secrets, server};
+use super::account::{Account, Server, Tls, may_sleep, secrets, server};
 use super::family::Family;
 use super::host::{Directory, Endpoint, same_server};
+use super::proxy;
 use crate::engine::job::Job;
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
@@ -15,7 +16,7 @@ use crate::value::version::Stage;
 pub struct Admin<I = String> {
     /// The admin's own secret.
     pub secret_name: String,
-    /// The server that will be changed.
+    /// The server that will be changed: the writer, if the admin's secret names a proxy.
     pub server: Server,
     /// Whom to log in as.
     pub username: String,
@@ -39,7 +40,9 @@ impl<I> Admin<I> {
         }
         let admin = Admin::read::<D>(job, account, family).await?;
         let one_server = async |admin: &str, child: &str| D::is_one_server(job, admin, child).await;
-        same_server(&account.server, &admin.server, one_server).await?;
+        let child = proxy::behind::<D>(job, &account.server).await?;
+        let same = same_server(&child, &admin.server, one_server).await;
+        same.map_err(|error| proxy::naming(error, &account.server, &child))?;
         Ok(Some(admin))
     }
 
@@ -60,9 +63,11 @@ impl<I> Admin<I> {
             let Endpoint { host, port, engine } =
                 D::endpoint(job, &job.store.describe_other(name).await?).await?;
             let roots = job.settings.extra_roots.iter().cloned().collect();
-            (Server { host, port, tls: Tls::Verified { roots } }, Some(engine))
+            let may_sleep = may_sleep(&engine, &host);
+            (Server { host, port, tls: Tls::Verified { roots }, may_sleep }, Some(engine))
         } else {
-            (server(fields, job.settings, family.port).map_err(of_admin)?, fields.text("engine")?)
+            let server = server(fields, job.settings, family.port).map_err(of_admin)?;
+            (proxy::behind::<D>(job, &server).await.map_err(of_admin)?, fields.text("engine")?)
         };
         if let Some(found) = found.filter(|found| !family.names.contains(&found.as_str())) {
             let what = format!("the admin secret {name} is for {found:?}, and not for {}", account.engine);

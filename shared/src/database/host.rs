@@ -5,7 +5,8 @@ use crate::engine::job::Job;
 use crate::error::{Error, Kind, Result};
 use crate::value::version::Labels;
 
-/// Where a server is, for admin secrets that do not say so themselves.
+/// Where a server is, for admin secrets that do not say so themselves, and for servers behind a proxy.
+#[derive(Clone)]
 pub struct Endpoint {
     /// The host's name.
     pub host: String,
@@ -23,6 +24,11 @@ pub trait Directory {
 
     /// Whether two host names lead to one server.
     async fn is_one_server(job: &Job<'_>, admin: &str, child: &str) -> Result<bool>;
+
+    /// The server behind a host name that has the form of a proxy's endpoint; `None` for directories without proxies.
+    async fn behind(_: &Job<'_>, _proxy: &str) -> Result<Option<Endpoint>> {
+        Ok(None)
+    }
 }
 
 /// No directory.

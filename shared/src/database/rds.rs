@@ -1,6 +1,9 @@
 //! Asks RDS for the server of an admin secret that RDS made, and whether two host names lead to one server. Only targets that can be
 //! on RDS call this, never the engine, so that other functions do not link this client.
 
+mod located;
+mod proxies;
+
 use aws_sdk_rds::Client;
 use aws_sdk_rds::types::{DbCluster, DbInstance, DbProxyTarget};
 
@@ -10,6 +13,8 @@ use crate::engine::job::Job;
 use crate::error::{Error, Kind, Result};
 use crate::reach::aws::answered;
 use crate::value::version::Labels;
+
+use self::located::{Sort, located};
 
 /// RDS, which knows every name of its servers.
 pub struct Rds;
@@ -21,6 +26,10 @@ impl Directory for Rds {
 
     async fn is_one_server(job: &Job<'_>, admin: &str, child: &str) -> Result<bool> {
         one_server(job, admin, child).await
+    }
+
+    async fn behind(job: &Job<'_>, proxy: &str) -> Result<Option<Endpoint>> {
+        proxies::writer(job, proxy).await.map(Some)
     }
 }
 
@@ -35,26 +44,12 @@ async fn endpoint(job: &Job<'_>, admin: &Labels) -> Result<Endpoint> {
         .remedy("add host, port and engine to the admin secret, or let RDS make it (managed master user password)"));
     };
     let client = Client::new(job.aws);
-    let found = if admin.tag("aws:rds:primaryDBClusterArn").is_some() {
-        let call = client.describe_db_clusters().db_cluster_identifier(arn).send();
-        let output = answered(job, "rds:DescribeDBClusters", call).await?;
-        output.db_clusters.unwrap_or_default().into_iter().next().map(|c| (c.endpoint, c.port, c.engine))
-    } else {
-        let call = client.describe_db_instances().db_instance_identifier(arn).send();
-        let output = answered(job, "rds:DescribeDBInstances", call).await?;
-        let instance = output.db_instances.unwrap_or_default().into_iter().next();
-        instance.map(|i| {
-            let endpoint = i.endpoint.unwrap_or_else(|| aws_sdk_rds::types::Endpoint::builder().build());
-            (endpoint.address, endpoint.port, i.engine)
-        })
-    };
-    let missing = || {
+    let is_cluster = admin.tag("aws:rds:primaryDBClusterArn").is_some();
+    let sort = if is_cluster { Sort::Cluster } else { Sort::Instance };
+    located(job, &client, sort, arn).await?.ok_or_else(|| {
         Error::new(Kind::BadSecret, format!("RDS gives no endpoint for {arn}, which the admin secret is for"))
             .remedy("the server is being made, or has been deleted: look at it in the RDS console")
-    };
-    let (Some(host), Some(port), Some(engine)) = found.ok_or_else(missing)? else { return Err(missing()) };
-    let port = u16::try_from(port).map_err(|_| missing())?;
-    Ok(Endpoint { host, port, engine })
+    })
 }
 
 /// Whether two host names are endpoints of one server: of one instance and its replicas, or of one cluster and its members,
@@ -89,12 +84,6 @@ struct Node {
     endpoints: Vec<String>,
     /// The cluster that this node is a member of, or the server that it replicates.
     follows: Option<(Sort, String)>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Sort {
-    Instance,
-    Cluster,
 }
 
 impl Node {
@@ -132,10 +121,8 @@ impl Fleet {
         if let Some(node) = self.0.iter().find(|node| node.endpoints.contains(&host)) {
             return Ok(vec![self.writer(node)]);
         }
-        let Some(proxy) = proxy_of(job, client, &host).await? else { return Ok(Vec::new()) };
-        let targets = client.describe_db_proxy_targets().db_proxy_name(proxy);
-        let targets = targets.into_paginator().items().send().collect();
-        let targets: Vec<DbProxyTarget> = answered(job, "rds:DescribeDBProxyTargets", targets).await?;
+        let Some(proxy) = proxies::with_endpoint(job, client, &host).await? else { return Ok(Vec::new()) };
+        let targets = proxies::targets(job, client, &proxy).await?;
         let mut writers: Vec<&str> = targets.iter().map(|target| self.behind(target)).collect();
         writers.sort_unstable();
         writers.dedup();
@@ -144,16 +131,7 @@ impl Fleet {
 
     /// The writer behind one of a proxy's targets; the empty name for a server that RDS does not list.
     fn behind(&self, target: &DbProxyTarget) -> &str {
-        let cluster = target.tracked_cluster_id.as_ref().filter(|id| !id.is_empty());
-        let kind = match &target.r#type {
-            Some(aws_sdk_rds::types::TargetType::RdsInstance) => Sort::Instance,
-            _ => Sort::Cluster,
-        };
-        let node = match (cluster, &target.rds_resource_id) {
-            (Some(id), _) => self.find(Sort::Cluster, id),
-            (None, Some(id)) => self.find(kind, id),
-            (None, None) => None,
-        };
+        let node = proxies::server(target).and_then(|(sort, name)| self.find(sort, name));
         node.map_or("", |node| self.writer(node))
     }
 
@@ -178,18 +156,4 @@ impl Fleet {
             if name.starts_with("arn:") { node.arn == name } else { node.kind == kind && node.id == name }
         })
     }
-}
-
-/// The name of the proxy that has this endpoint.
-async fn proxy_of(job: &Job<'_>, client: &Client, host: &str) -> Result<Option<String>> {
-    let is_it = |name: Option<&String>| name.is_some_and(|name| folded(name) == host);
-    let proxies = client.describe_db_proxies().into_paginator().items().send().collect();
-    let proxies: Vec<_> = answered(job, "rds:DescribeDBProxies", proxies).await?;
-    if let Some(proxy) = proxies.into_iter().find(|proxy| is_it(proxy.endpoint.as_ref())) {
-        return Ok(proxy.db_proxy_name);
-    }
-    let endpoints = client.describe_db_proxy_endpoints().into_paginator().items().send().collect();
-    let endpoints: Vec<_> = answered(job, "rds:DescribeDBProxyEndpoints", endpoints).await?;
-    let found = endpoints.into_iter().find(|endpoint| is_it(endpoint.endpoint.as_ref()));
-    Ok(found.and_then(|endpoint| endpoint.db_proxy_name))
 }

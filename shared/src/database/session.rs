@@ -5,6 +5,7 @@ use std::borrow::Borrow;
 use super::account::Account;
 use super::admin::Admin;
 use super::dialect::{Dialect, Entrance};
+use super::proxy;
 use crate::engine::job::Job;
 use crate::engine::target::Login;
 use crate::error::{Error, Kind, Result};
@@ -18,14 +19,18 @@ pub async fn log_in<D: Dialect>(
     on: Option<&Admin<D::Identity>>,
 ) -> Result<Login<D::Session>> {
     let account: &Account = account.borrow();
+    let server = match on {
+        Some(admin) => admin.server.clone(),
+        None => proxy::behind::<D::Directory>(job, &account.server).await?,
+    };
     let entrance = Entrance {
-        server: on.map_or(&account.server, |admin| &admin.server),
+        server: &server,
         username: &account.username,
         password: &account.password,
         dbname: account.dbname.as_deref().or(D::FAMILY.database),
         engine: Some(&account.engine),
     };
-    let login = dialect.enter(job, &entrance).await?;
+    let login = proxy::named(dialect.enter(job, &entrance).await, &account.server, &server)?;
     if let Login::Accepted(session) = &login {
         dialect.early().remember(job, entrance.server);
         if let Some(admin) = on {

@@ -6,7 +6,7 @@ use super::account::{Account, DatabaseAccount, secrets};
 use super::admin::Admin;
 use super::ahead::Early;
 use super::dialect::{Change, Dialect, Writer};
-use super::session;
+use super::{proxy, session};
 use crate::door::event::Step;
 use crate::engine::finding::Finding;
 use crate::engine::job::Job;
@@ -36,6 +36,7 @@ impl<D: Dialect> Target for D {
 
     async fn propose(&self, job: &Job<'_>, current: &Parsed<D::Account>) -> Result<Document> {
         let account: &Account = current.account.borrow();
+        proxy::demand_usable::<D::Directory>(job, account, &D::FAMILY).await?;
         account.renewed(&current.document, job.settings, &D::FAMILY.rules)
     }
 
@@ -72,8 +73,11 @@ impl<D: Dialect> Target for D {
         // For pending's own login, which comes once the labels have been seen and, in setSecret, the password is set.
         let setting = step == Step::SetSecret;
         if !setting || !account(pending).strategy.overlaps() {
-            let server = admin.filter(|_| setting).map_or(&account(pending).server, |admin| &admin.server);
-            self.early().approach(job, Some(server));
+            let server = match admin.filter(|_| setting) {
+                Some(admin) => admin.server.clone(),
+                None => proxy::behind::<D::Directory>(job, &account(pending).server).await?,
+            };
+            self.early().approach(job, Some(&server));
         }
         Ok(writer)
     }
@@ -163,7 +167,8 @@ impl<D: Dialect> Diagnosis for D {
     }
 
     async fn examine(&self, job: &Job<'_>, session: &mut D::Session, account: &D::Account) -> Vec<Finding> {
-        self.lacking(job, session, account).await
+        let proxy = proxy::examine::<D::Directory>(job, account.borrow(), &D::FAMILY).await;
+        proxy.into_iter().chain(self.lacking(job, session, account).await).collect()
     }
 }
 

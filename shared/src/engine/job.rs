@@ -29,6 +29,8 @@ pub struct Job<'a> {
     pub token: VersionId,
     /// Forwarded to PutSecretValue.
     pub authority: Option<Secret>,
+    /// Servers behind other names, each looked up once: the name, and the host and port of the server.
+    pub looked_up: RefCell<Vec<(String, (String, u16))>>,
     /// What has to be over before the invocation is.
     pub(crate) endings: RefCell<Vec<JoinHandle<()>>>,
 }

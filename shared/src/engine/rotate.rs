@@ -116,6 +116,7 @@ fn job<'a>(
         scrub,
         token: VersionId::new(token),
         authority: None,
+        looked_up: RefCell::default(),
         endings: RefCell::default(),
     }
 }

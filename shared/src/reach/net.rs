@@ -22,10 +22,19 @@ const CONNECT: Duration = Duration::from_secs(4);
 /// The time limit for a TLS handshake, which takes two round trips and some arithmetic.
 pub const HANDSHAKE: Duration = Duration::from_secs(5);
 
+/// The time limit for the first answer of a server that may be asleep. Aurora takes about 15 s to resume (Aurora User Guide, "Scaling to
+/// Zero ACUs with automatic pause and resume"); after a day's pause it takes longer, and the next try meets it awake.
+pub const WAKING: Duration = Duration::from_secs(20);
+
 /// Opens a TCP connection.
 pub async fn dial(deadline: Deadline, host: &str, port: u16) -> Result<TcpStream> {
+    dial_within(CONNECT, deadline, host, port).await
+}
+
+/// Opens a TCP connection, and gives each address this long or as long as any host gets, whichever is longer.
+pub async fn dial_within(limit: Duration, deadline: Deadline, host: &str, port: u16) -> Result<TcpStream> {
     let addresses = resolve(deadline, host, port).await?;
-    connect(deadline, host, port, &addresses).await
+    connect_within(limit.max(CONNECT), deadline, host, port, &addresses).await
 }
 
 /// Opens a TCP connection to one of these addresses of a host, and to no other.
@@ -35,10 +44,20 @@ pub async fn connect(
     port: u16,
     addresses: &[SocketAddr],
 ) -> Result<TcpStream> {
+    connect_within(CONNECT, deadline, host, port, addresses).await
+}
+
+async fn connect_within(
+    limit: Duration,
+    deadline: Deadline,
+    host: &str,
+    port: u16,
+    addresses: &[SocketAddr],
+) -> Result<TcpStream> {
     let mut last = None;
     for address in addresses {
         let what = format!("a TCP connection to {host}:{port} ({})", address.ip());
-        match deadline.within(CONNECT, what, TcpStream::connect(address)).await {
+        match deadline.within(limit, what, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
                 // Messages are small, and each one waits for its answer.
                 stream.set_nodelay(true).map_err(|error| refused(host, port).because(&error))?;

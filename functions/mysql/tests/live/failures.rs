@@ -1,6 +1,9 @@
 //! Failures of AWS's functions, and failures on the way to a server. Each test is named after what happens.
 
+use std::time::Duration;
+
 use lab::certs::Authority;
+use lab::proxy::{OnConnect, Protocol, Proxy};
 use lab::rotation::Step;
 use lab::servers::{MySql, MySqlOptions, Release, Tls};
 use lab::world::World;
@@ -278,5 +281,42 @@ async fn an_older_version_is_never_tried_with_an_authority_that_it_did_not_trust
         world.put("00000000-0000-4000-8000-000000000001", &current, "AWSCURRENT").unwrap();
         world.fails(&["LockedOut", "AWSPREVIOUS", "UnknownIssuer"]).await;
         assert!(app.has(FIRST).await, "{release}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_aurora_that_has_paused_itself_is_given_time_to_wake_up() {
+    let app = App::new(Release::MYSQL_9).await;
+    let proxy = Proxy::start(Protocol::MySql, "127.0.0.1", app.server.port()).await.unwrap();
+    let world = app.world_with(&[], |secret| {
+        secret["engine"] = "aurora-mysql".into();
+        secret["port"] = proxy.port().into();
+    });
+    let world = world.await;
+    let token = world.begin().unwrap();
+    world.step(&token, Step::CreateSecret).await.unwrap();
+    // Longer than any other host is waited for, and shorter than Aurora's 15 s.
+    proxy.on_connect(OnConnect::Asleep(Duration::from_secs(7))).await.unwrap();
+    world.step(&token, Step::SetSecret).await.unwrap();
+    world.steps(&token).await.unwrap();
+    assert!(app.accepts(&world.current()).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_logs_in_with_iam_tokens_is_told_so_before_anything_is_changed() {
+    // The plugin is RDS's own. Without it the server says that it is not loaded, as RDS does where IAM authentication is off.
+    let app = on(MySql::release(Release::MYSQL_9)).await;
+    let sql = "UPDATE mysql.user SET plugin = 'AWSAuthenticationPlugin', authentication_string = 'RDS' WHERE user = ";
+    execute(&app, &format!("{sql}'{}'", app.user)).await;
+    execute(&app, "FLUSH PRIVILEGES").await;
+    for (strategy, env) in
+        [("single-user", "false"), ("admin", "false"), ("dual-password", "false"), ("admin", "true")]
+    {
+        let world = app.world_of(strategy, &[("ADMIN_RESET", env)], |_| (), |_| ()).await;
+        world.fails(&["setSecret: ServerRefused:", "AWSAuthenticationPlugin", "IAM tokens", "cancel"]).await;
+        let stored =
+            format!("SELECT plugin, authentication_string FROM mysql.user WHERE user = '{}'", app.user);
+        let row = app.server.query(&stored).await.unwrap().remove(0);
+        assert_eq!(row, [Some("AWSAuthenticationPlugin".to_owned()), Some("RDS".to_owned())]);
     }
 }

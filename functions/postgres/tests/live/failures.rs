@@ -11,6 +11,7 @@ use lab::secrets::{At, Fault, What};
 use lab::servers::{Auth, Postgres, Tls};
 use lab::world::World;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::app::{App, FIRST};
@@ -369,4 +370,46 @@ async fn reads_that_lag_behind_the_writes_cost_a_retry_and_no_more() {
         let current: Value = serde_json::from_str(&current).unwrap();
         assert!(app.accepts(&current).await);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_logs_in_with_iam_tokens_is_told_so() {
+    // A stand-in for RDS, which refuses a member of rds_iam in these words.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let length = stream.read_u32().await.unwrap();
+            stream.read_exact(&mut vec![0; length as usize - 4]).await.unwrap();
+            let fields = b"SFATAL\0VFATAL\0C28000\0MPAM authentication failed for user \"app\"\0\0";
+            let head = (fields.len() as u32 + 4).to_be_bytes();
+            stream.write_all(&[b"E", &head[..], fields].concat()).await.unwrap();
+        }
+    });
+    let app = App::new(16).await;
+    let world = app.world_with(&[], |secret| {
+        secret["port"] = port.into();
+        secret["ssl"] = json!(false);
+    });
+    let error =
+        world.await.fails(&["setSecret: ServerRefused:", "28000", "REVOKE rds_iam FROM", "cancel"]).await;
+    assert!(!error.contains("pg_hba.conf"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_aurora_that_has_paused_itself_is_given_time_to_wake_up() {
+    let app = App::new(16).await;
+    let proxy = Proxy::start(Protocol::Postgres, "127.0.0.1", app.server.port()).await.unwrap();
+    let world = app.world_with(&[], |secret| {
+        secret["engine"] = "aurora-postgresql".into();
+        secret["port"] = proxy.port().into();
+    });
+    let world = world.await;
+    let token = world.begin().unwrap();
+    world.step(&token, Step::CreateSecret).await.unwrap();
+    // Longer than any other host is waited for, and shorter than Aurora's 15 s.
+    proxy.on_connect(OnConnect::Asleep(Duration::from_secs(7))).await.unwrap();
+    world.step(&token, Step::SetSecret).await.unwrap();
+    world.steps(&token).await.unwrap();
+    assert!(app.accepts(&world.current()).await);
 }
