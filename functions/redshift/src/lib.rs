@@ -1,14 +1,16 @@
 //! Rotates users of Amazon Redshift, provisioned and Serverless. The files of every target: `connect` (turns driver errors into
 //! verdicts), `statement` (SQL texts and their quoting). Also `writer` (sets passwords), `checks` (testSecret) and `endpoint`
 //! (finds a cluster's address). `alternate` is the strategy with two users, made of `user`, `catalog` (reads the server's
-//! catalogs) and `right` (privileges, their difference, the statements for it).
+//! catalogs), `right` (privileges, their difference, the statements for it), `databases` (goes through all of them) and `equalize`.
 
 mod alternate;
 mod catalog;
 mod checks;
 mod connect;
+mod databases;
 mod dialect;
 mod endpoint;
+mod equalize;
 mod right;
 mod statement;
 mod user;

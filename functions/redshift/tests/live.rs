@@ -3,6 +3,7 @@
 mod live {
     mod alternating;
     pub(crate) mod app;
+    mod databases;
     mod edits;
     mod endpoints;
     mod equality;

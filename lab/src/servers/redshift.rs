@@ -190,6 +190,11 @@ impl Redshift {
         postgres::rows(&client, sql).await.map_err(|error| postgres::failed(sql, &error))
     }
 
+    /// Runs statements of PostgreSQL behind the gate, which brings the cluster into a state that no statement of Redshift can.
+    pub async fn execute_behind(&self, database: &str, sql: &str) -> io::Result<()> {
+        self.postgres.execute_in(database, sql).await
+    }
+
     /// Every query so far, as it was sent.
     pub fn queries(&self) -> Vec<String> {
         locked(&self.queries).clone()
