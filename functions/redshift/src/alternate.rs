@@ -64,16 +64,15 @@ pub(crate) async fn apply(
     writer::set_password(job, writer, pending, until).await
 }
 
-/// The privileges that the alternate lacks in all databases, as statements that would grant them.
-pub(crate) async fn lacking(
+/// What both users hold, everywhere.
+pub(crate) async fn compared(
     dialect: &Redshift,
     job: &Job<'_>,
     admin: &Admin,
     pair: &Alternation,
-) -> Result<Vec<String>> {
+) -> Result<Vec<Place>> {
     let session = &of_admin(dialect, job, admin, None).await?;
-    let places = Tour { dialect, job, admin, pair, session }.read().await?;
-    Ok(places.iter().flat_map(|place| equalize::lacking(&place.seen, pair)).collect())
+    Tour { dialect, job, admin, pair, session }.read().await
 }
 
 fn standing(user: Option<&User>) -> Standing {

@@ -97,7 +97,7 @@ pub(crate) async fn in_each<'a, D: AsRef<str>, T>(
 }
 
 /// Names the database in which an error happened.
-fn within(database: &str, error: Error) -> Error {
+pub(crate) fn within(database: &str, error: Error) -> Error {
     error.cause(format!("in the database {database:?}, so nothing is promoted"))
 }
 

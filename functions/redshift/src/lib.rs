@@ -1,5 +1,5 @@
 //! Rotates users of Amazon Redshift, provisioned and Serverless. The files of every target: `connect` (turns driver errors into
-//! verdicts), `statement` (SQL texts and their quoting). Also `writer` (sets passwords), `checks` (testSecret) and `endpoint`
+//! verdicts), `statement` (SQL texts and their quoting). Also `writer` (sets passwords), `checks` (testSecret, with `proof` and `need`) and `endpoint`
 //! (finds a cluster's address). `alternate` is the strategy with two users, made of `user`, `catalog` (reads the server's
 //! catalogs), `right` (privileges, their difference, the statements for it), `databases` (goes through all of them) and `equalize`.
 
@@ -11,6 +11,8 @@ mod databases;
 mod dialect;
 mod endpoint;
 mod equalize;
+mod need;
+mod proof;
 mod right;
 mod statement;
 mod user;

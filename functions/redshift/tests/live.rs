@@ -12,6 +12,7 @@ mod live {
     mod leaks;
     mod many_tables;
     mod passwords;
+    mod proof;
     mod single_user;
     mod sweep;
 }

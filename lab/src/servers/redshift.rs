@@ -13,6 +13,7 @@ mod password;
 mod refusal;
 mod rules;
 mod setting;
+mod show;
 mod token;
 mod translate;
 mod user;
