@@ -331,8 +331,16 @@ async fn the_views_show_what_was_granted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn serverless_has_no_view_of_the_older_kind() {
     let server = Redshift::start_as(Deployment::Serverless, Tls::Off).await.unwrap();
+    let client = admin(&server).await;
+    for view in
+        ["svl_user_info", "stl_query", "stv_sessions", "svcs_query_summary", "pg_catalog.\"svl_user_info\""]
+    {
+        assert_eq!(refusal(&client, &format!("SELECT 1 FROM {view}")).await, "42501", "{view}");
+    }
     let refused = server.query("SELECT usename FROM svl_user_info").await.unwrap_err().to_string();
     assert!(refused.contains("permission denied for relation svl_user_info"), "{refused}");
+    let provisioned = Redshift::shared(Tls::Good).await.unwrap();
+    assert!(!provisioned.query("SELECT usename FROM svl_user_info").await.unwrap().is_empty());
     let admin = server.query("SELECT user_name FROM svv_user_info WHERE superuser").await.unwrap();
     assert_eq!(admin, [[Some(server.admin().to_owned())]]);
 }

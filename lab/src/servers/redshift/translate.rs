@@ -42,6 +42,7 @@ fn raise(refusal: &Refusal) -> String {
 
 fn statement(session: &mut Session, mut tokens: Vec<Token>) -> Result<String, Refusal> {
     rules::judge(&tokens)?;
+    rules::judge_for(session.deployment, &tokens)?;
     let mut cursor = Cursor::new(&tokens);
     let word = |at: usize| match tokens.get(at) {
         Some(Token::Word(word)) => word.as_str(),
