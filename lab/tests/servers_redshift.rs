@@ -73,6 +73,11 @@ const NO_STATEMENTS: &[&str] = &[
     "INSERT INTO refused_table VALUES (1) RETURNING a",
     "SELECT 1 WHERE 1 IS DISTINCT FROM 2",
     "SELECT ARRAY[1]",
+    // "EXPLAIN", "SHOW GRANTS".
+    "EXPLAIN ANALYZE SELECT 1",
+    "EXPLAIN (FORMAT JSON) SELECT 1",
+    "EXPLAIN CALL refused_procedure()",
+    "SHOW GRANTS FOR refused_user LIMIT 10001",
     "this is not SQL",
     "SELECT 'unterminated",
 ];
@@ -219,7 +224,7 @@ const GRANTED: &str =
      REVOKE GRANT OPTION FOR DROP ON seen_schema.t FROM seen;
      GRANT ALL ON seen_schema.v TO seen; REVOKE ALL ON seen_schema.v FROM seen;
      GRANT UPDATE (b) ON seen_schema.t TO seen; GRANT SELECT (a) ON seen_schema.t TO seen;
-     GRANT USAGE, ALTER ON SCHEMA seen_schema TO seen; GRANT TEMP ON DATABASE dev TO seen;
+     GRANT USAGE, ALTER, DROP ON SCHEMA seen_schema TO seen; GRANT TEMP ON DATABASE dev TO seen;
      GRANT INSERT, TRUNCATE FOR TABLES IN SCHEMA seen_schema TO seen;
      GRANT EXECUTE ON FUNCTION seen_schema.f(int, varchar) TO seen; GRANT EXECUTE ON PROCEDURE seen_schema.p(int) TO seen;
      GRANT USAGE ON LANGUAGE plpgsql TO seen; GRANT SHARE ON DATASHARE seen_share TO seen;
@@ -231,7 +236,21 @@ const GRANTED: &str =
 const VIEWS: &[(&str, &[&str])] = &[
     (
         "SELECT relation_name, privilege_type, admin_option FROM svv_relation_privileges WHERE identity_name = 'seen' ORDER BY 1, 2",
-        &["t|ALTER|t", "t|DROP|f", "t|SELECT|t"],
+        &["t|DROP|f", "t|SELECT|t"],
+    ),
+    (
+        "SHOW GRANTS FOR seen LIMIT 10000",
+        &[
+            "dev|seen_schema|t|TABLE|ALTER|ID|seen|user|TABLE|awsuser",
+            "dev|seen_schema|t|TABLE|DROP|ID|seen|user|TABLE|awsuser",
+            "dev|seen_schema|t|TABLE|SELECT|ID|seen|user|TABLE|awsuser",
+            "dev|seen_schema||SCHEMA|ALTER|ID|seen|user|SCHEMA|awsuser",
+            "dev|seen_schema||SCHEMA|DROP|ID|seen|user|SCHEMA|awsuser",
+            "dev|seen_schema||SCHEMA|INSERT|ID|seen|user|TABLES|awsuser",
+            "dev|seen_schema||SCHEMA|TRUNCATE|ID|seen|user|TABLES|awsuser",
+            "dev|seen_schema||SCHEMA|USAGE|ID|seen|user|SCHEMA|awsuser",
+            "dev|||DATABASE|TEMP|ID|seen|user|DATABASE|awsuser",
+        ],
     ),
     (
         "SELECT identity_type, identity_name FROM svv_relation_privileges WHERE relation_name = 't' AND privilege_type = 'DROP' ORDER BY 1",
@@ -286,8 +305,15 @@ async fn the_views_show_what_was_granted() {
     let server = Redshift::shared(Tls::Good).await.unwrap();
     server.execute(SEEN).await.unwrap();
     server.execute(GRANTED).await.unwrap();
+    let id = rows(&server, "SELECT usesysid FROM pg_user WHERE usename = 'seen'").await.remove(0);
     for (sql, expected) in VIEWS {
-        assert_eq!(rows(&server, sql).await, *expected, "{sql}");
+        let mut found = rows(&server, sql).await;
+        if sql.starts_with("SHOW") {
+            // It has no order of its own.
+            found.iter_mut().for_each(|row| *row = row.replace(&format!("|{id}|"), "|ID|"));
+            found.sort();
+        }
+        assert_eq!(found, *expected, "{sql}");
     }
     // What was granted holds, and others see only themselves.
     let seen = server.connect("seen", "abcD1234", "dev").await.unwrap();
@@ -297,6 +323,7 @@ async fn the_views_show_what_was_granted() {
         seen.query("SELECT 1 FROM svv_relation_privileges WHERE identity_name <> 'seen'", &[]).await.unwrap();
     assert!(others.is_empty());
     assert_eq!(refusal(&seen, "SELECT * FROM svl_user_info").await, "42501");
+    assert_eq!(refusal(&seen, "SHOW GRANTS FOR awsuser").await, "42501");
     let others = seen.query("SELECT 1 FROM svv_user_info WHERE user_name <> 'seen'", &[]).await.unwrap();
     assert!(others.is_empty());
 }
@@ -304,8 +331,16 @@ async fn the_views_show_what_was_granted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn serverless_has_no_view_of_the_older_kind() {
     let server = Redshift::start_as(Deployment::Serverless, Tls::Off).await.unwrap();
+    let client = admin(&server).await;
+    for view in
+        ["svl_user_info", "stl_query", "stv_sessions", "svcs_query_summary", "pg_catalog.\"svl_user_info\""]
+    {
+        assert_eq!(refusal(&client, &format!("SELECT 1 FROM {view}")).await, "42501", "{view}");
+    }
     let refused = server.query("SELECT usename FROM svl_user_info").await.unwrap_err().to_string();
     assert!(refused.contains("permission denied for relation svl_user_info"), "{refused}");
+    let provisioned = Redshift::shared(Tls::Good).await.unwrap();
+    assert!(!provisioned.query("SELECT usename FROM svl_user_info").await.unwrap().is_empty());
     let admin = server.query("SELECT user_name FROM svv_user_info WHERE superuser").await.unwrap();
     assert_eq!(admin, [[Some(server.admin().to_owned())]]);
 }

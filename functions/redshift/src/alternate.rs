@@ -11,15 +11,12 @@ use rotation::engine::gate::{self, Gate};
 use rotation::engine::job::Job;
 use rotation::error::{Error, Kind, Result};
 use rotation::value::version::Stage;
-use wire_postgres::connect::Session;
 
-use crate::catalog::{self, BothUsers};
 use crate::connect::explain;
+use crate::databases::{Place, Tour};
 use crate::dialect::{Redshift, Writer};
-use crate::right::{Difference, Frame, Right, Rights, Terms, Verb, queries};
-use crate::statement::{self, identifier};
 use crate::user::{self, User};
-use crate::writer;
+use crate::{equalize, statement, writer};
 
 /// One turn of a pair of users.
 struct Turn<'a> {
@@ -67,73 +64,15 @@ pub(crate) async fn apply(
     writer::set_password(job, writer, pending, until).await
 }
 
-/// The privileges that the alternate lacks in all databases, as statements that would grant them.
-pub(crate) async fn lacking(
+/// What both users hold, everywhere.
+pub(crate) async fn compared(
     dialect: &Redshift,
     job: &Job<'_>,
     admin: &Admin,
     pair: &Alternation,
-) -> Result<Vec<String>> {
-    let session = of_admin(dialect, job, admin, None).await?;
-    let mut lacking = Vec::new();
-    for (_, seen) in everywhere(dialect, job, admin, &session, pair).await? {
-        let difference = Difference::between(&wanted(&seen, pair), &seen.alternate.rights);
-        let firm = difference.missing.into_iter().filter(|(_, terms)| !terms.by_owning);
-        lacking.extend(queries(firm.map(|(right, _)| right), Verb::Grant, &pair.alternate));
-    }
-    Ok(lacking)
-}
-
-/// The cluster's own privileges, and those of every database that the admin can log in to.
-async fn everywhere(
-    dialect: &Redshift,
-    job: &Job<'_>,
-    admin: &Admin,
-    session: &Session,
-    pair: &Alternation,
-) -> Result<Vec<(Option<Session>, BothUsers)>> {
-    let users = [&*pair.original, &*pair.alternate];
-    let databases = catalog::databases(job, session).await?;
-    let mut all = vec![(None, catalog::of_cluster(job, session, users, &databases).await?)];
-    for database in &databases {
-        let there = match of_admin(dialect, job, admin, Some(database)).await {
-            Ok(session) => session,
-            Err(error) if matches!(error.kind(), Kind::BadSecret | Kind::ServerRefused) => {
-                let reason = error.report();
-                tracing::warn!(
-                    database,
-                    reason,
-                    "the admin cannot log in to this database; nothing in it was copied"
-                );
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        let seen = catalog::of_database(job, &there, users, database).await?;
-        all.push((Some(there), seen));
-    }
-    Ok(all)
-}
-
-/// The rights that the alternate should have: the original's, and default privileges that let the original use objects that the
-/// alternate creates. Applications that create tables need these defaults, because on Redshift no session acts as another user.
-fn wanted(seen: &BothUsers, pair: &Alternation) -> Rights {
-    let mut wanted = seen.original.rights.clone();
-    if seen.is_of_database {
-        for (kind, privileges) in [
-            ("TABLES", &["SELECT", "INSERT", "UPDATE", "DELETE", "DROP", "REFERENCES"][..]),
-            ("FUNCTIONS", &["EXECUTE"]),
-            ("PROCEDURES", &["EXECUTE"]),
-        ] {
-            for privilege in privileges {
-                let frame = Frame::OwnDefaults(String::new(), kind);
-                let right =
-                    Right { frame, object: identifier(&pair.original), privilege: (*privilege).to_owned() };
-                wanted.insert(right, Terms { option: false, by_owning: true });
-            }
-        }
-    }
-    wanted
+) -> Result<Vec<Place>> {
+    let session = &of_admin(dialect, job, admin, None).await?;
+    Tour { dialect, job, admin, pair, session }.read().await
 }
 
 fn standing(user: Option<&User>) -> Standing {
@@ -168,6 +107,11 @@ impl Turn<'_> {
         Named { name, standing: standing(user), marking }
     }
 
+    fn tour(&self) -> Tour<'_> {
+        let (dialect, session) = (self.change.dialect, &self.writer.session);
+        Tour { dialect, job: self.job, admin: self.admin, pair: self.pair, session }
+    }
+
     async fn belong_together(&self, original: &User) -> Result<bool> {
         let current = self.change.current.account.username.as_str();
         let together = self.guard().may_share(&self.subject(Some(original), current)).await?;
@@ -189,11 +133,10 @@ impl Turn<'_> {
             self.make_mark().await?;
             self.must("mark the alternate", &statement::mark(&alternate.name, &self.mark)).await?;
         }
-        let all = everywhere(self.change.dialect, self.job, self.admin, self.writer, self.pair).await?;
-        self.refuse_other_policies(&all)?;
-        for (session, seen) in &all {
-            self.equalize_rights(session.as_ref().unwrap_or(self.writer), seen).await?;
-        }
+        let tour = self.tour();
+        let places = tour.read().await?;
+        self.refuse_other_policies(&places)?;
+        equalize::everywhere(&tour, &places).await?;
         for option in alternate.options_to_become(original, sync) {
             self.must("copy a user's option", &statement::alter_user(&alternate.name, &option)).await?;
         }
@@ -233,8 +176,8 @@ impl Turn<'_> {
     }
 
     /// Refuses two users with different policies. A policy hides rows or values, so an alternate without one would see more.
-    fn refuse_other_policies(&self, all: &[(Option<Session>, BothUsers)]) -> Result<()> {
-        for (_, seen) in all {
+    fn refuse_other_policies(&self, places: &[Place]) -> Result<()> {
+        for Place { seen, .. } in places {
             let (mut ours, mut theirs) = (seen.original.policies.clone(), seen.alternate.policies.clone());
             ours.sort();
             theirs.sort();
@@ -248,87 +191,7 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Revokes before it grants, because a privilege on columns and one on the whole table exclude each other.
-    async fn equalize_rights(&self, session: &Session, seen: &BothUsers) -> Result<()> {
-        let mut difference = Difference::between(&wanted(seen, self.pair), &seen.alternate.rights);
-        if self.pair.sync != Equality::Exact {
-            difference = difference.additions();
-        }
-        let name = &self.pair.alternate;
-        let taken = queries(difference.beyond.into_keys(), Verb::Revoke, name);
-        let options = queries(difference.options_beyond.into_keys(), Verb::RevokeOption, name);
-        for sql in taken.into_iter().chain(options) {
-            tracing::warn!(
-                statement = shortened(&sql),
-                "the alternate has this beyond the original; it is taken away"
-            );
-            self.may(session, "take away what the original does not have", &sql).await?;
-        }
-        for (verb, option) in [(Verb::Grant, false), (Verb::GrantWithOption, true)] {
-            let chosen = |by_owning: bool| {
-                let missing = difference
-                    .missing
-                    .iter()
-                    .filter(move |(_, terms)| terms.option == option && terms.by_owning == by_owning);
-                queries(missing.map(|(right, _)| right.clone()), verb, name)
-            };
-            for sql in chosen(false) {
-                session.run(self.job, "copy privileges", &sql, &explain).await?;
-            }
-            for sql in chosen(true) {
-                self.may(session, "copy what stands for ownership", &sql).await?;
-            }
-        }
-        self.report(seen);
-        Ok(())
-    }
-
-    /// Logs what cannot be copied.
-    fn report(&self, seen: &BothUsers) {
-        if !seen.original.owned.is_empty() {
-            let (count, first) = (seen.original.owned.len() as u64, &seen.original.owned[0]);
-            tracing::info!(
-                count,
-                first,
-                "the original owns these; ownership cannot be copied, every privilege on them was"
-            );
-        }
-        if !seen.alternate.owned.is_empty() {
-            let (count, first) = (seen.alternate.owned.len() as u64, &seen.alternate.owned[0]);
-            tracing::info!(
-                count,
-                first,
-                "the alternate owns these; the original may use them by default privileges, and does not own them"
-            );
-        }
-        for what in &seen.not_understood {
-            tracing::warn!(what, "the original has this, and it cannot be copied");
-        }
-    }
-
     async fn must(&self, doing: &str, sql: &str) -> Result<()> {
         self.writer.run(self.job, doing, sql, &explain).await.map(drop)
     }
-
-    /// Runs a statement that the server may refuse, and logs a refusal.
-    async fn may(&self, session: &Session, doing: &str, sql: &str) -> Result<()> {
-        match session.run(self.job, doing, sql, &explain).await {
-            Ok(_) => Ok(()),
-            Err(error) if error.kind() == Kind::ServerRefused => {
-                tracing::warn!(
-                    statement = shortened(sql),
-                    reason = error.report(),
-                    "the server refused this statement; run it yourself"
-                );
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
-    }
-}
-
-/// The beginning of a statement, for the log.
-fn shortened(sql: &str) -> String {
-    let short: String = sql.chars().take(300).collect();
-    if short.len() < sql.len() { format!("{short}...") } else { short }
 }

@@ -3,6 +3,7 @@
 
 mod query;
 mod row;
+mod shown;
 
 use std::collections::HashSet;
 
@@ -55,7 +56,15 @@ pub(crate) async fn of_database(
     database: &String,
 ) -> Result<BothUsers> {
     let about = About { users, databases: std::slice::from_ref(database) };
-    let seen = read(job, session, &about, query::DATABASE).await?;
+    let mut seen = read(job, session, &about, query::DATABASE).await?;
+    if let Some([original, alternate]) = shown::read(job, session, users, database).await? {
+        for (holdings, rights) in [(&mut seen.original, original), (&mut seen.alternate, alternate)] {
+            for right in rights {
+                holdings.rights.entry(right).or_default();
+            }
+        }
+        settle_ownership(&mut seen);
+    }
     Ok(BothUsers { is_of_database: true, ..seen })
 }
 
@@ -112,7 +121,9 @@ impl Holdings {
         self.owned.push(format!("{} {}", right.frame.keyword(), right.object));
         for privilege in right.privilege.split(", ") {
             let right = Right { privilege: privilege.to_owned(), ..right.clone() };
-            self.rights.insert(right, Terms { option: true, by_owning: true });
+            // Nothing tells whether the alternate has these two with the option, so they would be granted at every rotation.
+            let option = !["ALTER", "TRUNCATE"].contains(&privilege);
+            self.rights.insert(right, Terms { option, by_owning: true });
         }
     }
 }

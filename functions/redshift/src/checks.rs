@@ -1,4 +1,5 @@
-//! testSecret: checks that the session belongs to the right user, and that the alternate may do all that the original may.
+//! testSecret: checks that the session belongs to the right user, and that the alternate may do all that the original may. `proof`
+//! asks the server itself.
 
 use rotation::database::account::Account;
 use rotation::database::alternation::Equality;
@@ -10,8 +11,10 @@ use rotation::value::version::{Parsed, Stage};
 use wire_postgres::connect::Session;
 
 use crate::connect::explain;
+use crate::databases::Place;
 use crate::dialect::Redshift;
-use crate::{alternate, statement};
+use crate::proof::Proof;
+use crate::{alternate, equalize, statement};
 
 /// Checks the session's user, compares the alternate with the original, and runs the test statement.
 pub(crate) async fn check(
@@ -27,25 +30,37 @@ pub(crate) async fn check(
         return Err(Error::new(Kind::NotOurs, what)
             .remedy("a pooler or proxy maps users: point the secret at the cluster itself"));
     }
-    compare(dialect, job, pending).await?;
+    let original = compare(dialect, job, pending).await?;
     let check = pending.account.statement.as_deref().unwrap_or(statement::CHECK);
-    session.run(job, "run the test statement", check, &explain).await.map(drop)
+    session.run(job, "run the test statement", check, &explain).await?;
+    match original {
+        Some((current, places)) => {
+            let (original, alternate) = (&current.account, &pending.account);
+            Proof { dialect, job, session, original, alternate }.of(&places).await
+        }
+        None => Ok(()),
+    }
 }
 
-/// An alternate that follows the original must not be able to do less.
-async fn compare(dialect: &Redshift, job: &Job<'_>, pending: &Parsed<Account>) -> Result<()> {
-    let Some(pair) = &pending.account.alternation else { return Ok(()) };
+/// An alternate that follows the original must not be able to do less. Returns the original, and what both hold.
+async fn compare(
+    dialect: &Redshift,
+    job: &Job<'_>,
+    pending: &Parsed<Account>,
+) -> Result<Option<(Parsed<Account>, Vec<Place>)>> {
+    let Some(pair) = &pending.account.alternation else { return Ok(None) };
     if pending.account.username != pair.alternate || pair.sync == Equality::Untouched {
-        return Ok(());
+        return Ok(None);
     }
     let current = parse::current(dialect, job, job.store.labelled(Stage::Current).await)?;
     if current.account.username != pair.original {
-        return Ok(());
+        return Ok(None);
     }
-    let Some(admin) = dialect.admin(job, &pending.account).await? else { return Ok(()) };
-    let lacking = alternate::lacking(dialect, job, &admin, pair).await?;
+    let Some(admin) = dialect.admin(job, &pending.account).await? else { return Ok(None) };
+    let places = alternate::compared(dialect, job, &admin, pair).await?;
+    let lacking: Vec<String> = places.iter().flat_map(|place| equalize::lacking(&place.seen, pair)).collect();
     if lacking.is_empty() {
-        return Ok(());
+        return Ok(Some((current, places)));
     }
     let what = format!("{:?} may do less than {:?}, which is in use", pair.alternate, pair.original);
     let first: String = lacking.join("; ").chars().take(1_000).collect();

@@ -44,6 +44,11 @@ pub(crate) fn explain(code: &str) -> Option<(Kind, String)> {
         "3F000" | "42P01" | "42704" | "42710" | "42883" => {
             (Kind::Conflict, "an object was created or dropped meanwhile; Secrets Manager tries again")
         }
+        // An internal error, a full disk, a restart. That is no answer to the statement.
+        _ if ["XX", "53", "57", "58"].iter().any(|class| code.starts_with(class)) => (
+            Kind::Unreachable,
+            "the cluster failed, and did not refuse the statement: look at its state and its events; Secrets Manager tries again by itself",
+        ),
         _ => return None,
     };
     Some((kind, remedy.to_owned()))

@@ -7,6 +7,8 @@ use rotation::error::{Error, Kind, Result};
 use rotation::reach::aws::answered;
 use rotation::value::version::Labels;
 
+use crate::names;
+
 /// Redshift's own list of clusters and workgroups.
 pub struct Clusters;
 
@@ -16,9 +18,9 @@ impl Directory for Clusters {
         of_managed(job, admin).await
     }
 
-    /// A cluster has only one name: it has no replicas, and this function knows no other name for it.
-    async fn is_one_server(_: &Job<'_>, _: &str, _: &str) -> Result<bool> {
-        Ok(false)
+    /// Whether Redshift lists both names for one cluster or workgroup.
+    async fn is_one_server(job: &Job<'_>, admin: &str, child: &str) -> Result<bool> {
+        names::one_server(job, admin, child).await
     }
 }
 

@@ -14,6 +14,9 @@ pub(crate) const WHO: &str = "SELECT current_user";
 /// setting a name means Redshift's own object, even if somebody has created another one under that name.
 pub(crate) const BEGIN: &str = "SET enable_case_sensitive_identifier TO true; SET search_path TO pg_catalog";
 
+/// The start of the alternate's proofs. The time is in milliseconds ("statement_timeout"): a statement that waits for a lock gives up.
+pub(crate) const BEGIN_PROOFS: &str = "SET enable_case_sensitive_identifier TO true; SET search_path TO pg_catalog; SET statement_timeout TO 1000";
+
 /// Asks whether the session's user is a superuser. Only superusers see all privileges and may grant them.
 pub(crate) const IS_SUPERUSER: &str = "SELECT usesuper FROM pg_user WHERE usename = current_user";
 

@@ -3,6 +3,7 @@
 mod live {
     mod alternating;
     pub(crate) mod app;
+    mod databases;
     mod edits;
     mod endpoints;
     mod equality;
@@ -11,6 +12,7 @@ mod live {
     mod leaks;
     mod many_tables;
     mod passwords;
+    mod proof;
     mod single_user;
     mod sweep;
 }

@@ -7,12 +7,14 @@
 
 mod cursor;
 mod defaults;
+mod deployment;
 mod gate;
 mod grant;
 mod password;
 mod refusal;
 mod rules;
 mod setting;
+mod show;
 mod token;
 mod translate;
 mod user;
@@ -31,35 +33,14 @@ use crate::certs::{Authority, Identity};
 use crate::lock::locked;
 use gate::Gate;
 
+pub use deployment::Deployment;
+
 /// The user that a cluster starts with.
 const ADMIN: &str = "awsuser";
 /// Its password.
 const ADMIN_PASSWORD: &str = "Admin-of-the-cluster-1";
 /// The first PostgreSQL with a privilege to keep Redshift's ALTER in (MAINTAIN).
 const VERSION: u32 = 17;
-
-/// How a cluster is run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deployment {
-    /// Its nodes are chosen.
-    Provisioned,
-    /// Serverless. It has no views whose names begin with STL_, STV_, SVCS_ and SVL_ ("Monitoring views", Serverless's
-    /// management guide); a superuser is told "permission denied for relation" (brainly/terraform-provider-redshift, issue 80).
-    Serverless,
-}
-
-impl Deployment {
-    /// Hides what this kind lacks from the catalogue.
-    fn lacks(self) -> &'static str {
-        match self {
-            Deployment::Provisioned => "",
-            Deployment::Serverless => {
-                "ALTER VIEW pg_catalog.svl_user_info SET SCHEMA standin; CREATE VIEW pg_catalog.svl_user_info AS \
-                 SELECT NULL::text AS usename FROM standin.refuse('42501', 'permission denied for relation svl_user_info')"
-            }
-        }
-    }
-}
 
 /// A running stand-in. Dropping it stops it.
 pub struct Redshift {
@@ -86,7 +67,6 @@ impl Redshift {
         let options = options.setting("allow_system_table_mods", "on").setting("max_connections", "200");
         let postgres = options.start().await?;
         postgres.execute_in("template1", include_str!("redshift/catalog.sql")).await?;
-        postgres.execute_in("template1", deployment.lacks()).await?;
         let admin = format!("CREATE ROLE {ADMIN} SUPERUSER LOGIN PASSWORD '{ADMIN_PASSWORD}'");
         postgres.execute(&admin).await?;
         postgres.execute(&format!("CREATE DATABASE dev OWNER {ADMIN}")).await?;
@@ -99,6 +79,7 @@ impl Redshift {
         let gate = Gate {
             tls: identity.as_ref().map(Identity::acceptor).transpose()?,
             server: postgres.port(),
+            deployment,
             superuser: (postgres.superuser().to_owned(), postgres.superuser_password().to_owned()),
             queries: Arc::clone(&queries),
         };
@@ -188,6 +169,11 @@ impl Redshift {
     pub async fn query_in(&self, database: &str, sql: &str) -> io::Result<Vec<Vec<Option<String>>>> {
         let client = self.admin_session(database).await?;
         postgres::rows(&client, sql).await.map_err(|error| postgres::failed(sql, &error))
+    }
+
+    /// Runs statements of PostgreSQL behind the gate, which brings the cluster into a state that no statement of Redshift can.
+    pub async fn execute_behind(&self, database: &str, sql: &str) -> io::Result<()> {
+        self.postgres.execute_in(database, sql).await
     }
 
     /// Every query so far, as it was sent.

@@ -55,7 +55,7 @@ pub async fn same_server(
     }
     let what =
         format!("the secret's host {:?} is not known to be the admin's server {:?}", child.host, admin.host);
-    let remedy = "write the same host into both secrets, or, on RDS, any endpoint of that server, its cluster, replicas or proxies as RDS spells it";
+    let remedy = "write the same host into both secrets, or a name that AWS lists for that server: on RDS any endpoint of it, its cluster, replicas or proxies, on Redshift its custom domain or a VPC endpoint";
     match one_server(&admin.host, &child.host).await {
         Ok(true) => Ok(()),
         Ok(false) => Err(Error::new(Kind::NotOurs, what).remedy(remedy)),

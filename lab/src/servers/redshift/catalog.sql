@@ -78,13 +78,15 @@ CREATE VIEW standin.pg_proc AS
   SELECT oid, proname, pronamespace, proowner, proargtypes, CASE prokind WHEN 'p' THEN 0::oid ELSE prorettype END AS prorettype
     FROM pg_catalog.pg_proc;
 
+-- Its page lists INSERT, SELECT, UPDATE, DELETE, REFERENCES and DROP. ALTER and TRUNCATE are in SHOW GRANTS only.
 CREATE VIEW pg_catalog.svv_relation_privileges AS
   SELECT n.nspname::text AS namespace_name, c.relname::text AS relation_name,
-         CASE a.privilege_type WHEN 'TRIGGER' THEN 'DROP' WHEN 'MAINTAIN' THEN 'ALTER' ELSE a.privilege_type END AS privilege_type,
+         CASE a.privilege_type WHEN 'TRIGGER' THEN 'DROP' ELSE a.privilege_type END AS privilege_type,
          i.id AS identity_id, i.name AS identity_name, i.kind AS identity_type, a.is_grantable AS admin_option
     FROM pg_class c JOIN standin.namespaces n ON n.oid = c.relnamespace CROSS JOIN aclexplode(c.relacl) a
     JOIN standin.identities i ON i.id = a.grantee::int
-   WHERE c.relkind IN ('r', 'v', 'm') AND a.grantee <> c.relowner AND standin.sees(i.name);
+   WHERE c.relkind IN ('r', 'v', 'm') AND a.grantee <> c.relowner AND standin.sees(i.name)
+     AND a.privilege_type NOT IN ('MAINTAIN', 'TRUNCATE');
 
 CREATE VIEW pg_catalog.svv_column_privileges AS
   SELECT n.nspname::text AS namespace_name, c.relname::text AS relation_name, t.attname::text AS column_name,
@@ -100,7 +102,7 @@ CREATE VIEW pg_catalog.svv_schema_privileges AS
    WHERE a.grantee <> n.nspowner AND standin.sees(i.name)
   UNION ALL
   SELECT object, privilege, identity_id, identity_name, identity_type, admin_option, scope
-    FROM standin.extra WHERE kind = 'schema';
+    FROM standin.extra WHERE kind = 'schema' AND (scope <> 'SCHEMA' OR privilege <> 'DROP');
 
 CREATE VIEW pg_catalog.svv_database_privileges AS
   SELECT d.datname::text AS database_name, CASE a.privilege_type WHEN 'TEMPORARY' THEN 'TEMP' ELSE a.privilege_type END AS privilege_type,
@@ -128,12 +130,12 @@ CREATE VIEW pg_catalog.svv_language_privileges AS
 CREATE VIEW pg_catalog.svv_default_privileges AS
   SELECT n.nspname::text AS schema_name, CASE d.defaclobjtype WHEN 'r' THEN 'RELATION' ELSE 'FUNCTION' END AS object_type,
          o.id AS owner_id, o.name AS owner_name, o.kind AS owner_type,
-         CASE a.privilege_type WHEN 'TRIGGER' THEN 'DROP' WHEN 'MAINTAIN' THEN 'ALTER' ELSE a.privilege_type END AS privilege_type,
+         CASE a.privilege_type WHEN 'TRIGGER' THEN 'DROP' ELSE a.privilege_type END AS privilege_type,
          i.id AS grantee_id, i.name AS grantee_name, i.kind AS grantee_type, a.is_grantable AS admin_option
     FROM pg_default_acl d LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace CROSS JOIN aclexplode(d.defaclacl) a
     JOIN standin.identities o ON o.id = d.defaclrole::int JOIN standin.identities i ON i.id = a.grantee::int
    WHERE d.defaclobjtype IN ('r', 'f') AND a.grantee <> d.defaclrole AND (a.grantee <> 0 OR d.defaclobjtype <> 'f')
-     AND (standin.sees(i.name) OR standin.sees(o.name))
+     AND (standin.sees(i.name) OR standin.sees(o.name)) AND a.privilege_type NOT IN ('MAINTAIN', 'TRUNCATE')
   UNION ALL
   SELECT nullif(e.scope, ''), 'PROCEDURE', o.id, o.name, o.kind, e.privilege, e.identity_id, e.identity_name,
          e.identity_type, e.admin_option
@@ -217,6 +219,41 @@ DO $$ DECLARE name text; BEGIN
   LOOP EXECUTE format('GRANT SELECT ON pg_catalog.%I TO PUBLIC', name); END LOOP;
 END $$;
 GRANT SELECT ON standin.pg_proc TO PUBLIC;
+
+-- SHOW GRANTS FOR a user: columns as in the examples of its page, of which some have no grant option. Functions are left out.
+CREATE VIEW standin.shown AS
+  SELECT database_name, NULL::text AS schema_name, NULL::text AS object_name, 'DATABASE' AS object_type, privilege_type,
+         identity_id, identity_name, identity_type, privilege_scope, 'awsuser' AS grantor_name
+    FROM pg_catalog.svv_database_privileges WHERE database_name = current_database()
+  UNION ALL
+  SELECT current_database()::text, namespace_name, NULL, 'SCHEMA', privilege_type, identity_id, identity_name, identity_type,
+         privilege_scope, 'awsuser'
+    FROM pg_catalog.svv_schema_privileges
+  UNION ALL
+  SELECT current_database()::text, object, NULL, 'SCHEMA', privilege, identity_id, identity_name, identity_type, scope, 'awsuser'
+    FROM standin.extra WHERE kind = 'schema' AND scope = 'SCHEMA' AND privilege = 'DROP'
+  UNION ALL
+  SELECT current_database()::text, n.nspname::text, c.relname::text, CASE c.relkind WHEN 'r' THEN 'TABLE' ELSE 'VIEW' END,
+         CASE a.privilege_type WHEN 'TRIGGER' THEN 'DROP' WHEN 'MAINTAIN' THEN 'ALTER' ELSE a.privilege_type END,
+         i.id, i.name, i.kind, 'TABLE', 'awsuser'
+    FROM pg_class c JOIN standin.namespaces n ON n.oid = c.relnamespace CROSS JOIN aclexplode(c.relacl) a
+    JOIN standin.identities i ON i.id = a.grantee::int
+   WHERE c.relkind IN ('r', 'v', 'm') AND a.grantee <> c.relowner;
+
+CREATE FUNCTION standin.show_grants(who text, database text, most int) RETURNS SETOF standin.shown LANGUAGE plpgsql AS
+  $$ BEGIN
+       IF database <> current_database() THEN
+         PERFORM standin.refuse('0A000', 'the stand-in shows the grants of the session''s own database');
+       ELSIF NOT EXISTS (SELECT FROM standin.identities i WHERE (i.kind, i.name) = ('user', who)) THEN
+         PERFORM standin.refuse('42704', format('user "%s" does not exist', who));
+       ELSIF NOT standin.sees(who) THEN
+         PERFORM standin.refuse('42501', 'permission denied to show the grants of another user');
+       ELSIF most IS NULL AND (SELECT count(*) > 10000 FROM standin.shown s WHERE (s.identity_type, s.identity_name) = ('user', who)) THEN
+         PERFORM standin.refuse('54000', 'SHOW GRANTS would return more than 10000 rows');
+       END IF;
+       RETURN QUERY SELECT * FROM standin.shown s WHERE (s.identity_type, s.identity_name) = ('user', who) LIMIT most;
+     END $$;
+GRANT SELECT ON standin.shown TO PUBLIC;
 
 -- PG_TABLES without what Redshift does not have. A function that grants every table it finds meets no other.
 CREATE OR REPLACE VIEW pg_catalog.pg_tables AS

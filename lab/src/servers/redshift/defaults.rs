@@ -1,6 +1,7 @@
 //! ALTER DEFAULT PRIVILEGES (AWS, the page of this name), and policies attached to users.
 
 use super::cursor::Cursor;
+use super::deployment::Deployment;
 use super::grant::{Access, postgres_name, privilege};
 use super::refusal::{Refusal, syntax};
 use super::setting::Session;
@@ -24,7 +25,7 @@ pub(super) fn defaults(cursor: &mut Cursor<'_>) -> Result<Vec<String>, Refusal> 
     let giving = cursor.word()? == "grant";
     let only_option = !giving && cursor.take_all(&["grant", "option", "for"]);
     let access = Access { giving, only_option };
-    let session = Session::default();
+    let session = Session::on(Deployment::Provisioned);
     let privileges = cursor.list(|cursor| privilege(cursor, &session))?;
     cursor.expect("on")?;
     let what = cursor.word()?;

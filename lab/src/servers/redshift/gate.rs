@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio_postgres::Client;
 use tokio_rustls::TlsAcceptor;
 
+use super::deployment::Deployment;
 use super::setting::Session;
 use super::translate;
 use super::wire::{self, Start};
@@ -21,6 +22,8 @@ pub(super) struct Gate {
     pub(super) tls: Option<TlsAcceptor>,
     /// PostgreSQL's port.
     pub(super) server: u16,
+    /// Which of the two kinds of cluster this is.
+    pub(super) deployment: Deployment,
     /// PostgreSQL's superuser and its password. It looks up facts about a user that only the views know.
     pub(super) superuser: (String, String),
     /// Every query, as it was sent.
@@ -103,7 +106,7 @@ impl Open {
 
     /// From the client to the server: queries are translated.
     async fn ask(&self, mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) -> io::Result<()> {
-        let mut session = Session::default();
+        let mut session = Session::on(self.gate.deployment);
         while let Some((kind, body)) = wire::message(&mut from).await? {
             let body = match kind {
                 b'Q' => self.translate(&mut session, &body, 0),

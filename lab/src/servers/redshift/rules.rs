@@ -1,6 +1,7 @@
 //! Statements that PostgreSQL accepts and Redshift refuses. Each rule names the page of the Amazon Redshift Database Developer Guide
 //! that says so. Rules about one statement only are where that statement is translated (`user`, `grant`, `password`).
 
+use super::deployment::Deployment;
 use super::refusal::Refusal;
 use super::token::Token;
 
@@ -176,6 +177,10 @@ const RELATIONS: &[&str] = &[
     "pg_shdescription",
 ];
 
+/// Page "System monitoring (provisioned only)". On Serverless a superuser is told "permission denied for relation"
+/// (brainly/terraform-provider-redshift, issue 80).
+const PROVISIONED_ONLY: &[&str] = &["stl_", "stv_", "svcs_", "svl_"];
+
 /// Page "Unsupported PostgreSQL data types".
 const TYPES: &[&str] = &[
     "bit",
@@ -289,6 +294,18 @@ pub(super) fn judge(tokens: &[Token]) -> Result<(), Refusal> {
         let is_cast = at > 0 && (tokens[at - 1].is("::") || tokens[at - 1].is("as") && next(")"));
         if is_cast && TYPES.contains(&word.as_str()) {
             return Err(Refusal { code: "42704", text: format!("type \"{word}\" does not exist") });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what this kind of cluster does not have.
+pub(super) fn judge_for(deployment: Deployment, tokens: &[Token]) -> Result<(), Refusal> {
+    for token in tokens {
+        let (Token::Word(name) | Token::Name(name)) = token else { continue };
+        let is_refused = PROVISIONED_ONLY.iter().any(|prefix| name.starts_with(prefix));
+        if is_refused && deployment == Deployment::Serverless {
+            return Err(Refusal { code: "42501", text: format!("permission denied for relation {name}") });
         }
     }
     Ok(())

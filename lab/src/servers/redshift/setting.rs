@@ -1,18 +1,26 @@
 //! Parameters: SET, RESET and SHOW, and the session state that they change.
 
 use super::cursor::Cursor;
+use super::deployment::Deployment;
 use super::refusal::{Refusal, syntax};
 use super::rules;
 use super::token::{Token, literal};
 
 /// The session state on which statements depend.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Session {
+    /// The kind of cluster that the session is on.
+    pub(super) deployment: Deployment,
     /// AWS, "enable_case_sensitive_identifier": without it names in double quotes are folded like all others.
     case_sensitive: bool,
 }
 
 impl Session {
+    /// A new session.
+    pub(super) fn on(deployment: Deployment) -> Session {
+        Session { deployment, case_sensitive: false }
+    }
+
     /// A name in double quotes as it is understood. (Those of users are not folded: AWS, "CREATE USER", usage notes.)
     pub(super) fn folded(&self, name: &str) -> String {
         if self.case_sensitive { name.to_owned() } else { name.to_lowercase() }

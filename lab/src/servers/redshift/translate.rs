@@ -5,7 +5,7 @@ use super::cursor::Cursor;
 use super::refusal::{Refusal, syntax};
 use super::setting::{Session, setting};
 use super::token::{Token, block, identifier, literal, spell, statements};
-use super::{defaults, grant, rules, user};
+use super::{defaults, grant, rules, show, user};
 
 /// The largest query (AWS, "SQL commands": "The maximum size for a single SQL statement is 16 MB").
 const LARGEST: usize = 16 << 20;
@@ -42,6 +42,7 @@ fn raise(refusal: &Refusal) -> String {
 
 fn statement(session: &mut Session, mut tokens: Vec<Token>) -> Result<String, Refusal> {
     rules::judge(&tokens)?;
+    rules::judge_for(session.deployment, &tokens)?;
     let mut cursor = Cursor::new(&tokens);
     let word = |at: usize| match tokens.get(at) {
         Some(Token::Word(word)) => word.as_str(),
@@ -54,6 +55,8 @@ fn statement(session: &mut Session, mut tokens: Vec<Token>) -> Result<String, Re
         ("create" | "alter" | "drop", "user") => return user::user(&mut cursor).map(|sql| block(&sql)),
         ("create" | "alter" | "drop", "group") => return user::group(&mut cursor).map(|sql| block(&sql)),
         ("create" | "alter" | "drop", "role") => return user::role(&mut cursor).map(|sql| block(&sql)),
+        ("show", "grants") => return show::grants(cursor.after(2)),
+        ("explain", _) => show::explained(cursor.after(1))?,
         ("set" | "reset" | "show", _) => return setting(session, &mut cursor),
         ("create", "external") if word(2) == "schema" => {
             let name = cursor.after(3).name()?;
