@@ -12,6 +12,7 @@ pub mod login;
 pub mod parse;
 pub mod provenance;
 pub mod rotate;
+pub mod spent;
 pub mod step;
 pub mod store;
 pub mod target;

@@ -58,6 +58,7 @@ impl Dialect for Mysql {
 
     const NAME: &'static str = "mysql";
     const FAMILY: Family = FAMILY;
+    const LOCKS_ACCOUNTS: bool = true;
 
     async fn enter(&self, job: &Job<'_>, entrance: &Entrance<'_>) -> Result<Login<Session>> {
         let Entrance { server, username: user, password, dbname, engine } = *entrance;

@@ -15,6 +15,7 @@ mod live {
     mod hosts;
     mod impostor;
     mod leaks;
+    mod login_locks;
     mod names;
     mod partners;
     mod plugins;

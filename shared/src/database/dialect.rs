@@ -34,6 +34,8 @@ pub trait Dialect: Sized {
     const NAME: &'static str;
     /// What these servers fix for every account.
     const FAMILY: Family;
+    /// Whether accounts may lock themselves after a number of refused logins that only an admin can read.
+    const LOCKS_ACCOUNTS: bool = false;
 
     /// Logs in.
     async fn enter(&self, job: &Job<'_>, entrance: &Entrance<'_>) -> Result<Login<Self::Session>>;

@@ -122,6 +122,10 @@ impl<D: Dialect> Target for D {
         Admin::find::<D::Directory>(job, account.borrow(), &D::FAMILY).await
     }
 
+    fn locks_unseen(&self) -> bool {
+        D::LOCKS_ACCOUNTS
+    }
+
     async fn patience(
         &self,
         job: &Job<'_>,

@@ -106,6 +106,11 @@ pub trait Target {
         Ok(None)
     }
 
+    /// Whether accounts of this server may lock themselves after a number of refused logins that only an admin can read.
+    fn locks_unseen(&self) -> bool {
+        false
+    }
+
     /// How many refused logins the account can still bear, where that can be known. Asked after the first refusal.
     async fn patience(
         &self,

@@ -154,7 +154,14 @@ async fn locked_expired_and_crowded_accounts_are_explained() {
             world.fails(parts).await;
             execute(&app, &format!("ALTER USER {} {undo}", app.account())).await;
             let token = world.lab.secrets().version_with(&world.secret, "AWSPENDING").unwrap();
-            world.steps(&token).await.unwrap_or_else(|error| panic!("{release} {clause}: {error}"));
+            let rotated = if parts.contains(&"LockedOut") {
+                // For a while no more passwords are sent for this token.
+                world.abandon().unwrap();
+                world.rotate().await.map(drop)
+            } else {
+                world.steps(&token).await
+            };
+            rotated.unwrap_or_else(|error| panic!("{release} {clause}: {error}"));
         }
         let app = App::new(release).await;
         execute(&app, &format!("ALTER USER {} PASSWORD EXPIRE", app.account())).await;
@@ -279,6 +286,8 @@ async fn an_older_version_is_never_tried_with_an_authority_that_it_did_not_trust
         let mut current = app.secret();
         current["password"] = "Wr0ng-0ne".into();
         world.put("00000000-0000-4000-8000-000000000001", &current, "AWSCURRENT").unwrap();
+        world.fails(&["LockedOut", "no more was tried for this token"]).await;
+        world.abandon().unwrap();
         world.fails(&["LockedOut", "AWSPREVIOUS", "UnknownIssuer"]).await;
         assert!(app.has(FIRST).await, "{release}");
     }
