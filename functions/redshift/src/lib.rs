@@ -1,7 +1,8 @@
-//! Rotates users of Amazon Redshift, provisioned and Serverless; tested against a stand-in. The files of every target: `connect` (turns driver errors into
-//! verdicts), `statement` (SQL texts and their quoting). Also `writer` (sets passwords), `checks` (testSecret, with `proof` and `need`) and `endpoint`
-//! (finds a cluster's address; `names` knows its others). `alternate` is the strategy with two users, made of `user`, `catalog` (reads the server's
-//! catalogs), `right` (privileges, their difference, the statements for it), `databases` (goes through all of them) and `equalize`.
+//! Rotates users of Amazon Redshift, provisioned and Serverless; tested against a stand-in. The files of every target: `connect`
+//! (turns driver errors into verdicts), `statement` (SQL texts and their quoting). Also `writer` (sets passwords), `checks`
+//! (testSecret, with `proof` and `need`) and `endpoint` (finds a cluster's address; `names` knows its others). `alternate` is the
+//! strategy with two users, made of `user`, `catalog` (reads the server's catalogs), `right` (privileges, their difference, the
+//! statements for it), `databases` (goes through all of them) and `equalize`.
 
 mod alternate;
 mod catalog;
