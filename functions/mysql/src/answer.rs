@@ -11,7 +11,7 @@ pub(crate) type Columns = Vec<Option<String>>;
 
 /// The largest answer to one text of statements. Grants on thousands of tables stay far below. A server that sends more wants to
 /// exhaust our memory.
-pub(crate) const LARGEST: usize = 16 << 20;
+pub(crate) const LARGEST: usize = 24 << 20;
 
 /// Turns a panic of the driver into an error. The driver panics at some malformed answers, such as an empty salt or a broken key.
 /// Then the server is at fault, not this function.

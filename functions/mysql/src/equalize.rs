@@ -17,7 +17,7 @@ use crate::statement;
 const ROUNDS: usize = 5;
 
 /// How many statements are sent at once, and how long their text may be.
-const BATCH: usize = 200;
+const BATCH: usize = 100;
 const TEXT: usize = 256 << 10;
 
 /// An original and the account that is to be equal to it.
