@@ -12,6 +12,7 @@ mod daemon;
 mod debian;
 mod docker;
 mod folder;
+mod image;
 mod instance;
 mod mysql;
 mod node;

@@ -5,6 +5,7 @@
 mod bench;
 mod command;
 mod deploy;
+mod docker;
 mod facts;
 mod fuzz;
 mod mutants;
@@ -28,6 +29,7 @@ usage: cargo xtask VERB
   package       a zip and an SBOM of every function for both processors, in target/package
   template      template.yaml, from xtask/template and each target's own target.yaml
   deploy-check  the template, the packages and the examples of docs/deploying.md, without AWS
+  docker        three rotations of each strategy against servers in containers: starts an engine if none runs
   sweep         every rotation of every function, killed at every call and every message: [--minutes N] for a sample
   fuzz          random bytes for whatever reads foreign ones: [--smoke | --seconds N] [TARGET]
   bench         measures every function as it is deployed and writes docs/benchmarks.md, which has the options
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         ["package"] => package::run_all(),
         ["template"] => template::write(),
         ["deploy-check"] => deploy::run_all(),
+        ["docker"] => docker::run_all(),
         ["sweep", ref options @ ..] => sweep::run_all(options).unwrap_or_else(misunderstood),
         ["fuzz", ref rest @ ..] => fuzz::run_all(rest).unwrap_or_else(misunderstood),
         ["bench", ref options @ ..] => bench::run_all(options),

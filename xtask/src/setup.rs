@@ -79,7 +79,8 @@ pub(crate) fn packages() -> Result<(), String> {
     install(&packages)
 }
 
-fn install(packages: &[&str]) -> Result<(), String> {
+/// Installs Debian's packages.
+pub(crate) fn install(packages: &[&str]) -> Result<(), String> {
     let line = format!("apt-get install --no-install-recommends {}", packages.join(" "));
     let root: &[&str] = match () {
         () if answers("sh", &["-c", "test \"$(id -u)\" = 0"]) => &["env"],

@@ -146,11 +146,7 @@ async fn converse(opts: Opts) -> Result<Conn, mysql_async::Error> {
 const SILENCE: &str = "something accepts connections there and says nothing: check that host and port are a MySQL or MariaDB server's, and \
      that the server is not overloaded";
 
-pub(crate) fn options(
-    server: &account::Server,
-    credentials: Credentials<'_>,
-    address: IpAddr,
-) -> Result<Opts> {
+fn options(server: &account::Server, credentials: Credentials<'_>, address: IpAddr) -> Result<Opts> {
     let account::Server { host, port, tls, .. } = server;
     let opts = match tls {
         Tls::Plaintext => OptsBuilder::default(),
@@ -351,12 +347,12 @@ impl Session {
         let Some(conn) = self.conn.as_mut() else {
             return Err(Error::new(Kind::Bug, "a session was used up"));
         };
-        let id = conn.id();
+        let (way, id) = (conn.opts().clone(), conn.id());
         let answer =
             match job.deadline.within(STATEMENT, format!("{place} to {doing}"), rows(conn, sql)).await {
                 Ok(answer) => answer,
                 Err(silence) => {
-                    cancel::cancel(job, self, id).await;
+                    cancel::cancel(job, way, id).await;
                     return Err(silence);
                 }
             };

@@ -1,14 +1,15 @@
 //! Servers in containers of the official images, for machines that have Docker and nothing else.
 //!
 //! A container uses this machine's network, the server's folder and the account, and brings only the programs. So ports, logs,
-//! certificates and readiness work as without Docker. The daemon has to be on this machine. The official images have not been run with
-//! this module; the same commands were run with images made from Debian's and npm's packages.
+//! certificates and readiness work as without Docker. The daemon has to be on this machine. Where no registry can be reached, images
+//! of the same names are made from packages (`image`). The official images themselves have not been run with this module.
 
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use super::image::{self, Layer};
 use super::{account, cache};
 
 /// Whether to run servers with Docker even if they are available without it.
@@ -32,11 +33,27 @@ pub(super) fn otherwise<T>(
     })
 }
 
-/// Fetches the image, unless it is there.
-pub(super) fn image(name: &str) -> io::Result<()> {
-    if cache::run(Command::new("docker").args(["image", "inspect", "--format", "there", name])).is_ok() {
+/// Fetches the image, unless it is there, or makes it of these layers where no registry has it for this machine.
+pub(super) fn image(name: &str, layers: impl FnOnce() -> io::Result<Vec<Layer>>) -> io::Result<()> {
+    if is_there(name) {
         return Ok(());
     }
+    let Err(unreached) = pull(name) else { return Ok(()) };
+    cache::announce(&format!("making the image {name} from packages"));
+    let made = layers().and_then(|layers| image::make(name, &layers));
+    made.map_err(|error| io::Error::other(format!("{unreached}; {error}")))
+}
+
+/// Whether the image is here or can be fetched.
+pub(super) fn has(name: &str) -> bool {
+    is_there(name) || pull(name).is_ok()
+}
+
+fn is_there(name: &str) -> bool {
+    cache::run(Command::new("docker").args(["image", "inspect", "--format", "there", name])).is_ok()
+}
+
+fn pull(name: &str) -> io::Result<()> {
     cache::announce(&format!("fetching the image {name}"));
     cache::run(Command::new("docker").args(["pull", "--quiet", name])).map(drop)
 }

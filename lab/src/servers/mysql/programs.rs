@@ -5,8 +5,10 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
 use super::release::{Flavor, Release};
+use crate::servers::image::Layer;
 use crate::servers::program::Program;
 use crate::servers::{account, cache, debian, docker};
 
@@ -36,7 +38,7 @@ pub(super) struct Programs {
 /// The releases that can be started here.
 pub(super) fn releases(flavor: Flavor) -> Vec<Release> {
     let mut releases: Vec<Release> = match docker::is_forced() {
-        true => IMAGES.into(),
+        true => in_containers().clone(),
         false => {
             installed().map(|(release, _)| release).chain(PACKAGED.map(|(release, ..)| release)).collect()
         }
@@ -45,6 +47,25 @@ pub(super) fn releases(flavor: Flavor) -> Vec<Release> {
     releases.sort_unstable();
     releases.dedup();
     releases
+}
+
+/// The releases whose image is here, can be fetched, or can be made.
+fn in_containers() -> &'static Vec<Release> {
+    static FOUND: LazyLock<Vec<Release>> = LazyLock::new(|| {
+        let is_packaged = |release: &Release| PACKAGED.iter().any(|(packaged, ..)| packaged == release);
+        IMAGES.into_iter().filter(|release| is_packaged(release) || docker::has(&image(*release))).collect()
+    });
+    &FOUND
+}
+
+/// The name of a release's official image.
+fn image(release: Release) -> String {
+    let Release { flavor, version: (major, minor) } = release;
+    let repository = match flavor {
+        Flavor::MySql => "mysql",
+        Flavor::MariaDb => "mariadb",
+    };
+    format!("{repository}:{major}.{minor}")
 }
 
 pub(super) fn find(release: Release) -> io::Result<Programs> {
@@ -56,11 +77,7 @@ fn native(release: Release) -> io::Result<Programs> {
         let server = Program::Native(vec![path.into()]);
         return Ok(Programs { server, base: Some("/usr".into()), origin: "installed" });
     }
-    let Some((_, suite, package)) = PACKAGED.into_iter().find(|(packaged, ..)| *packaged == release) else {
-        return Err(io::Error::other(format!(
-            "{release} is neither installed here nor known to be in Debian"
-        )));
-    };
+    let (suite, package) = packaged(release)?;
     let root = debian::unpacked(suite, package)?;
     let program = match release.flavor {
         Flavor::MySql => "usr/sbin/mysqld",
@@ -76,14 +93,30 @@ fn native(release: Release) -> io::Result<Programs> {
 }
 
 fn container(release: Release) -> io::Result<Programs> {
-    let Release { flavor, version: (major, minor) } = release;
-    let (repository, name) = match flavor {
-        Flavor::MySql => ("mysql", "mysqld"),
-        Flavor::MariaDb => ("mariadb", "mariadbd"),
+    let image = image(release);
+    docker::image(&image, || layers(release))?;
+    let name = match release.flavor {
+        Flavor::MySql => "mysqld",
+        Flavor::MariaDb => "mariadbd",
     };
-    let image = format!("{repository}:{major}.{minor}");
-    docker::image(&image)?;
     Ok(Programs { server: Program::Container { image, name }, base: None, origin: "docker" })
+}
+
+/// What an image of this release is made of. MariaDB has its plugins in a package of their own.
+fn layers(release: Release) -> io::Result<Vec<Layer>> {
+    let (suite, package) = packaged(release)?;
+    let mut layers = vec![(debian::unpacked(suite, package)?, "")];
+    if release.flavor == Flavor::MariaDb {
+        layers.push((debian::unpacked_alone(suite, "mariadb-server")?, ""));
+    }
+    Ok(layers)
+}
+
+/// The Debian suite and package of a release.
+fn packaged(release: Release) -> io::Result<(&'static str, &'static str)> {
+    let found = PACKAGED.into_iter().find(|(packaged, ..)| *packaged == release);
+    let unknown = || io::Error::other(format!("{release} is not known to be in Debian"));
+    found.map(|(_, suite, package)| (suite, package)).ok_or_else(unknown)
 }
 
 fn installed() -> impl Iterator<Item = (Release, &'static str)> {
@@ -119,9 +152,7 @@ impl Programs {
         if let Program::Container { .. } = self.server {
             return Ok(None);
         }
-        let Some((_, suite, _)) = PACKAGED.into_iter().find(|(packaged, ..)| *packaged == release) else {
-            return Err(io::Error::other(format!("the plugins of {release} are not known to be in Debian")));
-        };
+        let (suite, _) = packaged(release)?;
         let folder = debian::unpacked_alone(suite, "mariadb-server")?.join("usr/lib/mysql/plugin");
         Ok(Some(format!("--plugin-dir={}", folder.display()).into()))
     }

