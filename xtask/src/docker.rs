@@ -37,9 +37,8 @@ fn rotations(engine: &Engine) -> Result<Tally, String> {
         &[&["--config", forced, "--config", &host], &TESTS[..]].concat(),
         &target().join("functions"),
     );
-    let left = output(command("docker", &["ps", "--quiet"]).env("DOCKER_HOST", &engine.host))?;
-    if engine.own.is_some() && !left.is_empty() {
-        return Err(format!("containers are left: {left}"));
+    if engine.own.is_some() {
+        engine.must_be_empty()?;
     }
     tally
 }
@@ -100,6 +99,21 @@ impl Engine {
                 return Err(format!(
                     "dockerd does not start; it needs root. The end of its log, last line first:\n{last}"
                 ));
+            }
+            sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// Fails if a container stays. The guards of the servers end them after the tests have ended.
+    fn must_be_empty(&self) -> Result<(), String> {
+        let started = Instant::now();
+        loop {
+            let left = output(command("docker", &["ps", "--quiet"]).env("DOCKER_HOST", &self.host))?;
+            if left.is_empty() {
+                return Ok(());
+            }
+            if started.elapsed() > PATIENCE {
+                return Err(format!("containers are left: {left}"));
             }
             sleep(Duration::from_millis(200));
         }
