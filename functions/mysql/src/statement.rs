@@ -92,6 +92,14 @@ fn lock_name(secret_arn: &str) -> String {
     literal(&format!("turnlock:{}", hex(&hash.as_ref()[..20])))
 }
 
+/// Whether this number is that of a session of this user that runs a statement.
+pub fn is_busy(session: u32, user: &str) -> String {
+    format!(
+        "SELECT 1 FROM information_schema.PROCESSLIST WHERE ID = {session} AND USER = {} AND COMMAND = 'Query' AND TIME > 0",
+        literal(user)
+    )
+}
+
 /// Ends another session of the same user, with the statement that it runs and the locks that it holds.
 pub fn kill(session: u32) -> String {
     format!("KILL {session}")
