@@ -39,6 +39,10 @@ pub(super) fn image(name: &str, layers: impl FnOnce() -> io::Result<Vec<Layer>>)
         return Ok(());
     }
     let Err(unreached) = pull(name) else { return Ok(()) };
+    // Where no daemon answers, an image would be made for nobody.
+    if !answers() {
+        return Err(unreached);
+    }
     cache::announce(&format!("making the image {name} from packages"));
     let made = layers().and_then(|layers| image::make(name, &layers));
     made.map_err(|error| io::Error::other(format!("{unreached}; {error}")))
